@@ -1,0 +1,17 @@
+"""The error tree. Every message is one line and names the fix."""
+
+
+class ShopBenchError(Exception):
+    """Anything this project raises on purpose."""
+
+
+class SetupError(ShopBenchError):
+    """Something must be mended before work can start: weights, a setting, a template. Exit code 2."""
+
+
+class InputError(ShopBenchError):
+    """A row or a file that cannot be read as what it claims to be."""
+
+
+class EngineError(ShopBenchError):
+    """The engine refused a request or failed while it ran."""

@@ -1,0 +1,54 @@
+"""What one task type says about itself."""
+
+from typing import Protocol
+
+from app.types import Answer, OutputConstraint, Question, SamplingParams, TaskType
+
+
+class Reading(Protocol):
+    """What a prompt allows as an answer, read once from its text. Each task has its own."""
+
+    @property
+    def constraint(self) -> OutputConstraint | None:
+        """The form that the engine must hold to, or None for free text."""
+        ...
+
+    @property
+    def sampling(self) -> SamplingParams:
+        """Token cap and decoding for this prompt."""
+        ...
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the prompt template may use besides the question."""
+        ...
+
+    def answer(self, text: str) -> Answer:
+        """The model's text as the evaluator reads it. Never raises, never empty."""
+        ...
+
+
+class Task(Protocol):
+    """One task type: when a question belongs to it, and how its answers look."""
+
+    type: TaskType
+
+    def matches(self, question: Question) -> bool:
+        """Whether the question is of this type, judged by the format of its prompt."""
+        ...
+
+    def read(self, question: Question) -> Reading:
+        """What the prompt allows. Total: a prompt that lists nothing gets the task's default."""
+        ...
+
+    def parse(self, answer: str) -> object:
+        """The answer as the competition's evaluator (kit parsers 0.1.1) reads it. Total."""
+        ...
+
+    def format_target(self, target: object) -> str:
+        """A gold label as the text that the model is taught to write.
+
+        Raises:
+            InputError: the label is not of this task's form.
+        """
+        ...

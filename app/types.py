@@ -1,0 +1,158 @@
+"""The vocabulary of the project: plain values that every layer speaks. Standard library only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class TaskType(StrEnum):
+    """The five ShopBench task types; the values are the data's own strings."""
+
+    MULTIPLE_CHOICE = "multiple-choice"
+    RANKING = "ranking"
+    RETRIEVAL = "retrieval"
+    NAMED_ENTITY_RECOGNITION = "named_entity_recognition"
+    GENERATION = "generation"
+
+
+class Outcome(StrEnum):
+    """How an answer came about, from best to worst."""
+
+    CLEAN = "clean"
+    """The model's text was already in the form that the evaluator reads."""
+    REPAIRED = "repaired"
+    """The form was restored from what the model wrote."""
+    TRUNCATED = "truncated"
+    """The prompt had to be cut to fit the context; the answer is from the rest."""
+    FALLBACK = "fallback"
+    """Nothing in the model's text could be read; the answer is the task's default."""
+    ERROR = "error"
+    """There was no question to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the competition's evaluator reveals of a sample, and an identity to join on."""
+
+    id: str
+    prompt: str
+    is_multiple_choice: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A question with its labels, where they are known."""
+
+    question: Question
+    task_name: str
+    task_type: TaskType
+    metric: str
+    gold: object
+    track: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation, before the chat template."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How to decode. Greedy unless a temperature is asked for; lengths in tokens."""
+
+    max_tokens: int
+    temperature: float = 0.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Exactly one token: one of these single-character labels."""
+
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`count` distinct numbers out of `numbers`, comma-separated; all of them make a permutation."""
+
+    numbers: tuple[int, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One to `max_spans` spans that stand in `source`, separated by a comma and a space."""
+
+    source: str
+    max_spans: int = 1
+
+
+OutputConstraint = Choice | Selection | Copy
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One call of the model. `id` is unique among the requests in flight."""
+
+    id: str
+    messages: tuple[Message, ...]
+    sampling: SamplingParams
+    constraint: OutputConstraint | None = None
+    adapter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What the model wrote for one request.
+
+    `label_logprobs` (natural logarithms, before any masking) is filled for a `Choice` only.
+    `finish_reason` is "stop" or "length".
+    """
+
+    id: str
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    output_tokens: int
+    label_logprobs: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The text that the evaluator will read, and how it came about."""
+
+    text: str
+    outcome: Outcome = Outcome.CLEAN
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a row has no answer: a stable code for programs and one line for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer to one question, with what is worth knowing about it.
+
+    `label_probs` sum to one over the labels; `label_mass` is their sum before normalising, that is,
+    how much of the model's own probability fell on a label at all.
+    """
+
+    id: str
+    task_type: TaskType | None
+    answer: str
+    outcome: Outcome
+    raw: str = ""
+    label_probs: Mapping[str, float] | None = None
+    label_mass: float | None = None
+    error: Failure | None = None
+    seconds: float = 0.0
