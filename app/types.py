@@ -144,12 +144,13 @@ class Prediction:
     """The answer to one question, with what is worth knowing about it.
 
     `label_probs` sum to one over the labels; `label_mass` is their sum before normalising, that is,
-    how much of the model's own probability fell on a label at all.
+    how much of the model's own probability fell on a label at all. `answer` is None only beside an `error`.
+    `seconds` runs from handing the question to the engine until its answer was there.
     """
 
     id: str
     task_type: TaskType | None
-    answer: str
+    answer: str | None
     outcome: Outcome
     raw: str = ""
     label_probs: Mapping[str, float] | None = None

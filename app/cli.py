@@ -1,0 +1,108 @@
+"""The command line. Each command imports what it needs when it runs, so that `--help` stays instant."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.errors import EngineError, InputError, SetupError
+
+OK = 0
+SOME_ROWS_FAILED = 1
+SETUP = 2
+ENGINE = 3
+INTERRUPTED = 130
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 done, but some rows held no question; 2 a setting, file or weight must be mended; "
+    "3 the engine failed; 130 interrupted."
+)
+
+cli = typer.Typer(
+    name="shopbench",
+    help="Answer e-commerce questions with a language model, offline and online.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="YAML file of settings, see configs/.", show_default=False)
+]
+Engine = Annotated[str | None, typer.Option(help="vllm or transformers. [default: vllm]", show_default=False)]
+Model = Annotated[
+    str | None,
+    typer.Option(help="Folder or hub name of the checkpoint. [default: models/mini]", show_default=False),
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of the run. [default: 0]", show_default=False)]
+
+
+@cli.command(epilog="Example:  shopbench route questions.jsonl types.jsonl")
+def route(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Questions, one JSON object a line.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where 'id' and 'task_type' go.")],
+) -> None:
+    """Tell the task type of every question; needs no engine."""
+    from app.commands.output import stderr
+    from app.commands.route import route_file
+
+    counts = route_file(source, target)
+    for task_type, n in counts.most_common():
+        stderr.print(f"{n:>9,}  {task_type or '(no question)'}")
+    if counts[None]:
+        raise typer.Exit(SOME_ROWS_FAILED)
+
+
+@cli.command(epilog="Example:  shopbench predict questions.jsonl answers.jsonl --model models/mini\n\n" + EXIT_CODES)
+def predict(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Questions, one JSON object a line.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the answers go, one JSON object a line.")],
+    config: Config = None,
+    engine: Engine = None,
+    model: Model = None,
+    seed: Seed = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")] = False,
+) -> None:
+    """Answer every question of a file, in the file's order."""
+    from app.commands.predict import predict_file, report
+    from app.config import load_settings
+
+    settings = load_settings(config, {"engine": engine, "model": model, "seed": seed})
+    summary = predict_file(source, target, settings, quiet=quiet)
+    if not quiet:
+        report(summary, target)
+    if summary.errors:
+        raise typer.Exit(SOME_ROWS_FAILED)
+
+
+@cli.command(epilog="Example:  shopbench demo --engine transformers")
+def demo(
+    config: Config = None,
+    engine: Engine = None,
+    model: Model = None,
+    seed: Seed = None,
+) -> None:
+    """Answer the project's own sample questions and show them as a table."""
+    from app.commands.predict import demo as run
+    from app.config import load_settings
+
+    run(load_settings(config, {"engine": engine, "model": model, "seed": seed}))
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one line on standard error, without a traceback."""
+    try:
+        cli()
+    except (SetupError, InputError) as error:
+        _fail(error, SETUP)
+    except EngineError as error:
+        _fail(error, ENGINE)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED)
+
+
+def _fail(reason: object, code: int) -> None:
+    print(f"shopbench: {reason}", file=sys.stderr)
+    sys.exit(code)

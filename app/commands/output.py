@@ -1,0 +1,104 @@
+"""What people see on the terminal: progress on standard error, tables on standard output."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from app.types import Outcome, Prediction, TaskType
+
+stderr = Console(stderr=True, highlight=False)
+stdout = Console(highlight=False)
+
+OUTCOME_STYLES = {
+    Outcome.CLEAN: "green",
+    Outcome.REPAIRED: "yellow",
+    Outcome.TRUNCATED: "yellow",
+    Outcome.FALLBACK: "red",
+    Outcome.ERROR: "bold red",
+}
+
+
+class RateColumn(ProgressColumn):
+    """Rows a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate so far, or a dash before the first row."""
+        rate = task.finished_speed or task.speed
+        return Text(f"{rate:,.1f} rows/s" if rate else "- rows/s", style="cyan")
+
+
+T = TypeVar("T")
+
+
+def track(work: Iterable[T], total: int, description: str, *, quiet: bool = False) -> Iterator[T]:
+    """Pass `work` through, with a progress bar on a terminal and in silence in a pipe."""
+    if quiet or not stderr.is_terminal:
+        yield from work
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr) as bar:
+        yield from bar.track(work, total=total, description=description)
+
+
+def waiting(message: str) -> AbstractContextManager[object]:
+    """A spinner while something long has no measure, on a terminal only."""
+    return stderr.status(message) if stderr.is_terminal else nullcontext()
+
+
+def prediction_table(pairs: Iterable[tuple[str, Prediction]], title: str) -> Table:
+    """Prompts beside their predictions: question, type, answer, outcome and time."""
+    table = Table(title=title, title_justify="left", expand=True)
+    table.add_column("question", ratio=5, no_wrap=True, overflow="ellipsis")
+    table.add_column("type", ratio=2, no_wrap=True, overflow="ellipsis")
+    table.add_column("answer", ratio=3, overflow="fold")
+    table.add_column("outcome", no_wrap=True, min_width=9)
+    table.add_column("time", justify="right", no_wrap=True, min_width=7)
+    for prompt, prediction in pairs:
+        table.add_row(
+            Text(" ".join(prompt.split())),
+            (prediction.task_type or "-").replace("_", " "),
+            Text(prediction.answer if prediction.answer is not None else _failure(prediction)),
+            Text(prediction.outcome, style=OUTCOME_STYLES[prediction.outcome]),
+            f"{prediction.seconds * 1000:,.0f} ms",
+        )
+    return table
+
+
+def summary_table(counts: Counter[tuple[TaskType | None, Outcome]]) -> Table:
+    """How many answers of each type came about in which way."""
+    table = Table(title="Answers by type and outcome", title_justify="left")
+    table.add_column("type")
+    seen = [outcome for outcome in Outcome if any(key[1] is outcome for key in counts)]
+    for outcome in seen:
+        table.add_column(outcome.value, justify="right")
+    for task_type in [*TaskType, None]:
+        row = [counts[task_type, outcome] for outcome in seen]
+        if any(row):
+            table.add_row(task_type or "(no question)", *(f"{n:,}" for n in row))
+    return table
+
+
+def _failure(prediction: Prediction) -> str:
+    return prediction.error.message if prediction.error else ""

@@ -1,0 +1,121 @@
+"""Settings: built-in defaults, then a YAML file, then the environment, then what the command line says."""
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.errors import SetupError
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout. Files are found from here, since the competition's evaluator chooses the working directory."""
+
+ENVIRONMENT_PREFIX = "SHOPBENCH_"
+
+
+class Settings(BaseSettings):
+    """What a run needs to know. Every field can be set as `SHOPBENCH_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
+
+    engine: str = Field("vllm", description="Which engine runs the model: vllm or transformers.")
+    model: str = Field(str(ROOT / "models" / "mini"), description="Folder (or hub name) of the checkpoint.")
+    prompts: Path = Field(ROOT / "prompts", description="Folder of the prompt templates.")
+    seed: int = Field(0, ge=0, description="Seeds sampling; greedy decoding does not depend on it.")
+    engine_settings: dict[str, Any] = Field(
+        default_factory=dict, description="Passed to the engine, which refuses what it does not know."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file: `load_settings` passes the file's values as arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load_settings(path: Path | None = None, overrides: Mapping[str, object] | None = None) -> Settings:
+    """Settings from an optional YAML file, the environment and explicit overrides, later ones winning.
+
+    Relative paths in the file are taken from the checkout's root. Overrides that are None do not count.
+
+    Raises:
+        SetupError: an unreadable file, an unknown setting (by name) or a bad value.
+    """
+    values = _read_yaml(path) if path else {}
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    where = f"{path}: " if path else ""
+    try:
+        settings = Settings(**values)
+        if given:
+            settings = Settings.model_validate(settings.model_dump() | given)
+    except ValidationError as error:
+        raise SetupError(where + _first_line(error)) from error
+    _refuse_unknown_environment()
+    return _resolve(settings)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SetupError(f"cannot read the settings file {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SetupError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise SetupError(f"{path} must hold 'setting: value' lines, not a {type(values).__name__}")
+    return values
+
+
+def _resolve(settings: Settings) -> Settings:
+    """Paths that exist below the root become absolute; a hub name stays as it is."""
+    update: dict[str, object] = {}
+    if not settings.prompts.is_absolute():
+        update["prompts"] = _from_here_or_root(settings.prompts)
+    if not Path(settings.model).is_absolute() and (found := _from_here_or_root(Path(settings.model))).exists():
+        update["model"] = str(found)
+    return settings.model_copy(update=update)
+
+
+def _from_here_or_root(path: Path) -> Path:
+    return path.resolve() if path.exists() else ROOT / path
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return _unknown(name)
+    return f"setting {name!r}: {first['msg'].lower()} (given: {first['input']!r})"
+
+
+def _unknown(name: str) -> str:
+    known = sorted(Settings.model_fields)
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known settings: {', '.join(known)}"
+    return f"unknown setting {name!r}; {hint}"
+
+
+# Other parts of the project read these themselves.
+_OTHER_VARIABLES = frozenset({"SHOPBENCH_API_KEYS", "SHOPBENCH_CONFIG"})
+
+
+def _refuse_unknown_environment() -> None:
+    for variable in sorted(os.environ):
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in _OTHER_VARIABLES:
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+            if name not in Settings.model_fields:
+                raise SetupError(f"environment variable {variable}: {_unknown(name)}")

@@ -1,0 +1,167 @@
+"""Route, render, generate, read: from questions to answers."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from app.engines.base import Engine
+from app.errors import InputError
+from app.fitting import fit
+from app.prompting import PromptLibrary
+from app.routing import route
+from app.tasks.base import Reading, Task
+from app.tasks.registry import TASKS
+from app.types import (
+    Answer,
+    Completion,
+    Failure,
+    GenerationRequest,
+    Message,
+    Outcome,
+    Prediction,
+    Question,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A question on its way to the engine."""
+
+    question: Question
+    task: Task
+    reading: Reading
+    request: GenerationRequest
+    truncated: bool
+    started: float
+
+
+class Predictor:
+    """Answers questions with one engine and one set of prompts.
+
+    Every entry point stands on this class: the competition's `UserModel`, the batch job, the server and
+    the evaluation.
+    """
+
+    def __init__(self, engine: Engine, prompts: PromptLibrary) -> None:
+        """Check the templates against what the tasks provide.
+
+        Raises:
+            SetupError: a template uses a variable that its task does not provide.
+        """
+        self.engine = engine
+        self.prompts = prompts
+        for task in TASKS:
+            prompts.check(task.type, _variables(task.read(Question("", "")), ""))
+
+    def predict(self, questions: Iterable[Question]) -> list[Prediction]:
+        """Answers in the order of the questions, one each."""
+        numbered = dict(self.stream(enumerate(questions)))
+        return [numbered[number] for number in range(len(numbered))]
+
+    def stream(self, questions: Iterable[tuple[int, Question]]) -> Iterator[tuple[int, Prediction]]:
+        """`(key, answer)` for every `(key, question)`, in order of finishing.
+
+        Keys are the caller's and distinct. Questions are pulled as the engine has room.
+        """
+        under_way: dict[str, Prepared] = {}
+        unasked: deque[tuple[int, Prediction]] = deque()
+
+        def requests() -> Iterator[GenerationRequest]:
+            for key, question in questions:
+                prepared = self.prepare(question, str(key))
+                if isinstance(prepared, Prediction):
+                    unasked.append((key, prepared))
+                else:
+                    under_way[prepared.request.id] = prepared
+                    yield prepared.request
+
+        for completion in self.engine.generate(requests()):
+            yield from _drain(unasked)
+            yield int(completion.id), self.finish(under_way.pop(completion.id), completion)
+        yield from _drain(unasked)
+
+    def prepare(self, question: Question, request_id: str) -> Prepared | Prediction:
+        """The request that asks this question, or the fallback answer where its prompt cannot be made to fit."""
+        task = route(question)
+        reading = task.read(question)
+        budget = self.engine.context_length - reading.sampling.max_tokens
+        try:
+            text, truncated = self._fit(task, reading, question.prompt, budget)
+        except InputError as error:
+            return Prediction(
+                question.id,
+                task.type,
+                reading.answer("").text,
+                Outcome.FALLBACK,
+                error=Failure("too_long", str(error)),
+            )
+        request = GenerationRequest(
+            request_id, self._messages(task, reading, text), reading.sampling, reading.constraint
+        )
+        return Prepared(question, task, reading, request, truncated, time.monotonic())
+
+    def finish(self, prepared: Prepared, completion: Completion) -> Prediction:
+        """The completion as the evaluator reads it."""
+        answer = _worse(prepared.reading.answer(completion.text), prepared.truncated)
+        probabilities, mass = _label_probabilities(completion.label_logprobs)
+        return Prediction(
+            prepared.question.id,
+            prepared.task.type,
+            answer.text,
+            answer.outcome,
+            raw=completion.text,
+            label_probs=probabilities,
+            label_mass=mass,
+            seconds=time.monotonic() - prepared.started,
+        )
+
+    def close(self) -> None:
+        """Free the engine."""
+        self.engine.close()
+
+    def _messages(self, task: Task, reading: Reading, text: str) -> tuple[Message, ...]:
+        return self.prompts.render(task.type, _variables(reading, text))
+
+    def _fit(self, task: Task, reading: Reading, prompt: str, budget: int) -> tuple[str, bool]:
+        def fits(text: str) -> bool:
+            messages = self._messages(task, reading, text)
+            # No token is shorter than a byte, so most prompts need no counting.
+            size = sum(len(message.content.encode()) for message in messages)
+            return size + TEMPLATE_ALLOWANCE <= budget or self.engine.count_tokens(messages) <= budget
+
+        return fit(prompt.strip(), fits)
+
+
+TEMPLATE_ALLOWANCE = 64
+"""Tokens that a chat template may add around the messages, generously."""
+
+_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+
+def _variables(reading: Reading, text: str) -> dict[str, str]:
+    return {"question": text, **reading.variables}
+
+
+def _worse(answer: Answer, truncated: bool) -> Answer:
+    if truncated and _SEVERITY[answer.outcome] < _SEVERITY[Outcome.TRUNCATED]:
+        return replace(answer, outcome=Outcome.TRUNCATED)
+    return answer
+
+
+def _label_probabilities(
+    logprobs: Mapping[str, float] | None,
+) -> tuple[Mapping[str, float] | None, float | None]:
+    """Probabilities normalised over the labels, and their sum before."""
+    if logprobs is None:
+        return None, None
+    top = max(logprobs.values())
+    weights = {label: math.exp(value - top) for label, value in logprobs.items()}
+    total = sum(weights.values())
+    return {label: weight / total for label, weight in weights.items()}, min(1.0, math.exp(top) * total)
+
+
+def _drain(ready: deque[tuple[int, Prediction]]) -> Iterator[tuple[int, Prediction]]:
+    while ready:
+        yield ready.popleft()

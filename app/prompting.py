@@ -1,0 +1,118 @@
+"""Prompt templates: one folder a task type, strict variables, one fingerprint for the lot."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from app.errors import SetupError
+from app.types import Message, TaskType
+
+ROLES = ("system", "user")
+FINGERPRINT_LENGTH = 12
+
+_environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One file's text and the variables that it uses."""
+
+    path: Path
+    text: str
+    variables: frozenset[str]
+
+    @classmethod
+    def read(cls, path: Path) -> "Template":
+        """Parse one file.
+
+        Raises:
+            SetupError: the file cannot be read, or is not a template.
+        """
+        try:
+            text = path.read_text(encoding="utf-8").strip()
+            variables = meta.find_undeclared_variables(_environment.parse(text))
+        except TemplateSyntaxError as error:
+            raise SetupError(f"{path}, line {error.lineno}: {error.message}; mend the template") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise SetupError(f"cannot read the template {path}: {error}; it must be UTF-8 text") from error
+        return cls(path, text, frozenset(variables))
+
+    def render(self, variables: Mapping[str, str]) -> str:
+        """The text with its variables filled in.
+
+        Raises:
+            SetupError: the template asks for more than `variables` gives, or fails while rendering.
+        """
+        self.check(variables)
+        try:
+            return _environment.from_string(self.text).render(variables).strip()
+        except TemplateError as error:
+            raise SetupError(f"{self.path}: {error}; mend the template") from error
+
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse, by name, variables that nobody provides.
+
+        Raises:
+            SetupError: the template uses a variable outside `names`.
+        """
+        given = set(names)
+        if unknown := sorted(self.variables - given):
+            raise SetupError(
+                f"{self.path}: unknown variable {', '.join(map(repr, unknown))}; "
+                f"this task type provides {', '.join(map(repr, sorted(given)))}"
+            )
+
+
+class PromptLibrary:
+    """All templates of a folder, read and checked once.
+
+    The layout is `<folder>/<task_type>/user.j2` and, beside it, an optional `system.j2`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read every template.
+
+        Raises:
+            SetupError: a template is missing or bad, or a user template leaves the question out.
+        """
+        self._templates = {task_type: _read_folder(folder, task_type) for task_type in TaskType}
+        self.fingerprint = self._fingerprint()
+
+    def check(self, task_type: TaskType, names: Iterable[str]) -> None:
+        """Refuse templates of this type that use a variable outside `names`, before any question is asked."""
+        for template in self._templates[task_type].values():
+            template.check(names)
+
+    def render(self, task_type: TaskType, variables: Mapping[str, str]) -> tuple[Message, ...]:
+        """The conversation that asks one question: fixed text first, so that prefixes are shared.
+
+        Raises:
+            SetupError: a variable is missing.
+        """
+        templates = self._templates[task_type]
+        return tuple(
+            Message(role, templates[role].render(variables))  # type: ignore[arg-type]  # ROLES are Message's roles
+            for role in ROLES
+            if role in templates
+        )
+
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        for task_type, templates in sorted(self._templates.items()):
+            for role, template in sorted(templates.items()):
+                digest.update(f"{task_type}/{role}\0{template.text}\0".encode())
+        return digest.hexdigest()[:FINGERPRINT_LENGTH]
+
+
+def _read_folder(folder: Path, task_type: TaskType) -> dict[str, Template]:
+    paths = {role: folder / task_type / f"{role}.j2" for role in ROLES}
+    if not paths["user"].is_file():
+        raise SetupError(f"no template for {task_type.value!r}: write {paths['user']}")
+    templates = {role: Template.read(path) for role, path in paths.items() if path.is_file()}
+    if "question" not in templates["user"].variables:
+        raise SetupError(f"{paths['user']} never uses 'question': the model would not see what is asked")
+    return templates

@@ -1,0 +1,36 @@
+"""The predictor behind the competition's interface."""
+
+import os
+
+from app.config import ROOT, load_settings
+from app.factory import create_predictor
+from app.types import Question
+from models.base_model import ShopBenchBaseModel
+
+CONFIG_VARIABLE = "SHOPBENCH_CONFIG"
+SEED_VARIABLE = "AICROWD_RUN_SEED"
+BATCH_SIZE = 16
+
+
+class ShopBenchModel(ShopBenchBaseModel):
+    """Settings come from `configs/submission.yaml`, or the file named by SHOPBENCH_CONFIG."""
+
+    def __init__(self) -> None:
+        """Load the model.
+
+        Raises:
+            SetupError: what is missing or wrong, with the fix.
+        """
+        config = os.environ.get(CONFIG_VARIABLE, ROOT / "configs" / "submission.yaml")
+        self.predictor = create_predictor(load_settings(ROOT / config, {"seed": os.environ.get(SEED_VARIABLE)}))
+
+    def get_batch_size(self) -> int:
+        """The largest batch that the evaluator gives."""
+        return BATCH_SIZE
+
+    def batch_predict(self, batch: dict[str, list[str]], is_multiple_choice: bool) -> list[str]:
+        """One answer for each prompt, in the same order; every answer is text."""
+        questions = [
+            Question(str(position), prompt, is_multiple_choice) for position, prompt in enumerate(batch["prompt"])
+        ]
+        return [prediction.answer or "" for prediction in self.predictor.predict(questions)]
