@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.errors import SetupError
 
@@ -31,19 +31,6 @@ class Settings(BaseSettings):
         default_factory=dict, description="Passed to the engine, which refuses what it does not know."
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over the file: `load_settings` passes the file's values as arguments."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
-
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, object] | None = None) -> Settings:
     """Settings from an optional YAML file, the environment and explicit overrides, later ones winning.
@@ -54,16 +41,33 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, object] | No
         SetupError: an unreadable file, an unknown setting (by name) or a bad value.
     """
     values = _read_yaml(path) if path else {}
-    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    given: dict[str, Any] = {key: value for key, value in (overrides or {}).items() if value is not None}
     where = f"{path}: " if path else ""
     try:
-        settings = Settings(**values)
-        if given:
-            settings = Settings.model_validate(settings.model_dump() | given)
+        settings = _with_file(values)(**given)
     except ValidationError as error:
         raise SetupError(where + _first_line(error)) from error
     _refuse_unknown_environment()
     return _resolve(settings)
+
+
+def _with_file(values: Mapping[str, Any]) -> type[Settings]:
+    """Settings whose weakest source, above the defaults, is a file's values."""
+
+    class WithFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings
+            return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=dict(values))
+
+    return WithFile
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -1,0 +1,111 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import InputError
+from app.jsonl import Row, dump, prediction_row, read_rows
+from app.types import Failure, Outcome, Prediction, Question, TaskType
+
+
+def rows_of(tmp_path: Path, *lines: str | bytes) -> list[Row]:
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines))
+    return list(read_rows(path))
+
+
+def test_both_formats_are_read(tmp_path: Path) -> None:
+    rows = rows_of(
+        tmp_path,
+        '{"id": "a", "prompt": "Pick one", "is_multiple_choice": true}',
+        '{"input_field": "Explain", "is_multiple_choice": false, "metric": "bleu"}',
+    )
+    assert [row.question for row in rows] == [Question("a", "Pick one", True), Question("1", "Explain", False)]
+
+
+def test_blank_lines_do_not_count(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "", '{"prompt": "x", "is_multiple_choice": false}', "  ", "", '{"prompt": ""}')
+    assert [row.number for row in rows] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "says"),
+    [
+        ("{", "invalid_json", "line 1 is not JSON"),
+        (b"\xff\xfe{}", "invalid_json", "line 1 is not JSON"),
+        ("[" * 100_000, "invalid_json", "nested too deeply"),
+        ("[1, 2]", "invalid_row", "not a JSON object but [1, 2]"),
+        ('{"id": 4}', "no_text", "put the question in 'prompt'"),
+        ('{"prompt": "  ", "is_multiple_choice": true}', "no_text", "has no text"),
+        ('{"prompt": 5, "is_multiple_choice": true}', "no_text", "has no text"),
+        ('{"prompt": "\\ud83d", "is_multiple_choice": true}', "invalid_text", "surrogate"),
+        ('{"prompt": "x"}', "no_flag", "'is_multiple_choice' must be true or false"),
+        ('{"prompt": "x", "is_multiple_choice": "yes"}', "no_flag", "must be true or false"),
+    ],
+)
+def test_a_bad_row_says_what_is_wrong_and_stops_nothing(tmp_path: Path, line: str, code: str, says: str) -> None:
+    bad, good = rows_of(tmp_path, line, '{"prompt": "x", "is_multiple_choice": false}')
+    assert bad.question is None
+    assert bad.failure is not None
+    assert bad.failure.code == code
+    assert says in bad.failure.message
+    assert "\n" not in bad.failure.message
+    assert good.question == Question("1", "x")
+
+
+def test_a_bad_row_keeps_its_id(tmp_path: Path) -> None:
+    first, second = rows_of(tmp_path, '{"id": "q7"}', '{"id": true}')
+    assert (first.id, second.id) == ("q7", "1")
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is empty: give one JSON object a line"):
+        rows_of(tmp_path, "", "")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read .*nowhere.jsonl: No such file"):
+        list(read_rows(tmp_path / "nowhere.jsonl"))
+
+
+@given(st.lists(st.binary(max_size=80), min_size=1, max_size=20))
+def test_any_bytes_give_one_row_a_line(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "in.jsonl"
+    path.write_bytes(b"\n".join([b'{"prompt": "x", "is_multiple_choice": false}', *lines]))
+    rows = list(read_rows(path))
+    assert [row.number for row in rows] == list(range(len(rows)))
+    assert all((row.question is None) != (row.failure is None) for row in rows)
+
+
+def test_a_prediction_as_a_row() -> None:
+    prediction = Prediction(
+        "a",
+        TaskType.MULTIPLE_CHOICE,
+        "1",
+        Outcome.CLEAN,
+        label_probs={"0": 0.25, "1": 0.75},
+        label_mass=0.5,
+    )
+    assert json.loads(dump(prediction_row(prediction, "abc"))) == {
+        "id": "a",
+        "task_type": "multiple-choice",
+        "answer": "1",
+        "outcome": "clean",
+        "prompts": "abc",
+        "label_probs": {"0": 0.25, "1": 0.75},
+        "label_mass": 0.5,
+    }
+
+
+def test_an_error_as_a_row() -> None:
+    prediction = Prediction("a", None, None, Outcome.ERROR, error=Failure("no_text", "row 0 has no text"))
+    assert json.loads(dump(prediction_row(prediction, "abc"))) == {
+        "id": "a",
+        "task_type": None,
+        "answer": None,
+        "outcome": "error",
+        "prompts": "abc",
+        "error": {"code": "no_text", "message": "row 0 has no text"},
+    }
