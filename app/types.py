@@ -87,7 +87,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One to `max_spans` spans that stand in `source`, separated by a comma and a space."""
+    """One to `max_spans` different spans that stand in `source`, separated by a comma and a space.
+
+    What counts as a span is said in `app/engines/source_spans.py`. A token limit may cut the last one short.
+    """
 
     source: str
     max_spans: int = 1
@@ -108,11 +111,19 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a row has no answer: a stable code for programs and one line for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """What the model wrote for one request.
 
     `label_logprobs` (natural logarithms, before any masking) is filled for a `Choice` only.
-    `finish_reason` is "stop" or "length".
+    `finish_reason` is "stop", "length", or "error": then the text is empty and `error` says why.
     """
 
     id: str
@@ -121,6 +132,7 @@ class Completion:
     prompt_tokens: int
     output_tokens: int
     label_logprobs: Mapping[str, float] | None = None
+    error: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +141,6 @@ class Answer:
 
     text: str
     outcome: Outcome = Outcome.CLEAN
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a row has no answer: a stable code for programs and one line for people."""
-
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
