@@ -1,0 +1,127 @@
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.config import ROOT
+from app.errors import SetupError
+from app.predictor import Predictor
+from app.prompting import PromptLibrary
+from app.types import GenerationRequest, Outcome, Question, TaskType
+from tests.scripted_engine import ScriptedEngine
+
+PROMPTS = PromptLibrary(ROOT / "prompts")
+
+CHOICE = Question("c", "Which one is a fruit?\n0. hammer\n1. pear\n2. sock\n3. lamp\nAnswer:", True)
+RANKING = Question(
+    "r",
+    "Rank the products by relevance to the query 'tea'.\n1. pot\n2. cup\n3. leaf\n4. saw\n5. bag\n"
+    "Output a permutation of 1 to 5, separated by commas.\nOutput:",
+)
+EXPLAIN = Question("g", "Instructions: Explain the product category.\nInput: Teapot\nOutput:")
+
+
+def predictor(script: str = "", **settings: int) -> Predictor:
+    return Predictor(ScriptedEngine(lambda _: script, **settings), PROMPTS)
+
+
+def test_order_and_length_are_kept_whatever_order_the_engine_answers_in() -> None:
+    questions = [Question(str(n), f"Explain the product category: item {n}") for n in range(23)]
+    engine = ScriptedEngine(lambda request: request.messages[-1].content, room=5)
+    predictions = Predictor(engine, PROMPTS).predict(questions)
+    assert [prediction.id for prediction in predictions] == [question.id for question in questions]
+    assert [prediction.answer for prediction in predictions] == [question.prompt for question in questions]
+
+
+def test_equal_ids_do_not_get_in_each_others_way() -> None:
+    same = [Question("same", f"Explain the product category: {n}") for n in range(3)]
+    engine = ScriptedEngine(lambda request: request.messages[-1].content)
+    assert [p.answer for p in Predictor(engine, PROMPTS).predict(same)] == [q.prompt for q in same]
+
+
+def test_questions_are_pulled_as_the_engine_has_room() -> None:
+    engine = ScriptedEngine(lambda _: "text", room=4)
+    endless = ((n, EXPLAIN) for n in count())
+    stream = Predictor(engine, PROMPTS).stream(endless)
+    for _ in range(6):
+        next(stream)
+    assert engine.pulled == 8
+
+
+def test_the_types_go_down_in_one_call() -> None:
+    engine = ScriptedEngine(lambda _: "")
+    predictions = Predictor(engine, PROMPTS).predict([CHOICE, RANKING, EXPLAIN])
+    assert [p.task_type for p in predictions] == [TaskType.MULTIPLE_CHOICE, TaskType.RANKING, TaskType.GENERATION]
+    assert engine.pulled == 3
+
+
+def test_what_cannot_be_read_is_a_legal_fallback() -> None:
+    choice, ranking, text = predictor("").predict([CHOICE, RANKING, EXPLAIN])
+    assert {choice.outcome, ranking.outcome, text.outcome} == {Outcome.FALLBACK}
+    assert choice.answer in {"0", "1", "2", "3"}
+    assert sorted((ranking.answer or "").split(",")) == ["1", "2", "3", "4", "5"]
+    assert text.answer
+
+
+def test_a_prompt_over_the_context_is_cut_in_its_long_field_and_says_so() -> None:
+    review = "It pours well and keeps the tea hot. " * 400
+    question = Question(
+        "long",
+        f"Extract the keyphrase of the review that mentions the aspect.\nReview: {review}\nAspect: pouring\nOutput:",
+    )
+    engine = ScriptedEngine(lambda _: "It pours well", context_length=1500)
+    (prediction,) = Predictor(engine, PROMPTS).predict([question])
+    (request,) = engine.asked
+    asked = request.messages[-1].content
+    assert prediction.outcome is Outcome.TRUNCATED
+    assert engine.count_tokens(request.messages) + request.sampling.max_tokens <= 1500
+    assert asked.startswith("Extract the keyphrase of the review that mentions the aspect.")
+    assert "Aspect: pouring\nOutput:" in asked
+
+
+def test_an_instruction_that_cannot_fit_still_gets_a_legal_answer() -> None:
+    (prediction,) = predictor("1", context_length=20).predict([CHOICE])
+    assert prediction.outcome is Outcome.FALLBACK
+    assert prediction.answer in {"0", "1", "2", "3"}
+    assert prediction.error is not None
+    assert prediction.error.code == "too_long"
+
+
+def test_label_probabilities_are_normalised_and_their_mass_is_kept() -> None:
+    from dataclasses import replace
+    from math import log
+
+    class WithProbabilities(ScriptedEngine):
+        def generate(self, requests):  # type: ignore[no-untyped-def]
+            for completion in super().generate(requests):
+                yield replace(completion, label_logprobs={"0": log(0.1), "1": log(0.3), "2": log(0.05), "3": log(0.05)})
+
+    (prediction,) = Predictor(WithProbabilities(lambda _: "1"), PROMPTS).predict([CHOICE])
+    assert prediction.label_probs == pytest.approx({"0": 0.2, "1": 0.6, "2": 0.1, "3": 0.1})
+    assert prediction.label_mass == pytest.approx(0.5)
+
+
+def test_templates_are_checked_before_the_first_question(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    for task_type in TaskType:
+        (tmp_path / task_type).mkdir()
+        (tmp_path / task_type / "user.j2").write_text("{{ question }} {{ mood }}")
+    with pytest.raises(SetupError, match="unknown variable 'mood'"):
+        Predictor(ScriptedEngine(lambda _: ""), PromptLibrary(tmp_path))
+
+
+@given(prompt=st.text(), multiple_choice=st.booleans(), said=st.text())
+def test_every_question_gets_a_readable_answer(prompt: str, multiple_choice: bool, said: str) -> None:
+    question = Question("q", prompt, multiple_choice)
+    (prediction,) = predictor(said).predict([question])
+    assert prediction.answer
+    assert prediction.answer.strip()
+
+
+def test_an_engine_fault_is_not_swallowed() -> None:
+    def fail(request: GenerationRequest) -> Iterator[str]:
+        raise RuntimeError(request.id)
+
+    with pytest.raises(RuntimeError):
+        Predictor(ScriptedEngine(fail), PROMPTS).predict([EXPLAIN])  # type: ignore[arg-type]
