@@ -103,7 +103,7 @@ class Predictor:
         return Prepared(question, task, reading, request, truncated, time.monotonic())
 
     def finish(self, prepared: Prepared, completion: Completion) -> Prediction:
-        """The completion as the evaluator reads it."""
+        """The completion as the evaluator reads it; a refused request gets the fallback answer and its reason."""
         answer = _worse(prepared.reading.answer(completion.text), prepared.truncated)
         probabilities, mass = _label_probabilities(completion.label_logprobs)
         return Prediction(
@@ -114,6 +114,7 @@ class Predictor:
             raw=completion.text,
             label_probs=probabilities,
             label_mass=mass,
+            error=completion.error,
             seconds=time.monotonic() - prepared.started,
         )
 

@@ -1,15 +1,18 @@
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import count
+from math import log
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.config import ROOT
-from app.errors import SetupError
+from app.errors import EngineError, SetupError
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
-from app.types import GenerationRequest, Outcome, Question, TaskType
+from app.types import Completion, Failure, GenerationRequest, Outcome, Question, TaskType
 from tests.scripted_engine import ScriptedEngine
 
 PROMPTS = PromptLibrary(ROOT / "prompts")
@@ -89,12 +92,22 @@ def test_an_instruction_that_cannot_fit_still_gets_a_legal_answer() -> None:
     assert prediction.error.code == "too_long"
 
 
-def test_label_probabilities_are_normalised_and_their_mass_is_kept() -> None:
-    from dataclasses import replace
-    from math import log
+def test_a_refused_request_gets_the_fallback_and_its_reason() -> None:
+    class Refusing(ScriptedEngine):
+        def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
+            for completion in super().generate(requests):
+                error = Failure("unknown_adapter", "no adapter 'x'")
+                yield replace(completion, text="", finish_reason="error", error=error)
 
+    (prediction,) = Predictor(Refusing(lambda _: "1"), PROMPTS).predict([CHOICE])
+    assert prediction.outcome is Outcome.FALLBACK
+    assert prediction.answer in {"0", "1", "2", "3"}
+    assert prediction.error == Failure("unknown_adapter", "no adapter 'x'")
+
+
+def test_label_probabilities_are_normalised_and_their_mass_is_kept() -> None:
     class WithProbabilities(ScriptedEngine):
-        def generate(self, requests):  # type: ignore[no-untyped-def]
+        def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
             for completion in super().generate(requests):
                 yield replace(completion, label_logprobs={"0": log(0.1), "1": log(0.3), "2": log(0.05), "3": log(0.05)})
 
@@ -103,7 +116,7 @@ def test_label_probabilities_are_normalised_and_their_mass_is_kept() -> None:
     assert prediction.label_mass == pytest.approx(0.5)
 
 
-def test_templates_are_checked_before_the_first_question(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_templates_are_checked_before_the_first_question(tmp_path: Path) -> None:
     for task_type in TaskType:
         (tmp_path / task_type).mkdir()
         (tmp_path / task_type / "user.j2").write_text("{{ question }} {{ mood }}")
@@ -120,8 +133,8 @@ def test_every_question_gets_a_readable_answer(prompt: str, multiple_choice: boo
 
 
 def test_an_engine_fault_is_not_swallowed() -> None:
-    def fail(request: GenerationRequest) -> Iterator[str]:
-        raise RuntimeError(request.id)
+    def fail(request: GenerationRequest) -> str:
+        raise EngineError(f"lost the device while answering {request.id}")
 
-    with pytest.raises(RuntimeError):
-        Predictor(ScriptedEngine(fail), PROMPTS).predict([EXPLAIN])  # type: ignore[arg-type]
+    with pytest.raises(EngineError, match="lost the device"):
+        Predictor(ScriptedEngine(fail), PROMPTS).predict([EXPLAIN])
