@@ -1,0 +1,48 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+LOCKED := requirements-vllm-cpu.txt pyproject.toml scripts/set_up.sh
+export PYTHON UV
+
+.PHONY: help demo test check format-check lint types layers dockerfile format lock clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.set-up-cpu ## Set up for CPUs, then answer data/sample.jsonl and print a table
+	@$(BIN)/shopbench demo
+
+test: .venv/.set-up-dev ## Set up for development, then run the tests
+	@$(BIN)/pytest
+
+check: format-check lint types layers dockerfile test ## All checks: format, lint, types, import layers, Dockerfile, tests
+
+format-check: .venv/.set-up-dev
+	@$(BIN)/ruff format --check .
+
+lint: .venv/.set-up-dev
+	@$(BIN)/ruff check .
+
+types: .venv/.set-up-dev
+	@$(BIN)/mypy
+
+layers: .venv/.set-up-dev
+	@$(BIN)/lint-imports
+
+dockerfile: .venv/.set-up-dev
+	@$(BIN)/hadolint Dockerfile
+
+format: .venv/.set-up-dev ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: ## Compile the lock files again; needs uv (UPGRADE=1: newest versions that pyproject.toml allows)
+	@scripts/lock.sh $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove .venv, caches and build output
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Made again only when a lock file, pyproject.toml or the script changes.
+.venv/.set-up-%: requirements-%.txt $(LOCKED)
+	@scripts/set_up.sh $*

