@@ -37,6 +37,10 @@ class Task(Protocol):
         """Whether the question is of this type, judged by the format of its prompt."""
         ...
 
+    def evidence(self, question: Question) -> str | None:
+        """Why the question belongs to this type: a short phrase for people, or None where it does not."""
+        ...
+
     def read(self, question: Question) -> Reading:
         """What the prompt allows. Total: a prompt that lists nothing gets the task's default."""
         ...

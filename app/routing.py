@@ -1,0 +1,30 @@
+"""Routing: the type of a question, from its prompt and the evaluator's mark. First match wins; total."""
+
+from dataclasses import dataclass
+
+from app.tasks.base import Task
+from app.tasks.registry import TASKS
+from app.types import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The task a question goes to, and the wording of its prompt that sent it there."""
+
+    task: Task
+    reason: str
+
+
+def explain(question: Question) -> Route:
+    """The first task with evidence for the question. The last one takes every question."""
+    for task in TASKS[:-1]:
+        reason = task.evidence(question)
+        if reason is not None:
+            return Route(task, reason)
+    last = TASKS[-1]
+    return Route(last, last.evidence(question) or "nothing else matched")
+
+
+def route(question: Question) -> Task:
+    """The task that a question belongs to."""
+    return explain(question).task

@@ -1,0 +1,129 @@
+"""Reading a model's text, and the competition's own rules for reading an answer (kit parsers 0.1.1)."""
+
+import ast
+import re
+import unicodedata
+import warnings
+from collections.abc import Iterable, Sequence
+
+PARSED_LENGTH = 5_000
+"""Characters of an answer that the evaluator looks at."""
+
+_NUMBER = re.compile(r"(?<![0-9.])[0-9]{1,9}(?![0-9])(?!\.[0-9])")
+_NUMBER_RUN = re.compile(r"[0-9]{1,9}(?:[ \t]*[,;>、，|/][ \t]*[0-9]{1,9}(?![0-9]))+")
+_COMMA = re.compile(r"\s*(?:(?<![0-9]),|,(?![0-9]{3}(?![0-9]))|[;、，\n])\s*")
+_EDGES = " \t\r\n'\"`“”‘’*-•"
+_PREFACE = re.compile(
+    r"^(?:(?:sure|certainly|of course|okay|ok)\b[^\n:：]{0,80}[:：]|(?:the )?(?:final )?(?:output|answer|response|result"
+    r"|translation|translated title|title|entity|entities|keyphrase|keyphrases|keywords?|phrases?|ranking|explanation)"
+    r"[ \t]*(?:is|are)?[ \t]*[:：])[ \t]*\n?",
+    re.IGNORECASE,
+)
+
+
+def numbers_in(text: str, allowed: Iterable[int]) -> list[int]:
+    """The distinct allowed numbers that a text names, in order; those of its longest comma run first.
+
+    Full-width and other compatibility digits are read as plain ones.
+    """
+    plain = unicodedata.normalize("NFKC", text[:PARSED_LENGTH])
+    run = max(_NUMBER_RUN.findall(plain), key=len, default="")
+    found = [int(digits) for digits in [*_NUMBER.findall(run), *_NUMBER.findall(plain)]]
+    permitted = set(allowed)
+    return list(dict.fromkeys(number for number in found if number in permitted))
+
+
+def complete(chosen: Sequence[int], numbers: Sequence[int], count: int) -> tuple[int, ...]:
+    """`count` distinct numbers: the chosen ones, then the unchosen in their listed order."""
+    rest = [number for number in numbers if number not in set(chosen)]
+    return tuple([*chosen, *rest][:count])
+
+
+def join_numbers(numbers: Iterable[int]) -> str:
+    """The form the evaluator reads: "2,1,3"."""
+    return ",".join(str(number) for number in numbers)
+
+
+def is_number_list(text: str) -> bool:
+    """Whether a text is digits between commas and nothing else."""
+    return re.fullmatch(r"\s*[0-9]{1,9}(?:\s*,\s*[0-9]{1,9})*\s*", text) is not None
+
+
+def parse_integers(answer: str) -> list[int]:
+    """Rule: keep numeric characters, commas and spaces; split at commas; integers only."""
+    kept = "".join(char for char in answer[:PARSED_LENGTH] if char.isnumeric() or char in ", ")
+    return [number for part in kept.split(",") if (number := _integer(part)) is not None]
+
+
+def parse_spans(answer: str) -> list[str]:
+    """Rule: a Python list literal of strings if it is one, else split at commas, strip, drop empties."""
+    text = answer[:PARSED_LENGTH]
+    literal = string_list(text)
+    if literal is not None:
+        return literal
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def string_list(text: str) -> list[str] | None:
+    """The list of strings that a text is the Python literal of, or None."""
+    value = literal(text)
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return value
+    return None
+
+
+def literal(text: str) -> object:
+    """The value of a Python literal, or None for a text that is not one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape in a model's text concerns nobody
+            value: object = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    return value
+
+
+def join_spans(spans: Sequence[str]) -> str:
+    """Spans in the form that `parse_spans` gives back unchanged.
+
+    Plain text between commas where that is enough; a list literal where a span holds a comma.
+    """
+    plain = ", ".join(spans)
+    return plain if parse_spans(plain) == list(spans) else repr(list(spans))
+
+
+def split_spans(text: str) -> list[str]:
+    """The spans that a model wrote: a list literal, or text between commas or lines.
+
+    "1,000" is one span. Quotation marks, bullets and blanks at the edges go.
+    """
+    literal_spans = string_list(text.strip()[:PARSED_LENGTH]) if text.lstrip().startswith("[") else None
+    parts = literal_spans if literal_spans is not None else _COMMA.split(text.strip(" []\t\r\n"))
+    return [part for raw in parts if (part := raw.strip(_EDGES))]
+
+
+def find_in(source: str, span: str) -> str | None:
+    """The text of `source` that a span stands for: as it is, or but for case and white space."""
+    if span in source:
+        return span
+    start = source.lower().find(span.lower())
+    if start >= 0 and len(source.lower()) == len(source):
+        return source[start : start + len(span)].strip() or None
+    words = span.split()
+    if not 0 < len(words) <= 40:
+        return None
+    match = re.search(r"\s+".join(re.escape(word) for word in words), source, re.IGNORECASE)
+    return match.group() if match else None
+
+
+def without_preface(text: str) -> str:
+    """A model's text without "Sure, here it is:" or "Translation:" before it and code fences round it."""
+    text = re.sub(r"^```\w*[ \t]*\n?|\n?```$", "", text.strip())
+    return _PREFACE.sub("", text, count=1).strip()
+
+
+def _integer(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:  # a blank, "1 2", "½", or more digits than Python converts
+        return None

@@ -1,0 +1,40 @@
+"""The language that a prompt wants its answer in."""
+
+import re
+
+LANGUAGES = (
+    "English", "German", "Spanish", "French", "Italian", "Portuguese", "Dutch", "Polish", "Swedish", "Turkish",
+    "Arabic", "Hindi", "Indonesian", "Vietnamese", "Thai", "Korean", "Japanese", "Chinese", "Russian",
+)  # fmt: skip
+DEFAULT = "English"
+_ALIASES = {
+    "mandarin": "Chinese", "bahasa": "Indonesian", "castilian": "Spanish", "deutsch": "German", "español": "Spanish",
+    "français": "French", "italiano": "Italian", "日本語": "Japanese", "中文": "Chinese",
+}  # fmt: skip
+_CODES = {
+    "en": "English", "de": "German", "es": "Spanish", "fr": "French", "it": "Italian", "pt": "Portuguese",
+    "ja": "Japanese", "jp": "Japanese", "zh": "Chinese", "id": "Indonesian",
+}  # fmt: skip
+_NAMES = {language.lower(): language for language in LANGUAGES} | _ALIASES
+_NAME = rf"(?P<name>{'|'.join(sorted(_NAMES, key=len, reverse=True))})"
+_TARGETS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\b(?:in)?to (?:(?:the|an?|a\(n\)|its?|fluent|natural|native|plain|simplified|traditional|brazilian|its?)\s+)*{_NAME}",
+        rf"{_NAME}[- ](?:language )?(?:online|e-?commerce|shopping|web ?site|web ?shop|shop|store|market|marketplace|site|version"
+        rf"|title|translation|equivalent|customers?|shoppers?|buyers?|users?|audience|speaking|speakers?|listing|counterpart)",
+        rf"\b(?:in|for|auf|en)\s+(?:(?:the|an?|a\(n\)|fluent|natural|native|plain)\s+)*{_NAME}",
+        rf"(?<!from )(?<!from the )(?<!original )\b{_NAME}",
+    )
+)
+_CODE = re.compile(rf"(?:\b(?:in)?to|->|→|=>|-)\s*\(?(?P<code>{'|'.join(_CODES)})\b\)?(?=\s*(?:$|[:.\n…)]))")
+
+
+def target_language(asked: str) -> str:
+    """The English name of the language that instructions (in lower case) ask for; English where none."""
+    for pattern in _TARGETS:
+        match = pattern.search(asked)
+        if match:
+            return _NAMES[match["name"]]
+    code = _CODE.search(asked)
+    return _CODES[code["code"]] if code else DEFAULT

@@ -1,0 +1,143 @@
+"""Multiple choice: one label, because the evaluator reads the first character of the answer."""
+
+import re
+from dataclasses import dataclass
+
+from app.errors import InputError
+from app.tasks.answers import PARSED_LENGTH
+from app.tasks.instructions import Parts, dissect
+from app.tasks.numbered_list import find_letters
+from app.types import Answer, Choice, Outcome, Question, SamplingParams, TaskType
+
+_DEFAULT = ("0", "1", "2", "3")
+_RATES = re.compile(
+    r"\b(?:rat(?:e|es|ed|ing)|scor(?:e|es|ed|ing)|scal(?:e|es)|stars?|grad(?:e|es|ing)|evaluat(?:e|es|ing)|judg(?:e|es)"
+    r"|assess|sentiment|points?|level)\b",
+    re.IGNORECASE,
+)
+_SCALE = re.compile(
+    r"(?<![\d.,])(?:(?P<low>[01])|one)\s*(?:\([^()\n]{0,60}\)\s*)?(?:-|–|—|to|through|and|\.\.+|…|up to)\s*"
+    r"(?:(?P<high>[2-9]|10)|(?P<word>two|three|four|five|six|seven|eight|nine|ten))(?![\d.,]*\d)",
+    re.IGNORECASE,
+)
+_WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
+_MEANING = re.compile(
+    r"(?<![\w.])(?P<number>[0-9])['\"]?\s*(?:=|if\b|for\b|means?\b|denotes?\b|indicates?\b|when\b|stands\b|represents?\b|otherwise\b"
+    r"|as\b|\((?=[a-z])|being\b)",
+    re.IGNORECASE,
+)
+_YES_NO = re.compile(r"\b(?:yes|true)\s*(?:/|or|and|if\b.{0,200}?\b)\s*(?:no|false)\b|\bbinary\b", re.IGNORECASE)
+_LABEL_IN_TEXT = re.compile(r"(?<![\w.,])[0-9A-Za-z](?![\w]|[.,][0-9])")
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceReading:
+    """The labels a prompt offers, one character each, and where they were found."""
+
+    labels: tuple[str, ...]
+    origin: str
+
+    @property
+    def constraint(self) -> Choice:
+        """One of the labels."""
+        return Choice(self.labels)
+
+    @property
+    def sampling(self) -> SamplingParams:
+        """One token, greedy."""
+        return SamplingParams(max_tokens=1)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """`labels`: "0, 1, 2, 3"."""
+        return {"labels": ", ".join(self.labels)}
+
+    def answer(self, text: str) -> Answer:
+        """A label: the text itself, else the first one in it, else the first that the prompt offers."""
+        stripped = text.strip()
+        if stripped in self.labels:
+            return Answer(stripped)
+        if stripped[:1] in self.labels and not stripped[1:2].isalnum():
+            return Answer(stripped[0], Outcome.REPAIRED)
+        for match in _LABEL_IN_TEXT.finditer(stripped[:PARSED_LENGTH]):
+            if match.group() in self.labels and (match.group().isdigit() or match.group().isupper()):
+                return Answer(match.group(), Outcome.REPAIRED)
+        return Answer(self.labels[0], Outcome.FALLBACK)
+
+
+class MultipleChoice:
+    """Questions that the evaluator marks as multiple choice."""
+
+    type = TaskType.MULTIPLE_CHOICE
+
+    def matches(self, question: Question) -> bool:
+        """The evaluator says so; nothing in the prompt does (worked solutions list options too)."""
+        return self.evidence(question) is not None
+
+    def evidence(self, question: Question) -> str | None:
+        """The evaluator's own mark."""
+        return "marked as multiple choice" if question.is_multiple_choice else None
+
+    def read(self, question: Question) -> ChoiceReading:
+        """The labels: a rating scale, the listed ones, those given a meaning, yes or no, or 0 to 3."""
+        parts = dissect(question.prompt)
+        listed = _listed(parts)
+        scale = _scale(parts)
+        if scale and (not listed or ("0" not in listed and set(listed) != set(scale) and len(listed) != 4)):
+            return ChoiceReading(scale, "rating scale")
+        if listed:
+            return ChoiceReading(listed, "listed options")
+        letters = find_letters(question.prompt)
+        if letters:
+            return ChoiceReading(letters, "lettered options")
+        meanings = _meanings(parts)
+        if meanings:
+            return ChoiceReading(meanings, "labels given a meaning")
+        if _YES_NO.search(parts.instructions):
+            return ChoiceReading(("0", "1"), "no or yes")
+        return ChoiceReading(_DEFAULT, "default")
+
+    def parse(self, answer: str) -> int:
+        """Rule: strip, then the first character as an integer; -1 for anything else."""
+        first = answer[:PARSED_LENGTH].strip()[:1]
+        try:
+            return int(first)
+        except ValueError:
+            return -1
+
+    def format_target(self, target: object) -> str:
+        """The label, from an integer or a one-character string.
+
+        Raises:
+            InputError: the label is longer, or neither.
+        """
+        label = str(target).strip() if isinstance(target, int | str) and not isinstance(target, bool) else ""
+        if len(label) == 1 and label.isascii() and label.isalnum():
+            return label
+        raise InputError(f"a multiple-choice label is one character, not {target!r}")
+
+
+def _listed(parts: Parts) -> tuple[str, ...]:
+    """The labels of the last list that stands outside running text, else of the last one."""
+    outside = [found for found in parts.lists if not parts.embedded(found)]
+    for found in reversed(outside or parts.lists):
+        labels = tuple(str(number) for number in found.numbers if number < 10)
+        if len(labels) > 1:
+            return labels
+    return ()
+
+
+def _scale(parts: Parts) -> tuple[str, ...]:
+    """The steps of a rating scale that the instructions name. Ten has two characters and is left out."""
+    match = _SCALE.search(parts.instructions)
+    if match is None or not _RATES.search(parts.instructions):
+        return ()
+    low = int(match["low"] or 1)
+    high = int(match["high"]) if match["high"] else _WORDS[match["word"].lower()]
+    return tuple(str(number) for number in range(low, min(high, 9) + 1))
+
+
+def _meanings(parts: Parts) -> tuple[str, ...]:
+    """Labels that the instructions define in passing ("1 if it fits, 0 otherwise")."""
+    labels = sorted({match["number"] for match in _MEANING.finditer(parts.instructions)})
+    return tuple(labels) if len(labels) > 1 else ()

@@ -1,0 +1,204 @@
+"""Named entity recognition: phrases of a query or a title, copied."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.errors import InputError
+from app.tasks.answers import join_spans, parse_spans, string_list
+from app.tasks.fields import FieldKind
+from app.tasks.instructions import Parts, dissect
+from app.tasks.quotes import Quoted
+from app.tasks.spans import copied, first_words, last_words, word_with_digit
+from app.types import Answer, Copy, Question, SamplingParams, TaskType
+
+_MANY = 5
+_TOKENS = 48
+"""Titles' longest entities are some 15 words; a small vocabulary needs about three tokens for each."""
+
+_ENTITY = re.compile(r"\bentit(?:y|ies)\b|\bner\b|\bnamed[- ]entit")
+_VERB = (
+    r"(?:extract|find|locat|identif|pinpoint|highlight|select|choos|spot|detect|recogni[sz]|pull|pick|underlin|mark|tag"
+    r"|isolat|retriev|cop(?:y|ies)|determin|point out|single out|name|list|give|show|return|output|get|tell|what|which|label)"
+)
+_SOURCE = r"(?:titles?|quer(?:y|ies)|search(?: (?:terms?|strings?|phrases?|texts?))?|listings?|product names?|headlines?|keywords?)"
+_ATTRIBUTE = (
+    r"(?:brands?|colou?rs?|materials?|sizes?|genders?|product types?|quantit(?:y|ies)|dimensions?|weights?|flavou?rs?|scents?"
+    r"|patterns?|styles?|audiences?|compositions?|model(?: name| number)?s?|manufacturers?|departments?|age(?: group| range)?s?"
+    r"|volumes?|capacit(?:y|ies)|count|variety|ingredients?|shapes?|finish|theme|type|attribute(?: values?)?|slots?|spans?"
+    r"|phrases?|words?|parts?|components?|sections?|tokens?|values?|substrings?|terms?|occasions?|seasons?|location|unit)"
+)
+_ASKS = re.compile(
+    rf"\b{_VERB}[a-z]*\b[^\n]{{0,200}}?\b{_ATTRIBUTE}\b[^\n]{{0,200}}?\b{_SOURCE}\b|"
+    rf"\b{_SOURCE}\b[^\n]{{0,200}}?\b{_VERB}[a-z]*\b[^\n]{{0,120}}?\b{_ATTRIBUTE}\b"
+)
+_ASKS_NAMED = re.compile(rf"\b{_VERB}[a-z]*\b")
+_IN_SOURCE = re.compile(rf"\b{_SOURCE}\b|\bdescription\b|\btext\b|\bsentence\b")
+_WRITES = re.compile(
+    r"\bkey ?-?phrases?\b|\btranslat|\bsummar|\bexplain|\bdescribe\b|\brewrite|\bparaphras|\bcategor(?:y|ies)\b"
+    r"|\bclassif|\bkeywords? (?:sets?|that summar)|\b(?:generate|write|create|compose|suggest|propose|craft) (?:an? |the |one )"
+    r"|\b(?:two|three|four|five|six|ten|\d+|important|key|main|relevant|suitable) (?:[\w-]+ ){0,2}?"
+    r"(?:keywords|terms|words|phrases|points|attributes|features|components)\b"
+    r"|\bstep[ -]by[ -]step\b|\banswer the (?:\w+ )?(?:question|query)"
+)
+_OTHER = re.compile(r"\breviews?\b[^\n]*\bkey ?-?phrase|\bkey ?-?phrases?\b[^\n]*\breviews?\b|\bstep[ -]by[ -]step\b")
+_SOURCE_LABEL = re.compile(
+    r"quer|title|search|name|text|sentence|utterance|headline|listing|product|item|input|keyword|description"
+)
+_TYPE_LABEL = re.compile(r"entity|attribute|type|category|label|brand|aspect")
+_QUANTITY = re.compile(
+    r"quantit|size|mass|weight|dimension|volume|capacit|count|number|unit|age|year|model|power|voltage|memory"
+)
+_LEADING = re.compile(r"brand|manufactur|creator|author|line|series|maker")
+
+
+@dataclass(frozen=True, slots=True)
+class EntityReading:
+    """The text to copy from, and the kind of entity wanted."""
+
+    source: str
+    entity_type: str
+    max_spans: int
+
+    @property
+    def constraint(self) -> Copy:
+        """Spans of the source."""
+        return Copy(self.source, self.max_spans)
+
+    @property
+    def sampling(self) -> SamplingParams:
+        """A few phrases."""
+        return SamplingParams(max_tokens=_TOKENS)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """`source`: the text to copy from; `entity_type`: what to look for, or "entity"."""
+        return {"source": self.source, "entity_type": self.entity_type}
+
+    def answer(self, text: str) -> Answer:
+        """Spans that stand in the source; else a word that is likely for the entity type."""
+        return copied(text, self.source, self.max_spans, self._guess())
+
+    def _guess(self) -> str:
+        """Brands come first in a title, measures hold digits, and most else comes last."""
+        wanted = self.entity_type.lower()
+        if _QUANTITY.search(wanted):
+            return word_with_digit(self.source) or last_words(self.source, 1)
+        return first_words(self.source, 1) if _LEADING.search(wanted) else last_words(self.source, 1)
+
+
+class NamedEntityRecognition:
+    """Questions that want phrases of a query or title, by the kind of thing that they name."""
+
+    type = TaskType.NAMED_ENTITY_RECOGNITION
+
+    def matches(self, question: Question) -> bool:
+        """Entities are asked for by that word, or a named attribute's phrase in a title or query."""
+        return self.evidence(question) is not None
+
+    def evidence(self, question: Question) -> str | None:
+        """The wording found."""
+        if question.is_multiple_choice:
+            return None
+        parts = dissect(question.prompt)
+        asked = parts.asked
+        writes = _WRITES.search(asked)
+        entity = _ENTITY.search(asked)
+        if entity and not _OTHER.search(asked) and (not writes or "type" in asked):
+            return f"names an entity ('{entity.group()}')"
+        if writes:
+            return None
+        named = _quoted_type(parts)
+        if named and _ASKS_NAMED.search(asked) and _IN_SOURCE.search(asked):
+            return f"asks for '{named.text}' in a text"
+        found = _ASKS.search(_with_labels(parts))
+        return f"asks for part of a title or query ('{found.group()[:60]}')" if found and _has_source(parts) else None
+
+    def read(self, question: Question) -> EntityReading:
+        """The text to copy from: the query or title of the prompt, else all its data, else all of it."""
+        parts = dissect(question.prompt)
+        return EntityReading(_source(parts), _entity_type(parts), _MANY)
+
+    def parse(self, answer: str) -> list[str]:
+        """Rule: a Python list literal of strings if it is one, else text between commas."""
+        return parse_spans(answer)
+
+    def format_target(self, target: object) -> str:
+        """Spans between commas, or a list literal where a span holds a comma.
+
+        Raises:
+            InputError: the label is neither text nor a list of texts, or holds no span.
+        """
+        spans: Sequence[object] = ()
+        if isinstance(target, str):
+            spans = string_list(target.strip()) or [target.strip()]
+        elif isinstance(target, list | tuple):
+            spans = target
+        words = [span.strip() for span in spans if isinstance(span, str) and span.strip()]
+        if not words or len(words) != len(spans):
+            raise InputError(f"an entity label is a list of texts, not {target!r}")
+        return join_spans(words)
+
+
+def _quoted_type(parts: Parts) -> Quoted | None:
+    """A short quotation that names what to look for, next to a longer text to look in."""
+    short = [span for span in parts.quoted if len(span.text) <= 40 and parts.in_instructions(span)]
+    if not short or not (len(parts.quoted) > 1 or parts.field(FieldKind.LINE, FieldKind.PROSE)):
+        return None
+    source = _quoted_source(parts)
+    others = [span for span in short if span != source]
+    return others[0] if others else None
+
+
+def _with_labels(parts: Parts) -> str:
+    """What is asked, with the label of the text it is asked about ("... Query")."""
+    labels = [field.label for field in parts.field(FieldKind.LINE)]
+    return " ".join([parts.asked, *labels])
+
+
+def _has_source(parts: Parts) -> bool:
+    return bool(parts.quoted or parts.field(FieldKind.LINE, FieldKind.PROSE))
+
+
+def _source(parts: Parts) -> str:
+    fields = [
+        field
+        for field in parts.field(FieldKind.LINE, FieldKind.PROSE)
+        if _SOURCE_LABEL.search(field.label) and not _TYPE_LABEL.search(field.label.removeprefix("product "))
+    ]
+    if fields and not (len(fields) == 1 and fields[0].text in parts.instructions):
+        return _unquoted(fields[0].text)
+    quoted = _quoted_source(parts)
+    if quoted:
+        return quoted.text
+    return parts.prompt.strip()
+
+
+def _quoted_source(parts: Parts) -> Quoted | None:
+    """The quotation that follows a word for a text ("product title '...'"), else the longest."""
+    if not parts.quoted:
+        return None
+    for span in parts.quoted:
+        before = parts.prompt[max(0, span.start - 40) : span.start - 1].lower()
+        if re.search(rf"\b{_SOURCE}\b(?: (?:is|reads|of|below|given|called))?\s*[:,=]?\s*$", before):
+            return span
+    return max(parts.quoted, key=lambda span: len(span.text))
+
+
+def _unquoted(text: str) -> str:
+    pairs = {"'": "'", '"': '"', "“": "”", "‘": "’", "「": "」"}
+    stripped = text.strip()
+    if len(stripped) > 2 and pairs.get(stripped[0]) == stripped[-1]:
+        return stripped[1:-1].strip() or stripped
+    return stripped
+
+
+def _entity_type(parts: Parts) -> str:
+    for field in parts.field(FieldKind.LINE):
+        if _TYPE_LABEL.search(field.label) and len(field.text) <= 60:
+            return field.text
+    named = _quoted_type(parts)
+    if named:
+        return named.text
+    found = re.search(rf"\b{_ATTRIBUTE}\b", parts.asked)
+    return found.group() if found else "entity"

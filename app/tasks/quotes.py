@@ -1,0 +1,116 @@
+"""Quoted spans of a prompt: product titles and queries, which hold apostrophes and inch marks themselves."""
+
+from dataclasses import dataclass
+
+_PAIRS = {"‘": "’", "“": "”", "「": "」", "『": "』", "«": "»", "„": "“"}
+_OPENS_AFTER = frozenset(" \t\r\n([{:：=,;-–—/、。，．")
+_CLOSES_BEFORE = frozenset(" \t\r\n)]}.,;:?!：，。？！、")
+_STRAY_LIMIT = 400
+"""Characters: a quotation that follows the one in hand on the same line is a name, not a description."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """The text between two quotation marks; `start` and `end` are its own bounds, marks excluded."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    position: int
+    opens: bool
+    closes: bool
+
+
+def find_quoted(text: str) -> tuple[Quoted, ...]:
+    """The outermost quoted spans, in order; none crosses a line. Linear in the length of `text`."""
+    found: list[Quoted] = []
+    offset = 0
+    for line in text.splitlines(keepends=True):
+        bounds = _straight(line, "'") + _straight(line, '"') + _straight(line, "`") + _paired(line)
+        found += (Quoted(offset + a, offset + b, line[a:b]) for a, b in _outermost(bounds))
+        offset += len(line)
+    return tuple(found)
+
+
+def _straight(line: str, mark: str) -> list[tuple[int, int]]:
+    """Spans between marks that look the same on both sides.
+
+    A title may hold stray marks ("Girls' Shoes", 6''), so an opening mark is closed by the first mark
+    after which the rest of the line is made of well-formed quotations only.
+    """
+    if line.count(mark) < 2:
+        return []
+    marks = _marks(line, mark)
+    well_formed = _well_formed_tails(marks)
+    spans: list[tuple[int, int]] = []
+    index = 0
+    while index < len(marks):
+        if not marks[index].opens:
+            index += 1
+            continue
+        closing = _closing(marks, well_formed, index)
+        if closing is None:
+            break
+        spans.append((marks[index].position + 1, marks[closing].position))
+        index = closing + 1
+    return spans
+
+
+def _marks(line: str, mark: str) -> list[_Mark]:
+    marks: list[_Mark] = []
+    position = line.find(mark)
+    while position >= 0:
+        before = line[position - 1] if position else " "
+        after = line[position + 1] if position + 1 < len(line) else " "
+        opens = before in _OPENS_AFTER and not after.isspace()
+        closes = after in _CLOSES_BEFORE and not (before.isspace() and after == " ")
+        if opens or closes:
+            marks.append(_Mark(position, opens, closes))
+        position = line.find(mark, position + 1)
+    return marks
+
+
+def _well_formed_tails(marks: list[_Mark]) -> list[bool]:
+    """For each index, whether the marks from there on pair up neighbour with neighbour."""
+    tails = [False] * len(marks) + [True, False]
+    for index in range(len(marks) - 2, -1, -1):
+        first, second = marks[index], marks[index + 1]
+        near = second.position - first.position <= _STRAY_LIMIT
+        tails[index] = first.opens and second.closes and near and tails[index + 2]
+    return tails
+
+
+def _closing(marks: list[_Mark], well_formed: list[bool], opening: int) -> int | None:
+    last: int | None = None
+    for index in range(opening + 1, len(marks)):
+        if marks[index].closes:
+            if well_formed[index + 1]:
+                return index
+            last = index
+    return last
+
+
+def _paired(line: str) -> list[tuple[int, int]]:
+    """Spans between marks that differ left and right."""
+    spans: list[tuple[int, int]] = []
+    for opening, closing in _PAIRS.items():
+        start = line.find(opening)
+        while start >= 0:
+            end = line.find(closing, start + 1)
+            if end < 0:
+                break
+            spans.append((start + 1, end))
+            start = line.find(opening, end + 1)
+    return spans
+
+
+def _outermost(bounds: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    kept: list[tuple[int, int]] = []
+    for start, end in sorted(bounds, key=lambda bound: (bound[0], -bound[1])):
+        if end > start and (not kept or start >= kept[-1][1]):
+            kept.append((start, end))
+    return kept

@@ -1,0 +1,122 @@
+"""Ranking: every listed number once, best first."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.errors import InputError
+from app.tasks.answers import complete, is_number_list, join_numbers, literal, numbers_in, parse_integers
+from app.tasks.instructions import Parts, dissect
+from app.types import Answer, Outcome, Question, SamplingParams, Selection, TaskType
+
+_LARGEST = 5
+"""The evaluator drops larger numbers and reads no more than this many."""
+_DEFAULT = tuple(range(1, _LARGEST + 1))
+_PERMUTATION = re.compile(r"\bpermutation\b")
+_RANKS = re.compile(
+    r"\b(?:re-?)?rank(?:s|ed|ing|ings)?\b|\bprioriti[sz]e|\bmost (?:\w+ )?to (?:the )?least\b|\bbest (?:match )?to (?:the )?worst\b"
+    r"|\b(?:descending|decreasing|ascending) (?:order|relevance)|\bin (?:the )?order of\b"
+    r"|\b(?:re-?order|arrange|sort|order) (?:the|these|those|them|all|it|each|every|following|by|products|items|candidates)\b"
+)
+_SOME_OF_THEM = re.compile(
+    r"\b(?:select|choose|pick|return|output|give|list|find|identify|recommend)\b[^.\n]{0,40}?\b(?:top|best|only|exactly)?\s*"
+    r"\b(?:[1-9]|one|two|three|four)\b(?! (?:to|through|-) )|\btop[ -](?:[1-9]|one|two|three|four)\b"
+)
+_SOLVES = re.compile(r"\bstep[ -]by[ -]step\b|\bshow your (?:work|reasoning)\b")
+_ALL_OF_THEM = re.compile(r"\b(?:all|each|every|whole|full|entire|complete|once)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class RankingReading:
+    """The numbers to put in order."""
+
+    numbers: tuple[int, ...]
+
+    @property
+    def constraint(self) -> Selection:
+        """A permutation."""
+        return Selection(self.numbers, len(self.numbers))
+
+    @property
+    def sampling(self) -> SamplingParams:
+        """Room for the digits, the commas between them and the end; a digit is a token at worst."""
+        return SamplingParams(max_tokens=len(join_numbers(self.numbers)) + 1)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """`numbers`: "1, 2, 3, 4, 5"; `count`: "5"."""
+        return {"numbers": ", ".join(map(str, self.numbers)), "count": str(len(self.numbers))}
+
+    def answer(self, text: str) -> Answer:
+        """A permutation: the numbers as the model wrote them, then the forgotten ones as listed."""
+        found = numbers_in(text, self.numbers)
+        ranked = join_numbers(complete(found, self.numbers, len(self.numbers)))
+        if not found:
+            return Answer(ranked, Outcome.FALLBACK)
+        clean = is_number_list(text) and "".join(text.split()) == ranked
+        return Answer(ranked, Outcome.CLEAN if clean else Outcome.REPAIRED)
+
+
+class Ranking:
+    """Questions that want a whole numbered list put in order."""
+
+    type = TaskType.RANKING
+
+    def matches(self, question: Question) -> bool:
+        """A permutation is asked for, or a listed set is to be put in order rather than picked from."""
+        return self.evidence(question) is not None
+
+    def evidence(self, question: Question) -> str | None:
+        """The wording found."""
+        if question.is_multiple_choice:
+            return None
+        parts = dissect(question.prompt)
+        asked = parts.asked
+        if _PERMUTATION.search(asked):
+            return "asks for a permutation"
+        if parts.list is None or _SOLVES.search(asked):
+            return None
+        found = _RANKS.search(asked)
+        if found is None or _picks_some(asked, parts):
+            return None
+        return f"asks to put a numbered list in order ('{found.group()[:40]}')"
+
+    def read(self, question: Question) -> RankingReading:
+        """The listed numbers, or 1 to 5."""
+        found = dissect(question.prompt).list
+        return RankingReading(found.numbers if found else _DEFAULT)
+
+    def parse(self, answer: str) -> list[int]:
+        """Rule: integers up to 5, the first five of them; none at all if any comes twice."""
+        ranked = [number for number in parse_integers(answer) if number <= _LARGEST][:_LARGEST]
+        return ranked if len(set(ranked)) == len(ranked) else []
+
+    def format_target(self, target: object) -> str:
+        """The best order for a relevance vector (ties as listed, numbers from 1), or a permutation as it is.
+
+        Raises:
+            InputError: the label is not a list of numbers.
+        """
+        values = literal(target.strip()) if isinstance(target, str) else target
+        if not isinstance(values, list | tuple) or not values or not all(_is_number(value) for value in values):
+            raise InputError(f"a ranking label is a list of numbers, not {target!r}")
+        return join_numbers(_order(values))
+
+
+def _picks_some(asked: str, parts: Parts) -> bool:
+    """Whether only the top few are wanted."""
+    if _ALL_OF_THEM.search(asked):
+        return False
+    return parts.list is not None and len(parts.list.entries) > 4 and _SOME_OF_THEM.search(asked) is not None
+
+
+def _order(values: Sequence[float]) -> list[int]:
+    """Whole numbers that are a permutation of 0..n-1 or 1..n stand for themselves; all else is relevance."""
+    whole = [value for value in values if isinstance(value, int)]
+    if len(whole) == len(values) and sorted(whole) in (list(range(len(whole))), list(range(1, len(whole) + 1))):
+        return whole
+    return [1 + index for index in sorted(range(len(values)), key=lambda index: -values[index])]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
