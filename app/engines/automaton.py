@@ -1,0 +1,76 @@
+"""What a constrained answer may go on with, token by token."""
+
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engines.copying import CopyAutomaton, CopyPlan
+from app.engines.refusal import RefusedRequest
+from app.engines.selection import SelectionAutomaton, SelectionPlan
+from app.engines.vocabulary import Vocabulary
+from app.types import Choice, Copy, Selection
+
+PLANS_KEPT = 64
+"""Constraints whose tables are kept: the same numbers and the same source often come again."""
+
+
+class Automaton(Protocol):
+    """One answer in the making. It never comes to a state without a legal continuation."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer may end here."""
+        ...
+
+    def allowed(self) -> NDArray[np.int64]:
+        """The token ids that may follow, in no order, repeats possible; end tokens only where complete."""
+        ...
+
+    def advance(self, token: int) -> None:
+        """Take one token.
+
+        Raises:
+            EngineError: the token was not among the allowed ones.
+        """
+        ...
+
+
+def start_automaton(constraint: Selection | Copy, vocabulary: Vocabulary) -> Automaton:
+    """An automaton before its first token.
+
+    Raises:
+        RefusedRequest: no answer can meet the constraint.
+    """
+    if isinstance(constraint, Selection):
+        return SelectionAutomaton(_selection_plan(constraint, vocabulary))
+    return CopyAutomaton(_copy_plan(constraint, vocabulary))
+
+
+def label_tokens(choice: Choice, vocabulary: Vocabulary) -> dict[str, tuple[int, ...]]:
+    """The tokens that count as each label, in the order of the labels.
+
+    Raises:
+        RefusedRequest: there is no label, or one that is not a single token of this vocabulary.
+    """
+    if not choice.labels:
+        raise RefusedRequest("unusable_constraint", "a choice needs at least one label")
+    tokens = {label: vocabulary.label_ids(label) for label in choice.labels}
+    for label, ids in tokens.items():
+        if not ids:
+            raise RefusedRequest(
+                "unusable_constraint",
+                f"label {label!r} is not a single token of this checkpoint; use labels such as 0 to 9 or A to Z",
+            )
+    return tokens
+
+
+@lru_cache(PLANS_KEPT)
+def _selection_plan(constraint: Selection, vocabulary: Vocabulary) -> SelectionPlan:
+    return SelectionPlan(constraint, vocabulary)
+
+
+@lru_cache(PLANS_KEPT)
+def _copy_plan(constraint: Copy, vocabulary: Vocabulary) -> CopyPlan:
+    return CopyPlan(constraint, vocabulary)
