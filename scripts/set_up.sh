@@ -17,7 +17,7 @@ fail() {
 
 fail_pip() { fail "pip could not install what $1 names: see its message above"; }
 
-covered() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
+covered() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; }
 
 check_platform() {
     case "$(uname -s)-$(uname -m)" in
@@ -27,14 +27,14 @@ check_platform() {
 }
 
 find_python() {
-    candidates=${PYTHON:-python3 python3.13 python3.12 python3.11}
+    candidates=${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}
     for candidate in $candidates; do
         if covered "$candidate"; then
             echo "$candidate"
             return
         fi
     done
-    fail "Python 3.11, 3.12 or 3.13 is needed and none of '$candidates' is one:" \
+    fail "Python 3.11 to 3.14 is needed and none of '$candidates' is one:" \
         "install python3 of Debian 12, Ubuntu 24.04 or newer, or name yours: make PYTHON=/path/to/python3.12"
 }
 
@@ -68,7 +68,7 @@ make_venv() {
 }
 
 pip_install() {
-    "$VENV/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps "$@"
+    "$VENV/bin/python" -m pip --disable-pip-version-check install --quiet --use-pep517 --no-deps "$@"
 }
 
 # The CPU build stands where the caller's pip looks, or else at PyTorch's own CPU index, which uv knows.
