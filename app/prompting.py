@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+import jinja2
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -49,7 +51,7 @@ class Template:
         """
         self.check(variables)
         try:
-            return _environment.from_string(self.text).render(variables).strip()
+            return _compiled(self.text).render(variables).strip()
         except TemplateError as error:
             raise SetupError(f"{self.path}: {error}; mend the template") from error
 
@@ -106,6 +108,12 @@ class PromptLibrary:
             for role, template in sorted(templates.items()):
                 digest.update(f"{task_type}/{role}\0{template.text}\0".encode())
         return digest.hexdigest()[:FINGERPRINT_LENGTH]
+
+
+@lru_cache(maxsize=64)
+def _compiled(text: str) -> jinja2.Template:
+    """Compiling takes ten times as long as everything else that is done to a prompt."""
+    return _environment.from_string(text)
 
 
 def _read_folder(folder: Path, task_type: TaskType) -> dict[str, Template]:

@@ -1,0 +1,249 @@
+"""The durable store: answers as they come, appended to a file that outlives whatever kills the run."""
+
+import fcntl
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from app.batch.key_index import KeyIndex
+from app.batch.request_key import KEY_BYTES, Identity, differences
+from app.batch.result import Usage, restored, stored
+from app.errors import InputError
+from app.jsonl import Row, dump
+from app.types import Prediction
+
+VERSION = 1
+SYNC_ROWS = 256
+SYNC_SECONDS = 1.0
+
+
+class Journal:
+    """Answers by request key, in a file of JSON lines beside the output.
+
+    The first line says what all answers depend on (`Identity`); each other line is a key and an answer. A
+    line is handed to the operating system at once, so that it outlives this process, and lines are forced to
+    the disk in groups of `SYNC_ROWS` or every `SYNC_SECONDS`, so that they outlive the machine's power. The
+    file stays locked until it is closed: one run at a time.
+
+    Only an index of keys is held outside the file, and that on disk too: memory does not grow with the rows.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take over an open, locked file; see `open` and `temporary`."""
+        self._file = file
+        self._path = path
+        self._clock = clock
+        self._index = KeyIndex()
+        self._identity: dict[str, str] = {}
+        self._unsynced = 0
+        self._synced_at = clock()
+        self.found = 0
+        """Answers that were there when the journal was opened."""
+        self.dropped = 0
+        """Lines that could not be read; their rows are asked again."""
+        self._load()
+
+    @classmethod
+    def open(cls, path: Path, *, overwrite: bool = False, clock: Callable[[], float] = time.monotonic) -> Self:
+        """Open or create a journal, lock it and mend its end.
+
+        Raises:
+            InputError: another run holds it, it is no journal, or the file system refuses.
+        """
+        try:
+            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644), "r+b", buffering=0)
+        except OSError as error:
+            raise InputError(f"cannot open {path}: {error.strerror}; name an output elsewhere") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if overwrite:
+                file.truncate(0)
+            return cls(file, path, clock)
+        except BlockingIOError as error:
+            file.close()
+            raise InputError(f"another run holds {path}: wait for it, or name another output") from error
+        except (InputError, OSError):
+            file.close()
+            raise
+
+    @classmethod
+    def temporary(cls) -> Self:
+        """A journal that nobody can continue, for output that goes into a pipe."""
+        return cls(tempfile.TemporaryFile("w+b", buffering=0), None)  # closed by `close`
+
+    def claim(self, identity: Identity) -> None:
+        """Make sure that what is stored depends on the same; a new journal takes the identity on.
+
+        Names that are not known yet may be left out at first and claimed later.
+
+        Raises:
+            InputError: the journal was made with something else; every difference is named.
+        """
+        if different := differences(self._identity, identity):
+            raise InputError(
+                f"{self._path} was made with other settings: {'; '.join(different)}. "
+                "Add --overwrite to start afresh, or name another output"
+            )
+
+    def begin(self, identity: Identity) -> None:
+        """Claim, and write the first line of a new journal.
+
+        Raises:
+            InputError: as `claim`, or the disk refuses.
+        """
+        self.claim(identity)
+        if not self._identity:
+            self._identity = dict(identity)
+            self._append({"journal": "shopbench", "version": VERSION, "run": self._identity})
+            self.sync()
+            _sync_folder(self._path)
+
+    def find(self, key: bytes, row: Row) -> tuple[Prediction, Usage] | None:
+        """The stored answer to a request, for the row that asks."""
+        offset = self._index.find(key)
+        if offset is None:
+            return None
+        return restored(json.loads(self._line_at(offset)), row)
+
+    def add(self, key: bytes, prediction: Prediction, usage: Usage) -> None:
+        """Store an answer. It outlives the process from here on.
+
+        Raises:
+            InputError: the disk is full, or refuses otherwise.
+        """
+        offset = self._append({"key": key.hex()} | stored(prediction, usage))
+        self._index.add(key, offset)
+        self._unsynced += 1
+        if self._unsynced >= SYNC_ROWS or self._clock() - self._synced_at >= SYNC_SECONDS:
+            self.sync()
+
+    def sync(self) -> None:
+        """Force what was added to the disk."""
+        if self._path is not None:
+            os.fsync(self._file.fileno())
+        self._unsynced = 0
+        self._synced_at = self._clock()
+
+    def close(self) -> None:
+        """Force everything to the disk and let other runs in."""
+        if not self._file.closed:
+            self.sync()
+            self._file.close()
+            self._index.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _append(self, value: dict[str, Any]) -> int:
+        line = dump(value).encode() + b"\n"
+        offset = self._end
+        try:
+            written = os.write(self._file.fileno(), line)
+            while written < len(line):
+                written += os.write(self._file.fileno(), line[written:])
+        except OSError as error:
+            raise InputError(
+                f"cannot write {self._path or 'to the temporary folder'}: {error.strerror}; "
+                "make room and give the same command again"
+            ) from error
+        self._end += len(line)
+        return offset
+
+    def _line_at(self, offset: int) -> bytes:
+        chunks = b""
+        while b"\n" not in chunks:
+            chunks += os.pread(self._file.fileno(), LINE_BYTES, offset + len(chunks))
+        return chunks.split(b"\n", 1)[0]
+
+    def _load(self) -> None:
+        self._end = 0
+        with os.fdopen(os.dup(self._file.fileno()), "rb") as file:
+            file.seek(0)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._take(line)
+                self._end += len(line)
+            if not self._identity and file.tell() > 0 and not _is_torn_header(file):
+                raise self._no_journal()
+        self._file.truncate(self._end)
+        self.found = len(self._index)
+
+    def _take(self, line: bytes) -> None:
+        """Index one whole line."""
+        value = _parse(line)
+        if not self._identity:
+            if value.get("journal") != "shopbench" or value.get("version") != VERSION:
+                raise self._no_journal()
+            self._identity = dict(value["run"])
+            return
+        key = _key(value)
+        if key is None:
+            self.dropped += 1
+        else:
+            self._index.add(key, self._end)
+
+    def _no_journal(self) -> InputError:
+        return InputError(f"{self._path} is not a journal of this version: move it away, or add --overwrite")
+
+
+LINE_BYTES = 4096
+_HEADER_START = b'{"journal": "shopbench"'
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _key(value: dict[str, Any]) -> bytes | None:
+    """The key of a stored answer that can be restored, or None."""
+    try:
+        restored(value, Row(0, ""))
+        key = bytes.fromhex(value["key"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return key if len(key) == KEY_BYTES else None
+
+
+def _is_torn_header(file: BinaryIO) -> bool:
+    file.seek(0)
+    start = file.read(len(_HEADER_START))
+    return _HEADER_START.startswith(start)
+
+
+def _sync_folder(path: Path | None) -> None:
+    """A new file's name is on the disk only when its folder is."""
+    if path is None:
+        return
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def journal_path(target: Path) -> Path:
+    """Where the journal of an output lies: `answers.jsonl` -> `answers.jsonl.journal`."""
+    return target.with_name(target.name + ".journal")
+
+
+def keys_of(path: Path) -> Iterator[str]:
+    """The keys of a journal's whole lines, as they stand, for tests and for looking."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n") and "key" in (value := _parse(line)):
+                yield value["key"]

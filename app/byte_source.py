@@ -1,0 +1,35 @@
+"""Where bytes come from: a file, a compressed file, or standard input."""
+
+import gzip
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from app.errors import InputError
+
+STANDARD_STREAM = Path("-")
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """A file's bytes; "-" is standard input, and a name that ends in ".gz" is decompressed.
+
+    Raises:
+        InputError: the file cannot be opened or read to its end, also while the caller reads.
+    """
+    try:
+        if path == STANDARD_STREAM:
+            yield sys.stdin.buffer
+        elif path.suffix == ".gz":
+            with gzip.open(path, "rb") as compressed:
+                yield cast("BinaryIO", compressed)
+        else:
+            with path.open("rb") as file:
+                yield file
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is not a whole gzip file: {error}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
