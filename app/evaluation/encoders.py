@@ -38,20 +38,21 @@ class Unavailable:
 
 
 class Encoder:
-    """A loaded sentence encoder that embeds every distinct text once."""
+    """A loaded sentence encoder that embeds every distinct text once and remembers it (1.5 kB each)."""
 
     def __init__(self, model: "SentenceTransformer", origin: str) -> None:
         """Keep a loaded model; `origin` says where it came from."""
         self.origin = origin
         self._model = model
+        self._known: dict[str, Vectors] = {}
 
     def encode(self, texts: "Sequence[str]") -> dict[str, Vectors]:
         """Text -> embedding, shape (dimensions,), not normalised. Longest texts first, in batches."""
-        distinct = list(dict.fromkeys(texts))
-        if not distinct:
-            return {}
-        vectors = self._model.encode(distinct, batch_size=BATCH_SIZE, show_progress_bar=False)
-        return dict(zip(distinct, vectors, strict=True))
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            vectors = self._model.encode(new, batch_size=BATCH_SIZE, show_progress_bar=False)
+            self._known.update(zip(new, vectors, strict=True))
+        return {text: self._known[text] for text in texts}
 
 
 def load_encoder(name: str, path: Path | None = None, precision: Precision = "float32") -> Encoder | Unavailable:

@@ -1,0 +1,113 @@
+"""How sure a score is: bootstrap draws and the intervals read off them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from app.evaluation.schema import Interval
+
+Floats = npt.NDArray[np.float64]
+Statistic = Callable[[Floats], Floats]
+"""Samples on axis -2, columns on axis -1: shape (..., n, k) to (...)."""
+
+DRAWS = 2_000
+LEVEL = 0.95
+_CELLS = 2_000_000
+"""Resampled values held at once, so that a large task needs no large memory."""
+
+
+def mean(values: Floats) -> Floats:
+    """The mean over samples of the one column."""
+    result: Floats = values[..., 0].mean(axis=-1)
+    return result
+
+
+def pooled_f1(counts: Floats) -> Floats:
+    """F1 of the counts (true positives, false positives, false negatives) summed over samples; 0 if undefined."""
+    hits, false_positives, false_negatives = np.moveaxis(counts.sum(axis=-2), -1, 0)
+    denominator = 2 * hits + false_positives + false_negatives
+    result: Floats = np.divide(2 * hits, denominator, out=np.zeros_like(hits), where=denominator > 0)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A statistic, its bootstrap distribution and the number of samples behind it."""
+
+    estimate: float
+    draws: Floats
+    """Shape (draws,)."""
+    n: int
+
+    def widened(self) -> Floats:
+        """The draws, stretched about the estimate by sqrt(n / (n - 1)).
+
+        A bootstrap distribution is too narrow by this factor (Hesterberg, 2015); with few samples it shows.
+        """
+        factor = (self.n / (self.n - 1)) ** 0.5 if self.n > 1 else 1.0
+        return self.estimate + (self.draws - self.estimate) * factor
+
+
+def bootstrap(values: Floats, statistic: Statistic, rng: np.random.Generator, draws: int = DRAWS) -> Drawn:
+    """Resample the samples with replacement. `values` has shape (n, columns), n > 0."""
+    n = len(values)
+    size = max(1, _CELLS // values.size)
+    parts = [statistic(values[rng.integers(0, n, (min(size, draws - start), n))]) for start in range(0, draws, size)]
+    return Drawn(float(statistic(values)), np.concatenate(parts), n)
+
+
+def wilson(successes: float, n: int, level: float = LEVEL) -> Interval:
+    """Wilson's score interval for a proportion (Wilson, 1927). n > 0."""
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + level) / 2))
+    share = successes / n
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return Interval(low=max(0.0, centre - half), high=min(1.0, centre + half), level=level, method="wilson")
+
+
+def expanded_percentile(
+    drawn: Drawn, method: Literal["bootstrap", "pooled bootstrap"], level: float = LEVEL
+) -> Interval | None:
+    """Hesterberg's expanded percentile interval: quantiles further out, so that few samples are covered too.
+
+    The quantile is where a normal distribution is as unlikely as Student's t with n - 1 degrees of freedom
+    is at the level, the narrowness of the bootstrap included. None for a single sample.
+    """
+    if drawn.n < 2:
+        return None
+    tail = _expanded_tail(drawn.n, level)
+    low, high = np.quantile(drawn.draws, [tail, 1 - tail])
+    return Interval(low=float(low), high=float(high), level=level, method=method)
+
+
+def mean_over_tasks(tasks: Sequence[Drawn]) -> Drawn:
+    """The mean of several tasks' scores, which were drawn independently; each task's draws are widened first."""
+    return mean_over_tracks([Drawn(task.estimate, task.widened(), task.n) for task in tasks])
+
+
+def mean_over_tracks(tracks: Sequence[Drawn]) -> Drawn:
+    """The mean of several means over tasks."""
+    return Drawn(
+        float(np.mean([track.estimate for track in tracks])),
+        np.mean([track.draws for track in tracks], axis=0),
+        sum(track.n for track in tracks),
+    )
+
+
+def percentile(drawn: Drawn, level: float = LEVEL) -> Interval | None:
+    """Plain percentiles, for a mean over tasks; None if it rests on single samples alone."""
+    if drawn.n < 2 or np.ptp(drawn.draws) == 0:
+        return None
+    low, high = np.quantile(drawn.draws, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(low=float(low), high=float(high), level=level, method="stratified bootstrap")
+
+
+def _expanded_tail(n: int, level: float) -> float:
+    from scipy.stats import norm, t
+
+    return float(norm.sf((n / (n - 1)) ** 0.5 * t.ppf((1 + level) / 2, n - 1)))
