@@ -1,0 +1,183 @@
+"""Train the embedded checkpoint from scratch: `python -m app.training.pretrain configs/pretrain.yaml`."""
+
+import json
+import platform
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+
+from app.errors import ShopBenchError
+from app.prompting import PromptLibrary
+from app.training.card import write_card
+from app.training.corpus import Corpus, build_corpus
+from app.training.encoding import Encoder
+from app.training.export import export_model
+from app.training.heldout import evaluate, generated_heldout
+from app.training.network import batch_loss, build_model, build_optimizers, learning_rate
+from app.training.settings import PretrainConfig, load_pretrain_config
+from app.training.state import Position, load_state, save_state
+from app.training.stream import ExampleStream, batches
+from app.training.tokenizer import load_tokenizer, train_tokenizer
+from app.types import TaskType
+
+REPORT_SECONDS = 10.0
+
+
+def pretrain(config: PretrainConfig) -> dict[str, object]:
+    """Train, or continue training, to the last step; write the checkpoint, its metrics and its card.
+
+    Raises:
+        SetupError: a folder is missing, or the run folder holds a run with other settings.
+        InputError: a data file has the wrong schema.
+    """
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    prompts = PromptLibrary(config.prompts)
+    corpus = build_corpus(config.data)
+    tokenizer = _tokenizer(config, corpus, prompts)
+    encoder = Encoder(tokenizer, prompts, config.optimizer.sequence_length)
+    stream = ExampleStream(corpus.train, config.data, config.seed)
+    model = build_model(config.model, tokenizer)
+    position = _train(config, model, stream, encoder)
+    model.eval()
+    difference = export_model(model, tokenizer, config.output, encoder)
+    exported = Qwen2ForCausalLM.from_pretrained(config.output, dtype=torch.float32).eval()
+    examples = corpus.heldout + generated_heldout(stream, config.evaluate_rows)
+    scores = evaluate(exported, encoder, examples, config.evaluate_rows, config.seed)
+    metrics: dict[str, object] = {
+        "position": asdict(position),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "largest_logit_difference": difference,
+        "machine": f"{platform.machine()}, {config.threads} threads, torch {torch.__version__}",
+        "corpus": _counts(corpus),
+        "scores": [asdict(score) for score in scores],
+    }
+    text = json.dumps(metrics, indent=2, ensure_ascii=False)
+    (config.run / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    write_card(config, metrics, scores)
+    return metrics
+
+
+def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:
+    return {
+        "train": dict(sorted(Counter(example.source for example in corpus.train).items())),
+        "heldout": dict(sorted(Counter(example.source for example in corpus.heldout).items())),
+        "faults": dict(sorted(corpus.faults.items())),
+    }
+
+
+def _tokenizer(config: PretrainConfig, corpus: Corpus, prompts: PromptLibrary) -> PreTrainedTokenizerFast:
+    folder = config.run / "tokenizer"
+    if not (folder / "tokenizer.json").is_file():
+        texts = [f"{example.prompt}\n{example.target}" for example in corpus.train]
+        fixed = [message.content for kind in TaskType for message in prompts.render(kind, {"question": ""})]
+        stream = ExampleStream(corpus.train, config.data, config.seed)
+        generated = [example.prompt for number in range(2) for example in stream.chunk(number, 1000)]
+        trained = train_tokenizer(
+            texts + fixed * 50 + generated, config.tokenizer.vocab_size, config.model.context_length
+        )
+        trained.save_pretrained(folder)
+    return load_tokenizer(folder)
+
+
+def _train(config: PretrainConfig, model: Qwen2ForCausalLM, stream: ExampleStream, encoder: Encoder) -> Position:
+    settings = config.optimizer
+    optimizers = build_optimizers(model, settings)
+    position = load_state(config, model, optimizers)
+    body: nn.Module = model.model
+    if config.compile:
+        body = torch.compile(model.model, dynamic=True)  # type: ignore[assignment]  # still callable as the module
+    meter = _Meter(config.run / "log.jsonl", settings.steps, position)
+    saved = time.monotonic()
+    model.train()
+    while position.step < settings.steps:
+        for place, batch in enumerate(batches(stream, encoder, settings, position.chunk, config.seed)):
+            if place < position.batch:
+                continue
+            rate = learning_rate(position.step, settings)
+            loss = batch_loss(model, body, batch, bfloat16=config.bfloat16)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it
+            nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                optimizer.step()
+                optimizer.zero_grad()
+            position.step += 1
+            position.batch = place + 1
+            meter.update(position, batch.ids.numel(), loss.item(), rate)
+            if position.step >= settings.steps:
+                break
+            if time.monotonic() - saved > config.checkpoint_seconds:
+                save_state(config, model, optimizers, position)
+                saved = time.monotonic()
+        else:
+            position.chunk += 1
+            position.batch = 0
+    save_state(config, model, optimizers, position)
+    return position
+
+
+class _Meter:
+    """Says every few seconds how far the run is, how fast, and when it will end."""
+
+    def __init__(self, path: Path, steps: int, position: Position) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._steps = steps
+        self._last = self._reported = time.monotonic()
+        self._losses: list[float] = []
+        self._tokens, self._step = position.tokens, position.step
+
+    def update(self, position: Position, tokens: int, loss: float, rate: float) -> None:
+        now = time.monotonic()
+        position.tokens += tokens
+        position.seconds += now - self._last
+        self._last = now
+        self._losses.append(loss)
+        elapsed = now - self._reported
+        if elapsed < REPORT_SECONDS and position.step < self._steps:
+            return
+        done = position.step - self._step
+        line = {
+            "step": position.step,
+            "loss": round(sum(self._losses) / len(self._losses), 4),
+            "learning_rate": rate,
+            "tokens_per_second": round((position.tokens - self._tokens) / elapsed),
+            "seconds": round(position.seconds),
+            "seconds_left": round((self._steps - position.step) * elapsed / done),
+        }
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        minutes = line["seconds_left"] / 60
+        print(
+            f"step {line['step']}/{self._steps}  loss {line['loss']:.3f}  "
+            f"{line['tokens_per_second']} tokens/s  {minutes:.1f} min left",
+            file=sys.stderr,
+            flush=True,
+        )
+        self._reported, self._losses = now, []
+        self._tokens, self._step = position.tokens, position.step
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0, or 2 with one line that says what to mend."""
+    if len(arguments) != 1:
+        print("usage: python -m app.training.pretrain CONFIG", file=sys.stderr)
+        return 2
+    try:
+        pretrain(load_pretrain_config(Path(arguments[0])))
+    except ShopBenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,123 @@
+"""Settings of a training run from scratch: one YAML file, unknown keys refused."""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from app.errors import SetupError
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(_Settings):
+    """What is learnt from, and what must not be."""
+
+    folder: Path
+    """Holds `EC-Guide/`, `IntentionQA/` and `ExtractGPT/` as published."""
+    evaluation_files: tuple[Path, ...] = ()
+    """JSON lines with `input_field`; training rows that overlap them are refused."""
+    heldout_fraction: float = Field(default=0.05, gt=0, lt=0.5)
+    temperature: float = Field(default=0.6, ge=0, le=1)
+    """A source is drawn in proportion to its rows to this power."""
+    weights: dict[str, float] = {}
+    """Factors on that proportion, by source."""
+    synthetic_share: float = Field(default=0.5, ge=0, le=1)
+    """Share of generated rows, once the first chunks are over."""
+    first_share: float = Field(default=0.9, ge=0, le=1)
+    """Share of generated rows in the first chunks: short copying tasks teach attention to match."""
+    first_chunks: int = Field(default=10, ge=0)
+    permute_probability: float = Field(default=0.7, ge=0, le=1)
+    """How often the entries of a numbered list change places."""
+
+
+class TokenizerSettings(_Settings):
+    """Byte-level BPE."""
+
+    vocab_size: int = Field(default=8192, ge=300)
+
+
+class ModelSettings(_Settings):
+    """The shape of a Qwen2 model."""
+
+    hidden_size: int = Field(default=256, gt=0)
+    layers: int = Field(default=5, gt=0)
+    heads: int = Field(default=4, gt=0)
+    kv_heads: int = Field(default=4, gt=0)
+    intermediate_size: int = Field(default=768, gt=0)
+    context_length: int = Field(default=2048, ge=64)
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "ModelSettings":
+        if self.hidden_size % self.heads or self.heads % self.kv_heads:
+            raise ValueError("heads must divide hidden_size, and kv_heads must divide heads")
+        return self
+
+
+class OptimizerSettings(_Settings):
+    """Steps, sizes and rates. The rate rises, holds, and falls to zero."""
+
+    steps: int = Field(gt=0)
+    tokens_per_batch: int = Field(default=4096, ge=64)
+    """Padding included."""
+    sequence_length: int = Field(default=448, ge=64)
+    """Longer prompts lose their middle."""
+    chunk_examples: int = Field(default=1024, ge=1)
+    """Examples that are drawn and sorted by length together."""
+    optimizer: Literal["adamw", "muon"] = "muon"
+    """`muon` orthogonalises the updates of the matrices; embeddings and norms stay with AdamW."""
+    learning_rate: float = Field(default=3e-3, gt=0)
+    warmup_steps: int = Field(default=100, ge=0)
+    decay_fraction: float = Field(default=0.3, ge=0, le=1)
+    """Share of the steps, at the end, over which the rate falls linearly to zero."""
+    weight_decay: float = Field(default=0.05, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+    prompt_weight: float = Field(default=0.1, ge=0)
+    """Loss weight of a prompt token against an answer token."""
+    prompt_fraction: float = Field(default=0.25, ge=0, le=1)
+    """Share of the prompt tokens that are predicted at all: it saves most of the output layer."""
+
+
+class PretrainConfig(_Settings):
+    """Everything that a run depends on."""
+
+    data: DataSettings
+    output: Path
+    """The finished checkpoint's folder."""
+    run: Path
+    """Resumable state, log and metrics."""
+    prompts: Path = Path("prompts")
+    tokenizer: TokenizerSettings = TokenizerSettings()
+    model: ModelSettings = ModelSettings()
+    optimizer: OptimizerSettings
+    seed: int = 0
+    threads: int = Field(default=2, ge=1)
+    bfloat16: bool = True
+    """Autocast of the matrix products; the weights stay float32 while training."""
+    compile: bool = False
+    """Fuse the model with torch.compile: needs a C++ compiler, pays from a few minutes on."""
+    checkpoint_seconds: float = Field(default=120.0, gt=0)
+    evaluate_rows: int = Field(default=100, ge=1)
+    """At most so many held-out rows of each source."""
+
+
+def load_pretrain_config(path: Path) -> PretrainConfig:
+    """Read the YAML file.
+
+    Raises:
+        SetupError: the file is missing, is not YAML, or holds an unknown or bad setting.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise SetupError(f"cannot read the settings {path}: {reason}") from error
+    try:
+        return PretrainConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise SetupError(f"{path}: {where}: {first['msg']}") from error
