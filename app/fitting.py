@@ -42,11 +42,27 @@ def fit(prompt: str, fits: Callable[[str], bool]) -> tuple[str, bool]:
 
 def _data(parts: Parts) -> list[Stretch]:
     """The stretches that hold data, without overlaps: fields first, then entries and quotations outside them."""
-    fields = [(field.start, field.end) for field in parts.field(FieldKind.PROSE, FieldKind.LINE)]
-    fields = [field for field in fields if field not in parts.instruction_spans]
+    fields = [(field.start, field.end) for field in parts.data(FieldKind.PROSE, FieldKind.LINE)]
+    lists = [(found.start, found.end) for found in parts.lists]
     entries = [(entry.start, entry.end) for found in parts.lists for entry in found.entries]
     quotations = [(span.start, span.end) for span in parts.quoted]
-    return _disjoint(fields + entries + quotations)
+    return _disjoint(_outside(fields, lists) + entries + quotations)
+
+
+def _outside(fields: list[Stretch], lists: list[Stretch]) -> list[Stretch]:
+    """What fields hold besides numbered lists, whose labels stay."""
+    edges = sorted([(start, end, True) for start, end in lists] + [(start, end, False) for start, end in fields])
+    rest: list[Stretch] = []
+    listed = 0
+    for start, end, is_list in edges:
+        if is_list:
+            if rest and rest[-1][0] < start < rest[-1][1]:
+                before, after = rest.pop()
+                rest += [(before, start), (end, after)]
+            listed = max(listed, end)
+        else:
+            rest.append((max(start, listed), end))
+    return [(start, end) for start, end in rest if end > start]
 
 
 def _disjoint(stretches: list[Stretch]) -> list[Stretch]:
@@ -60,7 +76,7 @@ def _disjoint(stretches: list[Stretch]) -> list[Stretch]:
 
 def _unlabelled(parts: Parts) -> list[Stretch]:
     """The middles of long stretches of instructions: text that came without label or quotation marks."""
-    spans = [(start + _UNLABELLED, end - _UNLABELLED) for start, end in parts.instruction_spans]
+    spans = [(start + _UNLABELLED, end - _UNLABELLED) for start, end in parts.spans]
     return [(start, end) for start, end in spans if end - start > _UNLABELLED]
 
 
@@ -87,7 +103,8 @@ def _cut(prompt: str, stretches: list[Stretch], length: int) -> str:
     for start, end in stretches:
         if end - start <= length + len(MARK):
             continue
-        pieces += [prompt[position : start + (length + 1) // 2].rstrip(), MARK]
+        pieces += [prompt[position : start + (length + 1) // 2].rstrip(" "), MARK]
         position = end - length // 2
-    kept = prompt[position:]
-    return "".join([*pieces, kept.lstrip() if pieces else kept])
+        while position < end and prompt[position] == " ":
+            position += 1
+    return "".join([*pieces, prompt[position:]])

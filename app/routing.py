@@ -27,4 +27,4 @@ def explain(question: Question) -> Route:
 
 def route(question: Question) -> Task:
     """The task that a question belongs to."""
-    return explain(question).task
+    return next((task for task in TASKS if task.matches(question)), TASKS[-1])

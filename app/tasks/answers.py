@@ -14,8 +14,8 @@ _NUMBER_RUN = re.compile(r"[0-9]{1,9}(?:[ \t]*[,;>、，|/][ \t]*[0-9]{1,9}(?![0
 _COMMA = re.compile(r"\s*(?:(?<![0-9]),|,(?![0-9]{3}(?![0-9]))|[;、，\n])\s*")
 _EDGES = " \t\r\n'\"`“”‘’*-•"
 _PREFACE = re.compile(
-    r"^(?:(?:sure|certainly|of course|okay|ok)\b[^\n:：]{0,80}[:：]|(?:the )?(?:final )?(?:output|answer|response|result"
-    r"|translation|translated title|title|entity|entities|keyphrase|keyphrases|keywords?|phrases?|ranking|explanation)"
+    r"^(?:(?:sure|certainly|of course|okay|ok)\b[^\n:：]{0,80}[:：]|(?:the )?(?:final )?(?:output|answer|response"
+    r"|result|translation|translated title|title|entity|entities|key ?phrases?|keywords?|phrases?|ranking|explanation)"
     r"[ \t]*(?:is|are)?[ \t]*[:：])[ \t]*\n?",
     re.IGNORECASE,
 )
@@ -95,16 +95,20 @@ def join_spans(spans: Sequence[str]) -> str:
 def split_spans(text: str) -> list[str]:
     """The spans that a model wrote: a list literal, or text between commas or lines.
 
-    "1,000" is one span. Quotation marks, bullets and blanks at the edges go.
+    "1,000" is one span.
     """
     literal_spans = string_list(text.strip()[:PARSED_LENGTH]) if text.lstrip().startswith("[") else None
     parts = literal_spans if literal_spans is not None else _COMMA.split(text.strip(" []\t\r\n"))
-    return [part for raw in parts if (part := raw.strip(_EDGES))]
+    return [part for raw in parts if (part := raw.strip())]
 
 
 def find_in(source: str, span: str) -> str | None:
-    """The text of `source` that a span stands for: as it is, or but for case and white space."""
-    if span in source:
+    """The text of `source` that a span stands for: as it is, or but for case, white space and marks at its edges."""
+    return _find(source, span) or _find(source, span.strip(_EDGES))
+
+
+def _find(source: str, span: str) -> str | None:
+    if span and span in source:
         return span
     start = source.lower().find(span.lower())
     if start >= 0 and len(source.lower()) == len(source):

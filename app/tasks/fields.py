@@ -18,33 +18,34 @@ class FieldKind(Enum):
     """The cue after which the answer is to be written."""
 
 
+_WHOSE = r"(?:(?:the|user|customer|product|item|buyer|shopper|search|full|given|original|source) )*"
 _NOUNS: tuple[tuple[FieldKind, str], ...] = (
     (
         FieldKind.OUTPUT,
-        r"(?:(?:your|the|final|expected) )?(?:output|answer|response|result|reply|solution|ranking|selection)s?(?: ?\(.*)?",
+        r"(?:(?:your|the|final|expected) )?"
+        r"(?:output|answer|response|result|reply|solution|ranking|selection)s?(?: ?\(.*)?",
     ),
     (
         FieldKind.INSTRUCTION,
-        r"instructions?|tasks?|notes?|rules?|requirements?|guidelines?|(?:output |answer )?format|hints?|goal|objective"
-        r"|system|user|prompt|important|remember|attention|request",
+        r"instructions?|tasks?|notes?|rules?|requirements?|guidelines?|(?:output |answer )?format|hints?|goal"
+        r"|objective|system|user|prompt|important|remember|attention|request",
     ),
     (
         FieldKind.LIST,
-        r".*\blist|products|items|candidates|candidate \w+|options|choices|aspects|(?:review )?snippets|queries|brands"
-        r"|categories|statements|numbered \w+|(?:product|query|brand|answer) (?:options|candidates|choices)",
+        r".*\blist|products|items|candidates|candidate \w+|options|choices|aspects|(?:review )?snippets|queries"
+        r"|brands|categories|statements|numbered \w+|(?:product|query|brand|answer) (?:options|candidates|choices)",
     ),
     (
         FieldKind.PROSE,
-        r"(?:(?:the|user|customer|product|buyer|full|given|shopper) )*(?:reviews?(?: text)?|descriptions?|text|passage|article"
-        r"|paragraph|comment|feedback|story|context|document|details|specifications?|about(?: this item)?|bullet points?"
-        r"|sentence|statement|conversation|dialogue|transcript|content|body|inputs?|question|inquiry|information|info"
-        r"|(?:action|click|browsing|purchase|query|search|session|event) (?:sequence|history|session|log)"
-        r"|action sequence|history|session)",
+        rf"{_WHOSE}(?:reviews?(?: text)?|descriptions?|text|passage|article|paragraph|comment|feedback|story|context"
+        r"|document|details|specifications?|about(?: this item)?|bullet points?|sentence|statement|conversation"
+        r"|dialogue|transcript|content|body|inputs?|question|inquiry|information|info|history|session"
+        r"|(?:action|click|browsing|purchase|query|search|session|event) (?:sequence|history|session|log))",
     ),
     (
         FieldKind.LINE,
-        r"(?:(?:the|user|customer|product|item|search|given|original|source) )*(?:query|queries|search(?: (?:term|query|string|text|phrase))?"
-        r"|title|name|keywords?|aspects?|brand|category|attribute|entity(?: type)?|type|headline|listing|label|utterance"
+        rf"{_WHOSE}(?:query|queries|search(?: (?:term|query|string|text|phrase))?|title|name|keywords?|aspects?|brand"
+        r"|category|attribute|entity(?: type)?|type|headline|listing|label|utterance"
         r"|product(?: title| name| type| category| [a-z\d])?|item(?: [a-z\d])?)",
     ),
 )

@@ -1,6 +1,7 @@
 """The instruction parts of a prompt, as opposed to its data."""
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,45 +15,54 @@ _ASK = re.compile(
     r"|identify|translate|summari[sz]e|write|give|list|generate|explain|provide|find|locate|which|what)\b",
     re.IGNORECASE,
 )
+_FORBIDDEN = re.compile(r"\b(?:do not|don['’]t|never|without|no need to|(?:should|must|may|can) ?not|avoid)\b[^.;!\n]*")
 _TRAILING_LINES = 4
 _BLANK = " … "
 """What stands in the instructions where data was."""
+_MAY_ASK = frozenset({FieldKind.PROSE, FieldKind.LINE})
+
+
+_LOOKED_AT = 4_000
+"""Characters at either end of the instructions that wordings are looked for in: real ones are shorter."""
+
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A prompt taken apart. `instructions` is its text without fields, list entries and quotations."""
+    """A prompt taken apart."""
 
     prompt: str
-    instructions: str
-    instruction_spans: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...]
+    """The stretches that are neither field nor list."""
+    asked: str
+    """Their text in lower case, white space folded, quotations blanked."""
+    wanted: str
+    """The same without what is forbidden ("Do not give explanations.")."""
     fields: tuple[Field, ...]
+    asking: Field | None
+    """The field that is itself the question, in a prompt of nothing but fields."""
     lists: tuple[NumberedList, ...]
+    list: NumberedList | None
+    """The list that the prompt is about."""
     quoted: tuple[Quoted, ...]
 
-    @property
-    def list(self) -> NumberedList | None:
-        """The list that the prompt is about."""
-        return principal(self.lists)
-
-    @property
-    def asked(self) -> str:
-        """The instructions in lower case, white space folded."""
-        return " ".join(self.instructions.lower().split())
-
-    def field(self, *kinds: FieldKind) -> tuple[Field, ...]:
-        """The fields of these kinds that hold text, in order."""
-        return tuple(field for field in self.fields if field.kind in kinds and field.text)
+    def data(self, *kinds: FieldKind) -> tuple[Field, ...]:
+        """The fields of these kinds that hold text and are not the question, in order."""
+        return tuple(field for field in self.fields if field.kind in kinds and field.text and field is not self.asking)
 
     def in_instructions(self, span: Quoted) -> bool:
         """Whether a quotation stands in the instructions rather than in the data."""
-        return any(start <= span.start and span.end <= end for start, end in self.instruction_spans)
+        index = bisect_right(self.spans, span.start, key=_start) - 1
+        return index >= 0 and span.end <= self.spans[index][1]
 
     def embedded(self, found: NumberedList) -> bool:
         """Whether a list belongs to a running text, such as the steps of a recipe in a description."""
-        if found.labelled:
+        index = bisect_right(self.fields, found.start, key=lambda field: field.start) - 1
+        if found.labelled or index < 0:
             return False
-        return any(field.kind is FieldKind.PROSE and field.start < found.start < field.end for field in self.fields)
+        field = self.fields[index]
+        return field.kind is FieldKind.PROSE and field.start < found.start < field.end
 
 
 @lru_cache(maxsize=256)
@@ -60,15 +70,35 @@ def dissect(prompt: str) -> Parts:
     """Take a prompt apart. Total; linear in its length. The last few results are kept."""
     lists = find_lists(prompt)
     quoted = find_quoted(prompt)
-    fields = _without_trailing_ask(prompt, find_fields(prompt), lists)
+    fields = _without_trailing_ask(prompt, _up_to_ask(prompt, find_fields(prompt), quoted), lists)
     data = [(field.line_start, field.end) for field in fields if field.kind in {FieldKind.PROSE, FieldKind.LINE}]
-    entries = [(entry.start, entry.end) for found in lists for entry in found.entries]
+    entries = [(entry.line_start, entry.end) for found in lists for entry in found.entries]
     spans = _gaps(len(prompt), data + entries)
     quotations = [(span.start, span.end) for span in quoted]
     instructions = _BLANK.join(prompt[a:b] for a, b in _gaps(len(prompt), data + entries + quotations))
+    asking = None
     if not _says_something(instructions, fields):
-        spans, instructions = _first_text(prompt, fields, quotations)
-    return Parts(prompt, instructions, spans, fields, lists, quoted)
+        asking = next((field for field in fields if field.text and field.kind in _MAY_ASK), None)
+        spans = ((asking.start, asking.end),) if asking else ((0, len(prompt)),)
+        outside = [(0, spans[0][0]), (spans[0][1], len(prompt))]
+        instructions = _BLANK.join(prompt[a:b] for a, b in _gaps(len(prompt), outside + quotations))
+    text = _both_ends(instructions.lower())
+    wanted = _folded(_FORBIDDEN.sub(" ", text))
+    return Parts(prompt, spans, _folded(text), wanted, fields, asking, lists, principal(lists), quoted)
+
+
+def _start(span: Span) -> int:
+    return span[0]
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _both_ends(text: str) -> str:
+    if len(text) <= 2 * _LOOKED_AT:
+        return text
+    return f"{text[:_LOOKED_AT]}\n{text[-_LOOKED_AT:]}"
 
 
 def _gaps(length: int, covered: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
@@ -82,6 +112,21 @@ def _gaps(length: int, covered: list[tuple[int, int]]) -> tuple[tuple[int, int],
     if position < length:
         gaps.append((position, length))
     return tuple(gaps)
+
+
+def _up_to_ask(prompt: str, fields: tuple[Field, ...], quoted: tuple[Quoted, ...]) -> tuple[Field, ...]:
+    """Quoted lines of data without the question that follows them ("Given the query: '...', select")."""
+    openings = {span.start: span for span in quoted}
+
+    def shorter(field: Field) -> Field:
+        span = openings.get(field.start + 1)
+        if field.kind is not FieldKind.LINE or span is None:
+            return field
+        if not _ASK.match(prompt[span.end + 1 : field.end].lstrip(" .,;:")):
+            return field
+        return Field(field.label, field.kind, span.text, field.line_start, span.start, span.end)
+
+    return tuple(shorter(field) for field in fields)
 
 
 def _without_trailing_ask(prompt: str, fields: tuple[Field, ...], lists: tuple[NumberedList, ...]) -> tuple[Field, ...]:
@@ -109,15 +154,3 @@ def _says_something(instructions: str, fields: tuple[Field, ...]) -> bool:
     words = set(re.findall(r"[^\W\d_]{2,}", instructions.lower()))
     labels = {word for field in fields for word in re.findall(r"[^\W\d_]{2,}", field.label)}
     return len(words - labels) >= 2
-
-
-def _first_text(
-    prompt: str, fields: tuple[Field, ...], quotations: list[tuple[int, int]]
-) -> tuple[tuple[tuple[int, int], ...], str]:
-    """A prompt of fields only asks in its first one ("Input: Explain the product type Scarf")."""
-    for field in fields:
-        if field.text and field.kind in {FieldKind.PROSE, FieldKind.LINE}:
-            outside = [(0, field.start), (field.end, len(prompt))]
-            gaps = _gaps(len(prompt), outside + quotations)
-            return ((field.start, field.end),), _BLANK.join(prompt[a:b] for a, b in gaps)
-    return ((0, len(prompt)),), prompt

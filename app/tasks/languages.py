@@ -17,16 +17,19 @@ _CODES = {
 }  # fmt: skip
 _NAMES = {language.lower(): language for language in LANGUAGES} | _ALIASES
 _NAME = rf"(?P<name>{'|'.join(sorted(_NAMES, key=len, reverse=True))})"
+_ARTICLES = r"(?:(?:the|an?|a\(n\)|its?|fluent|natural|native|plain|simplified|traditional|brazilian)\s+)*"
 _TARGETS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\b(?:in)?to (?:(?:the|an?|a\(n\)|its?|fluent|natural|native|plain|simplified|traditional|brazilian|its?)\s+)*{_NAME}",
-        rf"{_NAME}[- ](?:language )?(?:online|e-?commerce|shopping|web ?site|web ?shop|shop|store|market|marketplace|site|version"
-        rf"|title|translation|equivalent|customers?|shoppers?|buyers?|users?|audience|speaking|speakers?|listing|counterpart)",
-        rf"\b(?:in|for|auf|en)\s+(?:(?:the|an?|a\(n\)|fluent|natural|native|plain)\s+)*{_NAME}",
-        rf"(?<!from )(?<!from the )(?<!original )\b{_NAME}",
+        rf"\b(?:in)?to {_ARTICLES}{_NAME}",
+        rf"{_NAME}[- ](?:language )?(?:online|e-?commerce|shopping|web ?site|web ?shop|shop|store|market|site|version"
+        r"|title|translation|equivalent|customers?|shoppers?|buyers?|users?|audience|speaking|speakers?|listing"
+        r"|counterpart)",
+        rf"\b(?:in|for|auf|en)\s+{_ARTICLES}{_NAME}",
     )
 )
+_NAMED = re.compile(rf"(?<!from )(?<!from the )(?<!original )\b{_NAME}")
+_CONVERTS = re.compile(r"\b(?:translat|convert|locali[sz]|language|version|marketplace)")
 _CODE = re.compile(rf"(?:\b(?:in)?to|->|→|=>|-)\s*\(?(?P<code>{'|'.join(_CODES)})\b\)?(?=\s*(?:$|[:.\n…)]))")
 
 
@@ -36,5 +39,8 @@ def target_language(asked: str) -> str:
         match = pattern.search(asked)
         if match:
             return _NAMES[match["name"]]
+    named = _NAMED.search(asked) if _CONVERTS.search(asked) else None
+    if named:
+        return _NAMES[named["name"]]
     code = _CODE.search(asked)
     return _CODES[code["code"]] if code else DEFAULT

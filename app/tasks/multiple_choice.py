@@ -93,7 +93,7 @@ class MultipleChoice:
         meanings = _meanings(parts)
         if meanings:
             return ChoiceReading(meanings, "labels given a meaning")
-        if _YES_NO.search(parts.instructions):
+        if _YES_NO.search(parts.asked):
             return ChoiceReading(("0", "1"), "no or yes")
         return ChoiceReading(_DEFAULT, "default")
 
@@ -129,8 +129,8 @@ def _listed(parts: Parts) -> tuple[str, ...]:
 
 def _scale(parts: Parts) -> tuple[str, ...]:
     """The steps of a rating scale that the instructions name. Ten has two characters and is left out."""
-    match = _SCALE.search(parts.instructions)
-    if match is None or not _RATES.search(parts.instructions):
+    match = _SCALE.search(parts.asked)
+    if match is None or not _RATES.search(parts.asked):
         return ()
     low = int(match["low"] or 1)
     high = int(match["high"]) if match["high"] else _WORDS[match["word"].lower()]
@@ -139,5 +139,5 @@ def _scale(parts: Parts) -> tuple[str, ...]:
 
 def _meanings(parts: Parts) -> tuple[str, ...]:
     """Labels that the instructions define in passing ("1 if it fits, 0 otherwise")."""
-    labels = sorted({match["number"] for match in _MEANING.finditer(parts.instructions)})
+    labels = sorted({match["number"] for match in _MEANING.finditer(parts.asked)})
     return tuple(labels) if len(labels) > 1 else ()

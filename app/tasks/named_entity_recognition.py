@@ -6,46 +6,70 @@ from dataclasses import dataclass
 
 from app.errors import InputError
 from app.tasks.answers import join_spans, parse_spans, string_list
-from app.tasks.fields import FieldKind
+from app.tasks.fields import Field, FieldKind
 from app.tasks.instructions import Parts, dissect
 from app.tasks.quotes import Quoted
 from app.tasks.spans import copied, first_words, last_words, word_with_digit
+from app.tasks.wording import WORKED_SOLUTION, either
 from app.types import Answer, Copy, Question, SamplingParams, TaskType
 
 _MANY = 5
 _TOKENS = 48
 """Titles' longest entities are some 15 words; a small vocabulary needs about three tokens for each."""
 
-_ENTITY = re.compile(r"\bentit(?:y|ies)\b|\bner\b|\bnamed[- ]entit")
-_VERB = (
-    r"(?:extract|find|locat|identif|pinpoint|highlight|select|choos|spot|detect|recogni[sz]|pull|pick|underlin|mark|tag"
-    r"|isolat|retriev|cop(?:y|ies)|determin|point out|single out|name|list|give|show|return|output|get|tell|what|which|label)"
-)
-_SOURCE = r"(?:titles?|quer(?:y|ies)|search(?: (?:terms?|strings?|phrases?|texts?))?|listings?|product names?|headlines?|keywords?)"
-_ATTRIBUTE = (
-    r"(?:brands?|colou?rs?|materials?|sizes?|genders?|product types?|quantit(?:y|ies)|dimensions?|weights?|flavou?rs?|scents?"
-    r"|patterns?|styles?|audiences?|compositions?|model(?: name| number)?s?|manufacturers?|departments?|age(?: group| range)?s?"
-    r"|volumes?|capacit(?:y|ies)|count|variety|ingredients?|shapes?|finish|theme|type|attribute(?: values?)?|slots?|spans?"
-    r"|phrases?|words?|parts?|components?|sections?|tokens?|values?|substrings?|terms?|occasions?|seasons?|location|unit)"
-)
+_ENTITY = re.compile(r"\bentit(?:y|ies|ys)\b|\bner\b|\bnamed[- ]entit")
+_VERB = either(
+    "extract", "find", "locat", "identif", "pinpoint", "highlight", "select", "choos", "spot", "detect",
+    "recogni[sz]", "pull", "pick", "underlin", "mark", "tag", "isolat", "retriev", "copy", "copies", "determin",
+    "point out", "single out", "name", "list", "give", "show", "return", "output", "get", "tell", "what", "which",
+    "label",
+)  # fmt: skip
+_SOURCE = either(
+    "titles?", "quer(?:y|ies)", "search(?: (?:terms?|strings?|phrases?|texts?))?", "listings?", "product names?",
+    "headlines?", "keywords?",
+)  # fmt: skip
+_ATTRIBUTE = either(
+    "brands?", "colou?rs?", "materials?", "sizes?", "genders?", "product types?", "quantit(?:y|ies)",
+    "dimensions?", "weights?", "flavou?rs?", "scents?", "patterns?", "styles?", "audiences?", "compositions?",
+    "model(?: name| number)?s?", "manufacturers?", "departments?", "age(?: group| range)?s?", "volumes?",
+    "capacit(?:y|ies)", "count", "variety", "ingredients?", "shapes?", "finish", "theme", "type",
+    "attribute(?: values?)?", "slots?", "spans?", "phrases?", "words?", "parts?", "components?", "sections?",
+    "tokens?", "values?", "substrings?", "terms?", "occasions?", "seasons?", "location", "unit",
+)  # fmt: skip
+_VERB_WORD = rf"\b{_VERB}[a-z]*\b"
 _ASKS = re.compile(
-    rf"\b{_VERB}[a-z]*\b[^\n]{{0,200}}?\b{_ATTRIBUTE}\b[^\n]{{0,200}}?\b{_SOURCE}\b|"
-    rf"\b{_SOURCE}\b[^\n]{{0,200}}?\b{_VERB}[a-z]*\b[^\n]{{0,120}}?\b{_ATTRIBUTE}\b"
+    rf"{_VERB_WORD}[^\n]{{0,200}}?\b{_ATTRIBUTE}\b[^\n]{{0,200}}?\b{_SOURCE}\b"
+    rf"|\b{_SOURCE}\b[^\n]{{0,200}}?{_VERB_WORD}[^\n]{{0,120}}?\b{_ATTRIBUTE}\b"
 )
-_ASKS_NAMED = re.compile(rf"\b{_VERB}[a-z]*\b")
+_ASKS_NAMED = re.compile(_VERB_WORD)
 _IN_SOURCE = re.compile(rf"\b{_SOURCE}\b|\bdescription\b|\btext\b|\bsentence\b")
 _WRITES = re.compile(
-    r"\bkey ?-?phrases?\b|\btranslat|\bsummar|\bexplain|\bdescribe\b|\brewrite|\bparaphras|\bcategor(?:y|ies)\b"
-    r"|\bclassif|\bkeywords? (?:sets?|that summar)|\b(?:generate|write|create|compose|suggest|propose|craft) (?:an? |the |one )"
-    r"|\b(?:two|three|four|five|six|ten|\d+|important|key|main|relevant|suitable) (?:[\w-]+ ){0,2}?"
-    r"(?:keywords|terms|words|phrases|points|attributes|features|components)\b"
-    r"|\bstep[ -]by[ -]step\b|\banswer the (?:\w+ )?(?:question|query)"
+    either(
+        r"\bkey ?-?phrases?\b",
+        r"\b(?:translat|summar|explain|rewrite|paraphras|classif)",
+        r"\b(?:describe|category|categories)\b",
+        r"\bkeywords? (?:sets?|that summar)",
+        r"\b(?:generate|write|create|compose|suggest|propose|craft) (?:an? |the |one )",
+        r"\b(?:two|three|four|five|six|ten|\d+|important|key|main|relevant|suitable) (?:[\w-]+ ){0,2}?"
+        r"(?:keywords|terms|words|phrases|points|attributes|features|components)\b",
+        r"\banswer the (?:\w+ )?(?:question|query)",
+        WORKED_SOLUTION.pattern,
+    )
 )
-_OTHER = re.compile(r"\breviews?\b[^\n]*\bkey ?-?phrase|\bkey ?-?phrases?\b[^\n]*\breviews?\b|\bstep[ -]by[ -]step\b")
+_OTHER = re.compile(
+    either(
+        r"\breviews?\b[^\n]*\bkey ?-?phrase",
+        r"\bkey ?-?phrases?\b[^\n]*\breviews?\b",
+        r"\b(?:translat|summari[sz])",
+        r"\bexplain (?:what|why|how|the)\b",
+        WORKED_SOLUTION.pattern,
+    )
+)
 _SOURCE_LABEL = re.compile(
     r"quer|title|search|name|text|sentence|utterance|headline|listing|product|item|input|keyword|description"
 )
 _TYPE_LABEL = re.compile(r"entity|attribute|type|category|label|brand|aspect")
+_BEFORE_SOURCE = re.compile(rf"\b{_SOURCE}\b(?: (?:is|reads|of|below|given|called))?\s*[:,=]?\s*$")
 _QUANTITY = re.compile(
     r"quantit|size|mass|weight|dimension|volume|capacit|count|number|unit|age|year|model|power|voltage|memory"
 )
@@ -101,10 +125,10 @@ class NamedEntityRecognition:
         if question.is_multiple_choice:
             return None
         parts = dissect(question.prompt)
-        asked = parts.asked
+        asked = parts.wanted
         writes = _WRITES.search(asked)
         entity = _ENTITY.search(asked)
-        if entity and not _OTHER.search(asked) and (not writes or "type" in asked):
+        if entity and not _OTHER.search(asked):
             return f"names an entity ('{entity.group()}')"
         if writes:
             return None
@@ -143,35 +167,38 @@ class NamedEntityRecognition:
 def _quoted_type(parts: Parts) -> Quoted | None:
     """A short quotation that names what to look for, next to a longer text to look in."""
     short = [span for span in parts.quoted if len(span.text) <= 40 and parts.in_instructions(span)]
-    if not short or not (len(parts.quoted) > 1 or parts.field(FieldKind.LINE, FieldKind.PROSE)):
+    if not short or not (len(parts.quoted) > 1 or parts.data(FieldKind.LINE, FieldKind.PROSE)):
         return None
-    source = _quoted_source(parts)
+    source = None if _source_fields(parts) else _quoted_source(parts)
     others = [span for span in short if span != source]
     return others[0] if others else None
 
 
 def _with_labels(parts: Parts) -> str:
     """What is asked, with the label of the text it is asked about ("... Query")."""
-    labels = [field.label for field in parts.field(FieldKind.LINE)]
-    return " ".join([parts.asked, *labels])
+    labels = [field.label for field in parts.data(FieldKind.LINE)]
+    return " ".join([parts.wanted, *labels])
 
 
 def _has_source(parts: Parts) -> bool:
-    return bool(parts.quoted or parts.field(FieldKind.LINE, FieldKind.PROSE))
+    return bool(parts.quoted or parts.data(FieldKind.LINE, FieldKind.PROSE))
 
 
 def _source(parts: Parts) -> str:
-    fields = [
-        field
-        for field in parts.field(FieldKind.LINE, FieldKind.PROSE)
-        if _SOURCE_LABEL.search(field.label) and not _TYPE_LABEL.search(field.label.removeprefix("product "))
-    ]
-    if fields and not (len(fields) == 1 and fields[0].text in parts.instructions):
+    fields = _source_fields(parts)
+    if fields:
         return _unquoted(fields[0].text)
     quoted = _quoted_source(parts)
-    if quoted:
-        return quoted.text
-    return parts.prompt.strip()
+    return quoted.text if quoted else parts.prompt.strip()
+
+
+def _source_fields(parts: Parts) -> list[Field]:
+    """The fields to copy from; not one that is itself the question ("Input: Find the 'SIZE' in ...")."""
+    return [
+        field
+        for field in parts.data(FieldKind.LINE, FieldKind.PROSE)
+        if _SOURCE_LABEL.search(field.label) and not _TYPE_LABEL.search(field.label.removeprefix("product "))
+    ]
 
 
 def _quoted_source(parts: Parts) -> Quoted | None:
@@ -180,7 +207,7 @@ def _quoted_source(parts: Parts) -> Quoted | None:
         return None
     for span in parts.quoted:
         before = parts.prompt[max(0, span.start - 40) : span.start - 1].lower()
-        if re.search(rf"\b{_SOURCE}\b(?: (?:is|reads|of|below|given|called))?\s*[:,=]?\s*$", before):
+        if _BEFORE_SOURCE.search(before):
             return span
     return max(parts.quoted, key=lambda span: len(span.text))
 
@@ -194,7 +221,7 @@ def _unquoted(text: str) -> str:
 
 
 def _entity_type(parts: Parts) -> str:
-    for field in parts.field(FieldKind.LINE):
+    for field in parts.data(FieldKind.LINE):
         if _TYPE_LABEL.search(field.label) and len(field.text) <= 60:
             return field.text
     named = _quoted_type(parts)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 _PAIRS = {"‘": "’", "“": "”", "「": "」", "『": "』", "«": "»", "„": "“"}
 _OPENS_AFTER = frozenset(" \t\r\n([{:：=,;-–—/、。，．")
 _CLOSES_BEFORE = frozenset(" \t\r\n)]}.,;:?!：，。？！、")
-_STRAY_LIMIT = 400
-"""Characters: a quotation that follows the one in hand on the same line is a name, not a description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +37,19 @@ def find_quoted(text: str) -> tuple[Quoted, ...]:
 def _straight(line: str, mark: str) -> list[tuple[int, int]]:
     """Spans between marks that look the same on both sides.
 
-    A title may hold stray marks ("Girls' Shoes", 6''), so an opening mark is closed by the first mark
-    after which the rest of the line is made of well-formed quotations only.
+    A title may hold stray marks ("Girls' Shoes", 6''), so a mark that could close does so only where the
+    next mark could open.
     """
     if line.count(mark) < 2:
         return []
     marks = _marks(line, mark)
-    well_formed = _well_formed_tails(marks)
     spans: list[tuple[int, int]] = []
     index = 0
     while index < len(marks):
         if not marks[index].opens:
             index += 1
             continue
-        closing = _closing(marks, well_formed, index)
+        closing = _closing(marks, index)
         if closing is None:
             break
         spans.append((marks[index].position + 1, marks[closing].position))
@@ -66,7 +63,7 @@ def _marks(line: str, mark: str) -> list[_Mark]:
     while position >= 0:
         before = line[position - 1] if position else " "
         after = line[position + 1] if position + 1 < len(line) else " "
-        opens = before in _OPENS_AFTER and not after.isspace()
+        opens = before in _OPENS_AFTER and (not after.isspace() or before == " " == after)
         closes = after in _CLOSES_BEFORE and not (before.isspace() and after == " ")
         if opens or closes:
             marks.append(_Mark(position, opens, closes))
@@ -74,29 +71,19 @@ def _marks(line: str, mark: str) -> list[_Mark]:
     return marks
 
 
-def _well_formed_tails(marks: list[_Mark]) -> list[bool]:
-    """For each index, whether the marks from there on pair up neighbour with neighbour."""
-    tails = [False] * len(marks) + [True, False]
-    for index in range(len(marks) - 2, -1, -1):
-        first, second = marks[index], marks[index + 1]
-        near = second.position - first.position <= _STRAY_LIMIT
-        tails[index] = first.opens and second.closes and near and tails[index + 2]
-    return tails
-
-
-def _closing(marks: list[_Mark], well_formed: list[bool], opening: int) -> int | None:
-    last: int | None = None
+def _closing(marks: list[_Mark], opening: int) -> int | None:
+    """The first closing mark after which no other closing mark comes before an opening one."""
     for index in range(opening + 1, len(marks)):
-        if marks[index].closes:
-            if well_formed[index + 1]:
-                return index
-            last = index
-    return last
+        if marks[index].closes and (index + 1 == len(marks) or marks[index + 1].opens):
+            return index
+    return None
 
 
 def _paired(line: str) -> list[tuple[int, int]]:
     """Spans between marks that differ left and right."""
     spans: list[tuple[int, int]] = []
+    if line.isascii():
+        return spans
     for opening, closing in _PAIRS.items():
         start = line.find(opening)
         while start >= 0:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.errors import InputError
 from app.tasks.answers import complete, is_number_list, join_numbers, literal, numbers_in, parse_integers
 from app.tasks.instructions import Parts, dissect
+from app.tasks.wording import NUMBER, WORKED_SOLUTION, either, number
 from app.types import Answer, Outcome, Question, SamplingParams, Selection, TaskType
 
 _LARGEST = 5
@@ -14,15 +15,20 @@ _LARGEST = 5
 _DEFAULT = tuple(range(1, _LARGEST + 1))
 _PERMUTATION = re.compile(r"\bpermutation\b")
 _RANKS = re.compile(
-    r"\b(?:re-?)?rank(?:s|ed|ing|ings)?\b|\bprioriti[sz]e|\bmost (?:\w+ )?to (?:the )?least\b|\bbest (?:match )?to (?:the )?worst\b"
-    r"|\b(?:descending|decreasing|ascending) (?:order|relevance)|\bin (?:the )?order of\b"
-    r"|\b(?:re-?order|arrange|sort|order) (?:the|these|those|them|all|it|each|every|following|by|products|items|candidates)\b"
+    either(
+        r"\b(?:re-?)?rank(?:s|ed|ing|ings)?\b",
+        r"\bprioriti[sz]e",
+        r"\bmost (?:\w+ )?to (?:the )?least\b",
+        r"\bbest (?:match )?to (?:the )?worst\b",
+        r"\b(?:descending|decreasing|ascending) (?:order|relevance)",
+        r"\bin (?:the )?order of\b",
+        r"\bin which order\b",
+        r"\b(?:re-?order|arrange|sort|order) "
+        r"(?:the|these|those|them|all|it|each|every|following|by|products|items|candidates)\b",
+    )
 )
-_SOME_OF_THEM = re.compile(
-    r"\b(?:select|choose|pick|return|output|give|list|find|identify|recommend)\b[^.\n]{0,40}?\b(?:top|best|only|exactly)?\s*"
-    r"\b(?:[1-9]|one|two|three|four)\b(?! (?:to|through|-) )|\btop[ -](?:[1-9]|one|two|three|four)\b"
-)
-_SOLVES = re.compile(r"\bstep[ -]by[ -]step\b|\bshow your (?:work|reasoning)\b")
+_PICK = either("select", "choose", "pick", "return", "output", "give", "find", "identify", "recommend", "top")
+_SOME_OF_THEM = re.compile(rf"\b{_PICK}\b[^.\n]{{0,40}}?[ -]{NUMBER}\b")
 _ALL_OF_THEM = re.compile(r"\b(?:all|each|every|whole|full|entire|complete|once)\b")
 
 
@@ -71,10 +77,10 @@ class Ranking:
         if question.is_multiple_choice:
             return None
         parts = dissect(question.prompt)
-        asked = parts.asked
+        asked = parts.wanted
         if _PERMUTATION.search(asked):
             return "asks for a permutation"
-        if parts.list is None or _SOLVES.search(asked):
+        if parts.list is None or WORKED_SOLUTION.search(asked):
             return None
         found = _RANKS.search(asked)
         if found is None or _picks_some(asked, parts):
@@ -88,7 +94,7 @@ class Ranking:
 
     def parse(self, answer: str) -> list[int]:
         """Rule: integers up to 5, the first five of them; none at all if any comes twice."""
-        ranked = [number for number in parse_integers(answer) if number <= _LARGEST][:_LARGEST]
+        ranked = [value for value in parse_integers(answer) if value <= _LARGEST][:_LARGEST]
         return ranked if len(set(ranked)) == len(ranked) else []
 
     def format_target(self, target: object) -> str:
@@ -105,9 +111,10 @@ class Ranking:
 
 def _picks_some(asked: str, parts: Parts) -> bool:
     """Whether only the top few are wanted."""
-    if _ALL_OF_THEM.search(asked):
+    some = _SOME_OF_THEM.search(asked)
+    if some is None or parts.list is None or _ALL_OF_THEM.search(asked):
         return False
-    return parts.list is not None and len(parts.list.entries) > 4 and _SOME_OF_THEM.search(asked) is not None
+    return number(some["n"]) < len(parts.list.entries) - 1
 
 
 def _order(values: Sequence[float]) -> list[int]:

@@ -6,39 +6,50 @@ from dataclasses import dataclass
 from app.errors import InputError
 from app.tasks.answers import complete, is_number_list, join_numbers, literal, numbers_in, parse_integers
 from app.tasks.instructions import Parts, dissect
+from app.tasks.wording import NUMBER, WORKED_SOLUTION, either, number
 from app.types import Answer, Outcome, Question, SamplingParams, Selection, TaskType
 
 _READ = 3
 """The evaluator reads the first three numbers."""
 _DEFAULT = tuple(range(1, 11))
-_WORDS = {
-    "one": 1, "single": 1, "two": 2, "couple": 2, "three": 3, "four": 4, "five": 5,
-    "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-}  # fmt: skip
-_N = rf"(?P<n>[1-9][0-9]?|{'|'.join(_WORDS)})"
-_UNITS = (
-    r"(?:numbers?|ind(?:ex|ices|exes)|integers?|ids?|digits?|products?|items?|aspects?|snippets?|queries|query|brands?|keywords?"
-    r"|options?|candidates?|entries|entry|categories|category|phrases?|statements?|attributes?|reviews?|titles?|articles?)"
-)
-_VERB = r"(?:select|choose|pick|identify|output|find|give|return|list|provide|name|retrieve|recommend|suggest|answer|write|indicate|report)"
-_OF_THE_LIST = r"(?<!list of )(?<!list contains )(?<!following )(?<!these )(?<!contains )(?<!among )(?<!out of )(?<!from )(?<!of the )(?<!the )"
+_UNITS = either(
+    "numbers?", "ind(?:ex|ices|exes)", "integers?", "ids?", "digits?", "products?", "items?", "aspects?",
+    "snippets?", "quer(?:y|ies)", "brands?", "keywords?", "options?", "candidates?", "entr(?:y|ies)",
+    "categor(?:y|ies)", "phrases?", "statements?", "attributes?", "reviews?", "titles?", "articles?",
+)  # fmt: skip
+_VERB = either(
+    "select", "choose", "pick", "identify", "output", "find", "give", "return", "list", "provide", "name",
+    "retrieve", "recommend", "suggest", "answer", "write", "indicate", "report",
+)  # fmt: skip
+_SIZE = ("list of ", "contains ", "following ", "these ", "among ", "out of ", "from ", "of the ", "the ")
+_NOT_THE_SIZE = "".join(f"(?<!{before})" for before in _SIZE)
 _COUNTS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\b{_VERB}\b(?: \w+){{0,3}}? {_N} (?:comma|number|ind(?:ex|ices)|integer|ids?\b|digits?\b)",
-        rf"\b(?:top|best)[ -]{_N}\b",
-        rf"\b{_VERB}\b(?:,? (?!of\b|from\b|list\b|contains\b)[\w-]+){{0,3}}? {_N}\b(?! ?(?:to|or more|-) )",
-        rf"{_OF_THE_LIST}\b{_N} (?:most )?(?:\w+ ){{0,2}}?{_UNITS}\b",
+        rf"\b{_VERB}\b(?: \w+){{0,3}}? {NUMBER} (?:comma|number|ind(?:ex|ices)|integer|ids?\b|digits?\b)",
+        rf"\b(?:top|best)[ -]{NUMBER}\b",
+        rf"\b{_VERB}\b(?:,? (?!of\b|from\b|list\b|contains\b)[\w-]+){{0,3}}? {NUMBER}\b(?! ?(?:to|or more|-) )",
+        rf"{_NOT_THE_SIZE}\b{NUMBER} (?:most )?(?:\w+ ){{0,2}}?{_UNITS}\b",
     )
 )
 _NUMBERS = re.compile(
-    r"\bind(?:ex|ices|exes)\b|\bnumbered list\b|\b(?:the|their|its|only|corresponding|\w+) (?:numbers?|ids?|labels?)\b|\bcomma\b"
-    r"|\bfrom (?:the |this |following |below |above |given )*(?:list|options|candidates|choices)\b|\bnumbers? (?:of|only)\b|\bintegers\b"
+    either(
+        r"\bind(?:ex|ices|exes)\b",
+        r"\bnumbered list\b",
+        r"\b\w+ (?:numbers?|ids?|labels?)\b",
+        r"\bcomma\b",
+        r"\bfrom (?:(?:the|this|following|below|above|given) )*(?:list|options|candidates|choices)\b",
+        r"\bnumbers? (?:of|only)\b",
+        r"\bintegers\b",
+    )
 )
 _PICKS = re.compile(
-    r"\b(?:select|choos|pick|identif|find|retriev|recommend|indicat|determin|predict|guess|mark|tick|return|output|list|name|which|what)"
-)
-_REASONS = re.compile(r"\bstep[ -]by[ -]step\b|\bshow your (?:work|reasoning)\b")
+    r"\b"
+    + either(
+        "select", "choos", "pick", "identif", "find", "retriev", "recommend", "indicat", "determin", "predict",
+        "guess", "mark", "tick", "return", "output", "list", "name", "which", "what",
+    )
+)  # fmt: skip
 _WRITES = re.compile(
     r"\bexplain\b|\btranslate\b|\bsummari[sz]e\b|\b(?:write|generate|compose) (?:a|an|the)\b|\bdescribe\b|\bwhy\b"
 )
@@ -91,8 +102,8 @@ class Retrieval:
         if question.is_multiple_choice:
             return None
         parts = dissect(question.prompt)
-        asked = parts.asked
-        if parts.list is None or _REASONS.search(asked) or not _PICKS.search(asked):
+        asked = parts.wanted
+        if parts.list is None or WORKED_SOLUTION.search(asked) or not _PICKS.search(asked):
             return None
         wording = _NUMBERS.search(asked)
         size = len(parts.list.entries)
@@ -120,7 +131,7 @@ class Retrieval:
         """
         value = literal(target.strip()) if isinstance(target, str) else target
         values = value if isinstance(value, list | tuple) else [value]
-        numbers = [number for number in values if isinstance(number, int) and not isinstance(number, bool)]
+        numbers = [one for one in values if isinstance(one, int) and not isinstance(one, bool)]
         if not numbers or len(numbers) != len(values):
             raise InputError(f"a retrieval label is a list of whole numbers, not {target!r}")
         return join_numbers(numbers)
@@ -131,5 +142,5 @@ def _count(parts: Parts) -> int:
     for pattern in _COUNTS:
         match = pattern.search(parts.asked)
         if match:
-            return _WORDS.get(match["n"]) or int(match["n"])
+            return number(match["n"])
     return _READ

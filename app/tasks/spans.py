@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 from app.tasks.answers import PARSED_LENGTH, find_in, join_spans, split_spans, string_list, without_preface
 from app.types import Answer, Outcome
@@ -18,6 +19,9 @@ def copied(text: str, source: str, max_spans: int, fallback: str) -> Answer:
     stand there is dropped. `fallback` is the answer where nothing is left.
     """
     spans, exact = _found(text, source, max_spans)
+    if not spans:
+        shared = _shared_words(text, source)
+        spans = [shared] if shared else []
     if not spans:
         return Answer(join_spans([fallback]), Outcome.FALLBACK)
     joined = join_spans(spans)
@@ -47,6 +51,22 @@ def _found(text: str, source: str, max_spans: int) -> tuple[list[str], bool]:
     found = [find_in(source, span[:_LONGEST]) for span in written]
     spans = list(dict.fromkeys(span.strip() for span in found if span and span.strip()))[:max_spans]
     return spans, spans == written
+
+
+def _shared_words(text: str, source: str) -> str | None:
+    """The longest run of words that a text shares with the source, where one of them has three letters."""
+    there = list(_WORD.finditer(source))
+    words = [_bare(match.group()) for match in there]
+    written = [_bare(word) for word in text[:_LONGEST].split()]
+    match = SequenceMatcher(None, words, written).find_longest_match()
+    run = there[match.a : match.a + match.size]
+    if not any(len(word) > 2 for word in words[match.a : match.a + match.size]):
+        return None
+    return _stretch(source, run)
+
+
+def _bare(word: str) -> str:
+    return word.lower().strip(".,;:!?'\"()[]")
 
 
 def first_words(source: str, count: int) -> str:
