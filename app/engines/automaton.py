@@ -1,5 +1,6 @@
 """What a constrained answer may go on with, token by token."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engines.copying import CopyAutomaton, CopyPlan
-from app.engines.refusal import RefusedRequest
+from app.engines.refusal import RefusedRequestError
 from app.engines.selection import SelectionAutomaton, SelectionPlan
 from app.engines.vocabulary import Vocabulary
 from app.types import Choice, Copy, Selection
@@ -41,7 +42,7 @@ def start_automaton(constraint: Selection | Copy, vocabulary: Vocabulary) -> Aut
     """An automaton before its first token.
 
     Raises:
-        RefusedRequest: no answer can meet the constraint.
+        RefusedRequestError: no answer can meet the constraint.
     """
     if isinstance(constraint, Selection):
         return SelectionAutomaton(_selection_plan(constraint, vocabulary))
@@ -52,18 +53,43 @@ def label_tokens(choice: Choice, vocabulary: Vocabulary) -> dict[str, tuple[int,
     """The tokens that count as each label, in the order of the labels.
 
     Raises:
-        RefusedRequest: there is no label, or one that is not a single token of this vocabulary.
+        RefusedRequestError: there is no label, or one that is not a single token of this vocabulary.
     """
     if not choice.labels:
-        raise RefusedRequest("unusable_constraint", "a choice needs at least one label")
+        raise RefusedRequestError("unusable_constraint", "a choice needs at least one label")
     tokens = {label: vocabulary.label_ids(label) for label in choice.labels}
     for label, ids in tokens.items():
         if not ids:
-            raise RefusedRequest(
+            raise RefusedRequestError(
                 "unusable_constraint",
                 f"label {label!r} is not a single token of this checkpoint; use labels such as 0 to 9 or A to Z",
             )
     return tokens
+
+
+class Follower:
+    """An automaton that keeps up with a growing list of output tokens."""
+
+    def __init__(self, constraint: Selection | Copy, vocabulary: Vocabulary) -> None:
+        self._constraint = constraint
+        self._vocabulary = vocabulary
+        self._restart()
+
+    def allowed(self, output_ids: Sequence[int]) -> NDArray[np.int64]:
+        """The token ids that may follow all of `output_ids`, which are read from where the last call ended.
+
+        An engine may take tokens back: then the answer is followed again from its beginning.
+        """
+        if len(output_ids) < self._taken:
+            self._restart()
+        for token in output_ids[self._taken :]:
+            self._automaton.advance(token)
+            self._taken += 1
+        return self._automaton.allowed()
+
+    def _restart(self) -> None:
+        self._automaton = start_automaton(self._constraint, self._vocabulary)
+        self._taken = 0
 
 
 @lru_cache(PLANS_KEPT)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engines.refusal import RefusedRequest
+from app.engines.refusal import RefusedRequestError
 from app.engines.source_fan import Fan, Match, SourceFans
 from app.engines.source_spans import SourceSpans
 from app.engines.vocabulary import ROOT, Vocabulary
@@ -47,14 +47,14 @@ class CopyPlan:
         """Find the spans of the source.
 
         Raises:
-            RefusedRequest: the source has no span, or none is asked for.
+            RefusedRequestError: the source has no span, or none is asked for.
         """
         if constraint.max_spans < 1:
-            raise RefusedRequest("unusable_constraint", "a copy needs max_spans of at least 1")
+            raise RefusedRequestError("unusable_constraint", "a copy needs max_spans of at least 1")
         self.vocabulary = vocabulary
         self.spans = SourceSpans(constraint.source, vocabulary.single_bytes)
         if not self.spans.begins:
-            raise RefusedRequest("unusable_constraint", "the source to copy from has no words")
+            raise RefusedRequestError("unusable_constraint", "the source to copy from has no words")
         separable = {COMMA, SPACE} <= vocabulary.single_bytes
         self.max_spans = constraint.max_spans if separable else 1
         self.fans = SourceFans(self.spans, vocabulary)

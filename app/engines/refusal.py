@@ -15,7 +15,7 @@ RefusalCode = Literal[
 ]
 
 
-class RefusedRequest(EngineError):
+class RefusedRequestError(EngineError):
     """One request cannot be served as it stands. The engine goes on with the others."""
 
     def __init__(self, code: RefusalCode, message: str) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engines.refusal import RefusedRequest
+from app.engines.refusal import RefusedRequestError
 from app.engines.vocabulary import ROOT, Vocabulary
 from app.errors import EngineError
 from app.types import Selection
@@ -30,17 +30,17 @@ class SelectionPlan:
         """Check that the constraint can be met.
 
         Raises:
-            RefusedRequest: fewer numbers than asked for, none asked for, or digits without tokens.
+            RefusedRequestError: fewer numbers than asked for, none asked for, or digits without tokens.
         """
         numbers = frozenset(str(number).encode() for number in constraint.numbers)
         if not 1 <= constraint.count <= len(numbers):
-            raise RefusedRequest(
+            raise RefusedRequestError(
                 "unusable_constraint",
                 f"a selection of {constraint.count} out of {len(numbers)} different numbers is impossible",
             )
         needed = frozenset(b",".join(numbers))
         if not needed <= vocabulary.single_bytes:
-            raise RefusedRequest("unusable_constraint", "this checkpoint has no tokens for digits and comma")
+            raise RefusedRequestError("unusable_constraint", "this checkpoint has no tokens for digits and comma")
         self.vocabulary = vocabulary
         self.count = constraint.count
         self.start = Place(numbers, b"", 0)

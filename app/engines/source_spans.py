@@ -89,7 +89,7 @@ def is_boundary(text: str, place: int) -> bool:
 
 def _continues(before: str, after: str) -> bool:
     """Whether `after` is a part of the character before it."""
-    if after == ZERO_WIDTH_JOINER or before == ZERO_WIDTH_JOINER:
+    if ZERO_WIDTH_JOINER in {before, after}:
         return True
     if _is_regional(before) and _is_regional(after):
         return True

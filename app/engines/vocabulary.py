@@ -3,9 +3,12 @@
 import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from app.errors import SetupError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 ROOT = 0
 """The trie's first node: nothing read yet."""
@@ -38,7 +41,7 @@ class Vocabulary:
         self._build()
 
     @classmethod
-    def from_tokenizer(cls, tokenizer: Any, end_ids: Iterable[int]) -> Self:
+    def from_tokenizer(cls, tokenizer: "PreTrainedTokenizerBase", end_ids: Iterable[int]) -> Self:
         """Read a Hugging Face tokenizer: byte-level BPE or sentencepiece-style with byte fallback.
 
         Raises:
@@ -46,7 +49,7 @@ class Vocabulary:
         """
         byte_level = _is_byte_level(tokenizer)
         to_bytes = _byte_level_bytes if byte_level else _sentencepiece_bytes
-        added = {index: token for index, token in tokenizer.added_tokens_decoder.items()}
+        added = dict(tokenizer.added_tokens_decoder)
         tokens: dict[int, bytes] = {}
         for text, index in tokenizer.get_vocab().items():
             if index not in added:
@@ -103,7 +106,7 @@ class Vocabulary:
             ids_at[node] = (*ids_at.get(node, ()), index)
 
 
-def _is_byte_level(tokenizer: Any) -> bool:
+def _is_byte_level(tokenizer: "PreTrainedTokenizerBase") -> bool:
     """Whether tokens stand for bytes (True) or for sentencepiece-style text (False)."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     state = json.loads(backend.to_str()) if backend is not None else {}

@@ -1,0 +1,121 @@
+"""The way of a request through any engine: checked and in tokens before, read into a completion after."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.engines.automaton import label_tokens, start_automaton
+from app.engines.chat import ChatTokenizer
+from app.engines.refusal import RefusedRequestError
+from app.types import Choice, Completion, GenerationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRequest:
+    """A request that the engine can serve.
+
+    `labels` holds, for a `Choice`, the tokens that count as each label.
+    """
+
+    request: GenerationRequest
+    prompt_ids: list[int]
+    labels: Mapping[str, tuple[int, ...]] | None = None
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest output: one token for a choice, else what the request allows."""
+        return 1 if self.labels is not None else self.request.sampling.max_tokens
+
+    @property
+    def label_ids(self) -> list[int]:
+        """All tokens that count as a label, label by label."""
+        return [index for ids in (self.labels or {}).values() for index in ids]
+
+
+def prepare(
+    request: GenerationRequest, tokenizer: ChatTokenizer, context_length: int, adapters: Collection[str]
+) -> PreparedRequest:
+    """Check a request and turn it into tokens.
+
+    Raises:
+        RefusedRequestError: the request cannot be served as it stands.
+    """
+    sampling = request.sampling
+    if sampling.max_tokens < 1 or not 0 <= sampling.temperature < math.inf:
+        raise RefusedRequestError(
+            "unusable_sampling",
+            f"max_tokens {sampling.max_tokens} and temperature {sampling.temperature}: "
+            "at least 1 and at least 0 are needed",
+        )
+    if request.adapter is not None and request.adapter not in adapters:
+        known = f"there are: {', '.join(sorted(adapters))}" if adapters else "none was given to the engine"
+        raise RefusedRequestError("unknown_adapter", f"unknown adapter {request.adapter!r}; {known}")
+    labels = None
+    if isinstance(request.constraint, Choice):
+        labels = label_tokens(request.constraint, tokenizer.vocabulary)
+    elif request.constraint is not None:
+        start_automaton(request.constraint, tokenizer.vocabulary)
+    prepared = PreparedRequest(request, tokenizer.encode(request.messages), labels)
+    total = len(prepared.prompt_ids) + prepared.max_tokens
+    if total > context_length:
+        raise RefusedRequestError(
+            "prompt_too_long",
+            f"prompt of {len(prepared.prompt_ids)} tokens and output of up to {prepared.max_tokens} do not fit "
+            f"the context of {context_length}; shorten the prompt",
+        )
+    return prepared
+
+
+def finish(
+    prepared: PreparedRequest,
+    tokenizer: ChatTokenizer,
+    output_ids: Sequence[int],
+    *,
+    token_logprobs: Mapping[int, float] | None = None,
+    text: str | None = None,
+) -> Completion:
+    """The completion of a served request.
+
+    Args:
+        prepared: the request.
+        tokenizer: the checkpoint's.
+        output_ids: the generated tokens, the end token included where there was one.
+        token_logprobs: for a choice, the unmasked log-probability of each token in `label_ids`.
+        text: the text where the engine had to cut it at a stop string.
+    """
+    ended = bool(output_ids) and output_ids[-1] in tokenizer.end_ids
+    length = len(output_ids)
+    finish_reason = "stop" if ended or text is not None else "length"
+    label_logprobs = None
+    if prepared.labels is not None and token_logprobs is not None:
+        label_logprobs = {
+            label: _log_of_sum([token_logprobs[index] for index in ids]) for label, ids in prepared.labels.items()
+        }
+        text, finish_reason = _chosen_label(prepared, output_ids[0], label_logprobs), "stop"
+    if text is None:
+        text = _text(prepared, tokenizer, output_ids[:-1] if ended else output_ids)
+    return Completion(prepared.request.id, text, finish_reason, len(prepared.prompt_ids), length, label_logprobs)
+
+
+def _text(prepared: PreparedRequest, tokenizer: ChatTokenizer, output_ids: Sequence[int]) -> str:
+    if prepared.request.constraint is None:
+        return tokenizer.decode(output_ids)
+    vocabulary = tokenizer.vocabulary
+    # A token limit may fall inside a character; its first bytes are dropped.
+    text = b"".join(vocabulary.token_bytes[index] for index in output_ids).decode(errors="ignore")
+    return text.removeprefix(" ") if vocabulary.leading_space else text
+
+
+def _chosen_label(prepared: PreparedRequest, token: int, logprobs: Mapping[str, float]) -> str:
+    """Greedily the most probable label, over all its tokens; otherwise the sampled one."""
+    if prepared.request.sampling.temperature == 0:
+        return max(logprobs, key=lambda label: logprobs[label])
+    return next(label for label, ids in (prepared.labels or {}).items() if token in ids)
+
+
+def _log_of_sum(logprobs: Sequence[float]) -> float:
+    """log(sum(exp(x))) without leaving the range of floating point."""
+    highest = max(logprobs)
+    if highest == -math.inf:
+        return -math.inf
+    return highest + math.log(math.fsum(math.exp(value - highest) for value in logprobs))

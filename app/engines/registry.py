@@ -1,0 +1,65 @@
+"""The engines by name. Only the chosen one is imported."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from app.engines.base import Engine
+from app.engines.checkpoint import check_adapter, check_checkpoint
+from app.engines.settings import EngineSettings, TransformersSettings, VllmSettings
+from app.errors import SetupError
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEntry:
+    """Where an engine lives, what can be set on it, and what must be installed for it."""
+
+    target: str
+    """`module:Class`; the class takes the checkpoint and the settings."""
+    settings: type[EngineSettings]
+    needs: tuple[str, ...]
+    """The libraries without which it does not run."""
+
+
+ENGINES: Mapping[str, EngineEntry] = {
+    "vllm": EngineEntry("app.engines.vllm_engine:VllmEngine", VllmSettings, ("vllm", "torch", "transformers")),
+    "transformers": EngineEntry(
+        "app.engines.transformers_engine:TransformersEngine", TransformersSettings, ("torch", "transformers")
+    ),
+}
+
+
+def create_engine(name: str, model: str | Path, settings: Mapping[str, object]) -> Engine:
+    """Load a model into an engine.
+
+    Everything that can be checked cheaply is checked before a heavy library is imported.
+
+    Raises:
+        SetupError: unknown engine, unknown setting, missing checkpoint or adapter, missing library.
+    """
+    entry = ENGINES.get(name)
+    if entry is None:
+        close = get_close_matches(name, ENGINES, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise SetupError(f"unknown engine {name!r}; there are: {', '.join(sorted(ENGINES))}{hint}")
+    values = entry.settings.parse(name, settings)
+    check_checkpoint(str(model))
+    for adapter, path in values.adapters.items():
+        check_adapter(adapter, path)
+    engine: Engine = _load(name, entry)(str(model), values)
+    return engine
+
+
+def _load(name: str, entry: EngineEntry) -> type:
+    module, _, attribute = entry.target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in (*entry.needs, "peft"):
+            raise
+        raise SetupError(
+            f"engine {name} needs {error.name}, which is not installed: "
+            "pip install 'shopbench[cpu]' (or 'shopbench[cuda]' on a machine with an NVIDIA GPU)"
+        ) from error

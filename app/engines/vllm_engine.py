@@ -1,0 +1,189 @@
+"""The thin half of the vLLM engine: it runs in the caller's process and is fed step by step."""
+
+import importlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.engines.chat import load_chat_tokenizer
+from app.engines.prepared import PreparedRequest, finish, prepare
+from app.engines.refusal import RefusedRequestError
+from app.engines.settings import VllmSettings
+from app.engines.vllm_values import QUIET_ENVIRONMENT, engine_values, environment_values, sampling_values
+from app.errors import EngineError, SetupError
+from app.types import Completion, GenerationRequest, Message
+
+if TYPE_CHECKING:
+    from vllm.lora.request import LoRARequest
+    from vllm.outputs import CompletionOutput
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+AHEAD = 2
+"""Requests in flight, in multiples of `max_num_seqs`: enough that a freed place is filled in the next step."""
+
+
+class VllmEngine:
+    """`Engine` on vLLM, on GPUs and CPUs alike."""
+
+    name = "vllm"
+
+    def __init__(self, model: str, settings: VllmSettings) -> None:
+        """Load the weights.
+
+        Raises:
+            SetupError: the checkpoint cannot be loaded, or vLLM refuses a setting.
+        """
+        self.model = model
+        self._settings = settings
+        self._tokenizer = load_chat_tokenizer(model)
+        self._tokenizer.vocabulary  # noqa: B018  # an unknown kind of tokenizer is told before the long start
+        prepare_environment(settings)
+        self._vllm = importlib.import_module("vllm")
+        self.version: str = self._vllm.__version__
+        self._adapters = self._adapter_requests()
+        self._engine: LLMEngine | None = self._start()
+        self._numbers = count()
+        self._generating = False
+        self.context_length: int = self._running().model_config.max_model_len
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the conversation after the chat template, the assistant's opening included.
+
+        Raises:
+            EngineError: the chat template refuses the conversation.
+        """
+        return len(self._tokenizer.encode(messages))
+
+    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
+        """Completions in order of finishing. At most `AHEAD * max_num_seqs` requests are in flight.
+
+        Raises:
+            EngineError: the engine is closed or already generating.
+        """
+        self._running()
+        if self._generating:
+            raise EngineError("the vllm engine is already generating; finish that stream first")
+        self._generating = True
+        in_flight: dict[str, PreparedRequest] = {}
+        try:
+            yield from self._stream(iter(requests), in_flight)
+        finally:
+            self._generating = False
+            if in_flight and self._engine is not None:
+                self._engine.abort_request(list(in_flight), internal=False)
+
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+        if self._engine is None:
+            return
+        from vllm.distributed import cleanup_dist_env_and_memory
+
+        self._engine.engine_core.shutdown()
+        self._engine = None
+        cleanup_dist_env_and_memory()
+
+    def _running(self) -> "LLMEngine":
+        if self._engine is None:
+            raise EngineError("the vllm engine is closed")
+        return self._engine
+
+    def _stream(
+        self, source: Iterator[GenerationRequest], in_flight: dict[str, PreparedRequest]
+    ) -> Iterator[Completion]:
+        room = AHEAD * self._settings.max_num_seqs
+        more = True
+        while more or in_flight:
+            while more and len(in_flight) < room:
+                request = next(source, None)
+                if request is None:
+                    more = False
+                elif (refused := self._admit(request, in_flight)) is not None:
+                    yield refused
+            if in_flight:
+                yield from self._step(in_flight)
+
+    def _admit(self, request: GenerationRequest, in_flight: dict[str, PreparedRequest]) -> Completion | None:
+        """Hand a request to vLLM, or return the completion that says why not."""
+        number = str(next(self._numbers))
+        try:
+            prepared = prepare(request, self._tokenizer, self.context_length, self._adapters)
+            self._add(number, prepared)
+        except RefusedRequestError as refusal:
+            return refusal.completion(request.id)
+        in_flight[number] = prepared
+        return None
+
+    def _add(self, number: str, prepared: PreparedRequest) -> None:
+        kinds = self._vllm.sampling_params
+        params = kinds.SamplingParams(
+            **sampling_values(prepared, self._tokenizer.end_ids),
+            output_kind=kinds.RequestOutputKind.FINAL_ONLY,
+        )
+        adapter = prepared.request.adapter
+        try:
+            self._running().add_request(
+                number,
+                {"prompt_token_ids": prepared.prompt_ids},
+                params,
+                lora_request=None if adapter is None else self._adapters[adapter],
+            )
+        except ValueError as error:
+            raise RefusedRequestError("engine", f"vLLM refuses the request: {_first_line(error)}") from error
+
+    def _step(self, in_flight: dict[str, PreparedRequest]) -> Iterator[Completion]:
+        finished = [output for output in self._running().step() if output.finished]
+        for output in finished:
+            # Removed before the yield: what the caller has seen is no longer in flight.
+            yield self._read(in_flight.pop(output.request_id), output.outputs[0])
+
+    def _read(self, prepared: PreparedRequest, output: "CompletionOutput") -> Completion:
+        if output.finish_reason not in ("stop", "length"):
+            raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
+        token_logprobs = None
+        if prepared.labels is not None:
+            token_logprobs = {index: entry.logprob for index, entry in output.logprobs[0].items()}
+        # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
+        text = output.text if isinstance(output.stop_reason, str) else None
+        return finish(prepared, self._tokenizer, list(output.token_ids), token_logprobs=token_logprobs, text=text)
+
+    def _adapter_requests(self) -> "dict[str, LoRARequest]":
+        from vllm.lora.request import LoRARequest
+
+        return {
+            name: LoRARequest(name, number, str(Path(path).resolve()))
+            for number, (name, path) in enumerate(sorted(self._settings.adapters.items()), start=1)
+        }
+
+    def _start(self) -> "LLMEngine":
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        values = engine_values(self.model, self._settings, _compute_capability())
+        try:
+            return LLMEngine.from_engine_args(EngineArgs(**values))
+        except (OSError, ValueError) as error:
+            raise SetupError(f"vLLM cannot load {self.model}: {_first_line(error)}") from error
+
+
+def prepare_environment(settings: VllmSettings) -> None:
+    """Set what vLLM reads from the environment. Call before vLLM is first imported."""
+    for name, value in QUIET_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    os.environ.update(environment_values(settings))
+
+
+def _compute_capability() -> tuple[int, int] | None:
+    from vllm.platforms import current_platform
+
+    found = current_platform.get_device_capability()
+    return None if found is None else (found.major, found.minor)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error)
+    # Validation errors open with a headline; the reason is on a line of its own.
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    reason = next((line for line in lines if line.startswith("Value error")), lines[0] if lines else text)
+    return reason.removeprefix("Value error, ").split(" [type=")[0]
