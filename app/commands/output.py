@@ -27,8 +27,10 @@ stdout = Console(highlight=False)
 OUTCOME_STYLES = {
     Outcome.CLEAN: "green",
     Outcome.REPAIRED: "yellow",
+    Outcome.SHORTENED: "yellow",
     Outcome.TRUNCATED: "yellow",
     Outcome.FALLBACK: "red",
+    Outcome.UNASKED: "red",
     Outcome.ERROR: "bold red",
 }
 
