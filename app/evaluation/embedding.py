@@ -1,0 +1,130 @@
+"""Samples as JSON inside a page: compact, and unable to end the script element that holds them."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from app.evaluation.schema import ChatMessage, SampleResult
+
+_ESCAPES = str.maketrans(
+    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029", "\x7f": "\\u007f"}
+)
+
+
+def embedded_json(value: object) -> Markup:
+    """JSON that is safe as the text of a script element.
+
+    Characters that HTML or old JavaScript could read as their own syntax stand only inside JSON strings and are
+    written as escapes there, so the value stays the same.
+
+    Raises:
+        ValueError: the value holds NaN or an infinity, which JSON has no word for.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.translate(_ESCAPES))  # noqa: S704 - every character of HTML syntax has just been escaped
+
+
+@dataclass(slots=True)
+class TextPool:
+    """Each distinct text once; rows hold its place in `texts`."""
+
+    texts: list[str] = field(default_factory=list)
+    _places: dict[str, int] = field(default_factory=dict)
+
+    def place(self, text: str | None) -> int | None:
+        """The text's index, the same for the same text; None for None."""
+        if text is None:
+            return None
+        if text not in self._places:
+            self._places[text] = len(self.texts)
+            self.texts.append(text)
+        return self._places[text]
+
+
+def table(
+    kind: str, rows: Iterable[Mapping[str, object]], text_fields: Sequence[str], value_fields: Sequence[str]
+) -> dict[str, object]:
+    """Rows as arrays: first the text fields, as places in the pool, then the others as they are.
+
+    `kind` tells the page's script which columns and details to show.
+    """
+    pool = TextPool()
+    packed = []
+    for row in rows:
+        places = [pool.place(_text(row[name])) for name in text_fields]
+        packed.append([*places, *(_packed(row[name], pool) for name in value_fields)])
+    return {"kind": kind, "textFields": list(text_fields), "valueFields": list(value_fields)} | {
+        "texts": pool.texts,
+        "rows": packed,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A rendered conversation, with the question marked where it stands in a message unchanged."""
+
+    messages: Sequence[ChatMessage]
+    question: str
+
+    def pack(self, pool: TextPool) -> list[list[int | None]]:
+        """Role and parts of each message: the whole text, or what stands before the question, it, and after it."""
+        return [[pool.place(message.role), *map(pool.place, self._parts(message.content))] for message in self.messages]
+
+    def _parts(self, content: str) -> tuple[str, ...]:
+        for question in (self.question, self.question.strip()):
+            before, found, after = content.partition(question) if question else ("", "", "")
+            if found:
+                return before, found, after
+        return (content,)
+
+
+def _packed(value: object, pool: TextPool) -> object:
+    return value.pack(pool) if isinstance(value, Rendered) else value
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"a text field holds a {type(value).__name__}")
+
+
+SAMPLE_TEXTS = (
+    "id", "task_name", "task_type", "track", "metric", "prompt", "raw", "answer", "parsed", "gold",
+    "not_scored_reason", "outcome", "routed_type", "error",
+)  # fmt: skip
+SAMPLE_VALUES = (
+    "rendered", "score", "counts", "route_right", "label_probs", "label_mass", "seconds", "output_characters",
+    "output_tokens", "missing",
+)  # fmt: skip
+
+
+def sample_table(samples: Iterable[SampleResult]) -> dict[str, object]:
+    """Everything the page shows of the samples. Parsed and gold values become text, so that no number is rounded."""
+    return table("report", map(_sample_row, samples), SAMPLE_TEXTS, SAMPLE_VALUES)
+
+
+def _sample_row(sample: SampleResult) -> dict[str, object]:
+    row = {name: getattr(sample, name) for name in (*SAMPLE_TEXTS, *SAMPLE_VALUES)}
+    return row | {
+        "parsed": readable(sample.parsed),
+        "gold": readable(sample.gold),
+        "rendered": Rendered(sample.rendered, sample.prompt) if sample.rendered else None,
+        "score": rounded(sample.score),
+        "label_probs": {label: rounded(share) for label, share in sample.label_probs.items()}
+        if sample.label_probs
+        else None,
+        "label_mass": rounded(sample.label_mass),
+        "seconds": rounded(sample.seconds),
+    }
+
+
+def readable(value: object) -> str:
+    """A parsed answer or gold label as JSON, a plain string as itself."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def rounded(value: float | None) -> float | None:
+    """Six decimals: more than a page shows, and half the bytes."""
+    return None if value is None else round(value, 6)
