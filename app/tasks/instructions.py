@@ -19,7 +19,6 @@ _FORBIDDEN = re.compile(r"\b(?:do not|don['’]t|never|without|no need to|(?:sho
 _TRAILING_LINES = 4
 _BLANK = " … "
 """What stands in the instructions where data was."""
-_MAY_ASK = frozenset({FieldKind.PROSE, FieldKind.LINE})
 
 
 _LOOKED_AT = 4_000
@@ -78,7 +77,7 @@ def dissect(prompt: str) -> Parts:
     instructions = _BLANK.join(prompt[a:b] for a, b in _gaps(len(prompt), data + entries + quotations))
     asking = None
     if not _says_something(instructions, fields):
-        asking = next((field for field in fields if field.text and field.kind in _MAY_ASK), None)
+        asking = next((field for field in fields if field.text and field.kind is FieldKind.PROSE), None)
         spans = ((asking.start, asking.end),) if asking else ((0, len(prompt)),)
         outside = [(0, spans[0][0]), (spans[0][1], len(prompt))]
         instructions = _BLANK.join(prompt[a:b] for a, b in _gaps(len(prompt), outside + quotations))

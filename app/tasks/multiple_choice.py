@@ -7,26 +7,24 @@ from app.errors import InputError
 from app.tasks.answers import PARSED_LENGTH
 from app.tasks.instructions import Parts, dissect
 from app.tasks.numbered_list import find_letters
+from app.tasks.wording import NUMBER, number
 from app.types import Answer, Choice, Outcome, Question, SamplingParams, TaskType
 
 _DEFAULT = ("0", "1", "2", "3")
 _RATES = re.compile(
     r"\b(?:rat(?:e|es|ed|ing)|scor(?:e|es|ed|ing)|scal(?:e|es)|stars?|grad(?:e|es|ing)|evaluat(?:e|es|ing)|judg(?:e|es)"
-    r"|assess|sentiment|points?|level)\b",
-    re.IGNORECASE,
+    r"|assess|sentiment|points?|level)\b"
 )
 _SCALE = re.compile(
-    r"(?<![\d.,])(?:(?P<low>[01])|one)\s*(?:\([^()\n]{0,60}\)\s*)?(?:-|–|—|to|through|and|\.\.+|…|up to)\s*"
-    r"(?:(?P<high>[2-9]|10)|(?P<word>two|three|four|five|six|seven|eight|nine|ten))(?![\d.,]*\d)",
-    re.IGNORECASE,
+    r"(?<![\d.,])(?:(?P<low>[01])|one)\s*(?:\([^()\n]{0,60}\)\s*|(?:being|is|=|means?|for)\b[^.\d\n]{0,40}?\s)?"
+    rf"(?:-|–|—|to|through|and|\.\.+|…|up to)\s*{NUMBER}(?![\d.,]*\d)"
 )
-_WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
+_STEPS = re.compile(rf"\b{NUMBER}[- ](?:point|level|step|star (?:scale|rating))s?\b")
 _MEANING = re.compile(
-    r"(?<![\w.])(?P<number>[0-9])['\"]?\s*(?:=|if\b|for\b|means?\b|denotes?\b|indicates?\b|when\b|stands\b|represents?\b|otherwise\b"
-    r"|as\b|\((?=[a-z])|being\b)",
-    re.IGNORECASE,
+    r"(?<![\w.])(?P<number>[0-9])['\"]?\s*"
+    r"(?:=|(?:if|for|means?|denotes?|indicates?|when|stands|represents?|otherwise|as|being)\b|\((?=[a-z]))"
 )
-_YES_NO = re.compile(r"\b(?:yes|true)\s*(?:/|or|and|if\b.{0,200}?\b)\s*(?:no|false)\b|\bbinary\b", re.IGNORECASE)
+_YES_NO = re.compile(r"\b(?:yes|true)\s*(?:/|or|and|if\b.{0,200}?\b)\s*(?:no|false)\b|\bbinary\b")
 _LABEL_IN_TEXT = re.compile(r"(?<![\w.,])[0-9A-Za-z](?![\w]|[.,][0-9])")
 
 
@@ -81,9 +79,9 @@ class MultipleChoice:
     def read(self, question: Question) -> ChoiceReading:
         """The labels: a rating scale, the listed ones, those given a meaning, yes or no, or 0 to 3."""
         parts = dissect(question.prompt)
-        listed = _listed(parts)
+        listed, embedded = _listed(parts)
         scale = _scale(parts)
-        if scale and (not listed or ("0" not in listed and set(listed) != set(scale) and len(listed) != 4)):
+        if scale and (embedded or "0" not in listed):
             return ChoiceReading(scale, "rating scale")
         if listed:
             return ChoiceReading(listed, "listed options")
@@ -117,24 +115,27 @@ class MultipleChoice:
         raise InputError(f"a multiple-choice label is one character, not {target!r}")
 
 
-def _listed(parts: Parts) -> tuple[str, ...]:
-    """The labels of the last list that stands outside running text, else of the last one."""
+def _listed(parts: Parts) -> tuple[tuple[str, ...], bool]:
+    """The labels of the last list that stands outside running text, else of the last; and whether inside."""
     outside = [found for found in parts.lists if not parts.embedded(found)]
     for found in reversed(outside or parts.lists):
-        labels = tuple(str(number) for number in found.numbers if number < 10)
+        labels = tuple(str(value) for value in found.numbers if value < 10)
         if len(labels) > 1:
-            return labels
-    return ()
+            return labels, not outside
+    return (), False
 
 
 def _scale(parts: Parts) -> tuple[str, ...]:
     """The steps of a rating scale that the instructions name. Ten has two characters and is left out."""
-    match = _SCALE.search(parts.asked)
-    if match is None or not _RATES.search(parts.asked):
+    if not _RATES.search(parts.asked):
         return ()
-    low = int(match["low"] or 1)
-    high = int(match["high"]) if match["high"] else _WORDS[match["word"].lower()]
-    return tuple(str(number) for number in range(low, min(high, 9) + 1))
+    match = _SCALE.search(parts.asked)
+    steps = None if match else _STEPS.search(parts.asked)
+    found = match or steps
+    if found is None or not 2 <= number(found["n"]) <= 10:
+        return ()
+    low = int(match["low"] or 1) if match else 1
+    return tuple(str(label) for label in range(low, min(number(found["n"]), 9) + 1))
 
 
 def _meanings(parts: Parts) -> tuple[str, ...]:

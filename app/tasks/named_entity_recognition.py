@@ -70,6 +70,10 @@ _SOURCE_LABEL = re.compile(
 )
 _TYPE_LABEL = re.compile(r"entity|attribute|type|category|label|brand|aspect")
 _BEFORE_SOURCE = re.compile(rf"\b{_SOURCE}\b(?: (?:is|reads|of|below|given|called))?\s*[:,=]?\s*$")
+_INLINE = re.compile(
+    rf"\b{_SOURCE}[ \t]*[:：][ \t]*(?P<text>(?!['\"“‘`「])\S[^\n]{{2,}})$", re.MULTILINE | re.IGNORECASE
+)
+"""A title or query that ends the line of its question, without quotation marks."""
 _QUANTITY = re.compile(
     r"quantit|size|mass|weight|dimension|volume|capacit|count|number|unit|age|year|model|power|voltage|memory"
 )
@@ -188,6 +192,9 @@ def _source(parts: Parts) -> str:
     fields = _source_fields(parts)
     if fields:
         return _unquoted(fields[0].text)
+    inline = _INLINE.search(parts.prompt)
+    if inline:
+        return inline["text"].strip()
     quoted = _quoted_source(parts)
     return quoted.text if quoted else parts.prompt.strip()
 

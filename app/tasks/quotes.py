@@ -1,7 +1,9 @@
 """Quoted spans of a prompt: product titles and queries, which hold apostrophes and inch marks themselves."""
 
+import re
 from dataclasses import dataclass
 
+_ANY_MARK = re.compile("['\"`‘“「『«„]")
 _PAIRS = {"‘": "’", "“": "”", "「": "」", "『": "』", "«": "»", "„": "“"}
 _OPENS_AFTER = frozenset(" \t\r\n([{:：=,;-–—/、。，．")
 _CLOSES_BEFORE = frozenset(" \t\r\n)]}.,;:?!：，。？！、")
@@ -28,8 +30,9 @@ def find_quoted(text: str) -> tuple[Quoted, ...]:
     found: list[Quoted] = []
     offset = 0
     for line in text.splitlines(keepends=True):
-        bounds = _straight(line, "'") + _straight(line, '"') + _straight(line, "`") + _paired(line)
-        found += (Quoted(offset + a, offset + b, line[a:b]) for a, b in _outermost(bounds))
+        if _ANY_MARK.search(line):
+            bounds = _straight(line, "'") + _straight(line, '"') + _straight(line, "`") + _paired(line)
+            found += (Quoted(offset + a, offset + b, line[a:b]) for a, b in _outermost(bounds))
         offset += len(line)
     return tuple(found)
 

@@ -22,11 +22,14 @@ _RANKS = re.compile(
         r"\bbest (?:match )?to (?:the )?worst\b",
         r"\b(?:descending|decreasing|ascending) (?:order|relevance)",
         r"\bin (?:the )?order of\b",
-        r"\bin which order\b",
+        r"\bwhich order\b",
+        r"\bhigh(?:est)? to (?:the )?low(?:est)?\b",
         r"\b(?:re-?order|arrange|sort|order) "
         r"(?:the|these|those|them|all|it|each|every|following|by|products|items|candidates)\b",
     )
 )
+_FIRST = re.compile(r"\b(?:best|most \w+|highest|closest|strongest)\b[^.\n]{0,40}\bfirst\b")
+_SELECTS = re.compile(r"\b(?:select|choose|pick|identify|find)\b")
 _PICK = either("select", "choose", "pick", "return", "output", "give", "find", "identify", "recommend", "top")
 _SOME_OF_THEM = re.compile(rf"\b{_PICK}\b[^.\n]{{0,40}}?[ -]{NUMBER}\b")
 _ALL_OF_THEM = re.compile(r"\b(?:all|each|every|whole|full|entire|complete|once)\b")
@@ -83,6 +86,8 @@ class Ranking:
         if parts.list is None or WORKED_SOLUTION.search(asked):
             return None
         found = _RANKS.search(asked)
+        if found is None and not _SELECTS.search(asked):
+            found = _FIRST.search(asked)
         if found is None or _picks_some(asked, parts):
             return None
         return f"asks to put a numbered list in order ('{found.group()[:40]}')"

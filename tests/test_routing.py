@@ -1,0 +1,151 @@
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.routing import explain, route
+from app.types import Question
+
+WORDINGS = [
+    json.loads(line) for line in (Path(__file__).parent / "data" / "wordings.jsonl").read_text("utf-8").splitlines()
+]
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"no shared data at {SHARED}")
+
+
+def question(row: dict[str, object]) -> Question:
+    return Question("q", str(row["prompt"]), row["task_type"] == "multiple-choice")
+
+
+@pytest.mark.parametrize("row", WORDINGS, ids=lambda row: " ".join(row["prompt"].split())[:50])
+def test_own_wordings(row: dict[str, object]) -> None:
+    task = route(question(row))
+    assert task.type == row["task_type"]
+    reading = task.read(question(row))
+    expected = row.get("expect", {})
+    assert isinstance(expected, dict)
+    for name, value in expected.items():
+        found = getattr(reading, name)
+        assert (list(found) if isinstance(found, tuple) else found) == value
+
+
+@pytest.mark.parametrize("row", WORDINGS, ids=lambda row: " ".join(row["prompt"].split())[:50])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("\r\n", "\n").replace("\n", "\r\n"),
+        lambda text: f"\n  {text}\n\n",
+        lambda text: text.rstrip() + "\nOutput:",
+    ],
+    ids=["crlf", "blanks", "output"],
+)
+def test_line_ends_blanks_and_cue_do_not_change_the_type(row, change) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+    changed = Question("q", change(row["prompt"]), row["task_type"] == "multiple-choice")
+    assert route(changed).type == row["task_type"]
+
+
+def test_wordings_cover_every_type() -> None:
+    assert min(Counter(row["task_type"] for row in WORDINGS).values()) >= 10
+    assert len(WORDINGS) >= 100
+
+
+def test_the_mark_decides_multiple_choice() -> None:
+    prompt = "Which one is a fruit?\n0. desk\n1. plum\nAnswer: Let's think step by step."
+    assert route(Question("q", prompt, is_multiple_choice=True)).type == "multiple-choice"
+    assert route(Question("q", prompt)).type == "generation"
+
+
+def test_steps_inside_a_description_do_not_make_a_list_to_pick_from() -> None:
+    prompt = (
+        "Write one sentence on how the dough is made.\nDescription: Our method:\n1. mix\n2. knead\n3. rest\n4. fold\n"
+        "5. shape\n6. bake\n7. cool\nOutput:"
+    )
+    assert route(Question("q", prompt)).type == "generation"
+
+
+def test_explanations_name_what_was_found() -> None:
+    ranked = explain(Question("q", "Output a permutation of 1 to 5 for 'mug'."))
+    assert ranked.reason == "asks for a permutation"
+    assert explain(Question("q", "Translate 'mug' into German.")).reason == "asks for text (translation)"
+    assert explain(Question("q", "", is_multiple_choice=True)).reason == "marked as multiple choice"
+
+
+@given(st.text(max_size=400), st.booleans())
+def test_every_text_has_a_type_and_a_reading(prompt: str, choice: bool) -> None:
+    asked = Question("q", prompt, choice)
+    found = explain(asked)
+    assert found.task is route(asked)
+    assert found.reason
+    assert found.task.read(asked).answer("").text
+
+
+PIECES = st.sampled_from(
+    ["1. a\n", "0) b\n", "[2] c ", "Review: ", "Query: 'x'\n", "'", '"', "“", "rank the ", "select 3 ", "Output:\n",
+     "entity type ", "title ", "\n\n", "Product List:\n", "3.5 mm ", "keyphrase ", "10:30 ", "\r\n", "step by step "]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=40).map("".join), st.booleans())
+def test_prompts_made_of_markers_have_a_type_and_a_legal_fallback(prompt: str, choice: bool) -> None:
+    asked = Question("q", prompt, choice)
+    task = route(asked)
+    answer = task.read(asked).answer("")
+    assert answer.text
+    assert task.parse(answer.text) not in (-1, [], "")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "1. a\n", "1. a 2. b ", "'a' ", "'", "a' ", "\" b\"", "Review: x\n", "Query: 'x' select\n", "extract brand ",
+        "find the title ", "how many ? ", " ", "\n", "1,", "key phrase review ", "one keyphrase ", "0. a\n1. b\n",
+        "Input: x\n0. a\n1. b\n", "“", "“a” ", "in the ", "from 1 being ", "list of ten ", "Please output\n", "(1) ",
+    ],
+)  # fmt: skip
+def test_time_grows_with_length_and_no_faster(piece: str) -> None:
+    def seconds(characters: int) -> float:
+        prompt = piece * (characters // len(piece))
+        best = float("inf")
+        for attempt in range(2):
+            asked = [Question("q", f"{prompt} {characters} {attempt}", choice) for choice in (False, True)]
+            start = time.process_time()
+            for one in asked:
+                route(one).read(one).answer("7")
+            best = min(best, time.process_time() - start)
+        return best
+
+    small, large = seconds(25_000), seconds(100_000)
+    # four times the text: quadratic time would take sixteen times as long
+    assert large < 10 * small + 0.1
+
+
+@needs_shared
+def test_shared_data_development_set_is_routed_whole() -> None:
+    wrong = [row for row in _rows(SHARED / "development.json") if not _right(row)]
+    assert wrong == []
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    "name",
+    ["Generation/CR", "Generation/EBT", "Generation/EPF", "Generation/EPK", "Generation/ERK", "Generation/MT",
+     "Generation/PE", "Generation/PKS", "Generation/PQA", "NER/NER", "Retrieval/PR", "Retrieval/RRA",
+     "Retrieval/RRS", "MCQ/ACR"],
+)  # fmt: skip
+def test_shared_data_ec_guide_is_routed(name: str) -> None:
+    rows = [row for row in _rows(SHARED / "EC-Guide" / f"{name}.json") if row["metric"] != "bool"]
+    assert sum(map(_right, rows)) >= 0.99 * len(rows)
+
+
+def _rows(path: Path) -> list[dict[str, object]]:
+    text = path.read_text("utf-8")
+    return list(json.loads(text)) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
+
+
+def _right(row: dict[str, object]) -> bool:
+    asked = Question("q", str(row["input_field"]), row["task_type"] == "multiple-choice")
+    return route(asked).type == row["task_type"]
