@@ -84,6 +84,20 @@ def test_the_lock_holds_what_its_extras_ask_for(lock: str) -> None:
             assert requirement.specifier.contains(version, prereleases=True), f"{lock}: {requirement}, not {version}"
 
 
+def test_the_document_on_dependencies_names_each_one_with_its_locked_version() -> None:
+    rows = re.findall(r"^\| ([^|*]+) \| (\d[^|]*) \| [^|]+ \|$", read("docs/dependencies.md"), flags=re.MULTILINE)
+    documented = {
+        canonicalize_name(Requirement(name).name): versions for names, versions in rows for name in names.split(",")
+    }
+    extras = [line for lines in EXTRAS.values() for line in lines]
+
+    named = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *extras]}
+    assert set(documented) == named
+    for name, versions in documented.items():
+        for version in set().union(*(locked_versions(lock, name) for lock in LOCKS)):
+            assert str(version) in versions, f"{name}: the locks hold {version}, docs/dependencies.md says {versions}"
+
+
 def test_the_development_lock_holds_the_cpu_lock() -> None:
     """Set-up for development counts as set-up for the demo."""
     missing = {str(pin) for pin in pins("requirements-cpu.txt")} - {str(pin) for pin in pins("requirements-dev.txt")}
