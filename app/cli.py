@@ -15,8 +15,8 @@ ENGINE = 3
 INTERRUPTED = 130
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 done, but some rows held no question; 2 a setting, file or weight must be mended; "
-    "3 the engine failed; 130 interrupted."
+    "Exit codes: 0 done; 1 done, but some rows failed; 2 a setting, file or weight must be mended; "
+    "3 the engine failed; 130 interrupted, 143 terminated."
 )
 
 cli = typer.Typer(
@@ -57,24 +57,47 @@ def route(
 
 @cli.command(epilog="Example:  shopbench predict questions.jsonl answers.jsonl --model models/mini\n\n" + EXIT_CODES)
 def predict(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Questions, one JSON object a line.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the answers go, one JSON object a line.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="Questions: .jsonl (or .gz of it), .csv, .parquet, or - for a pipe.")
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Where the answers go, as IN. OUT.journal beside it keeps the run.")
+    ],
     config: Config = None,
     engine: Engine = None,
     model: Model = None,
     seed: Seed = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start afresh: drop OUT and its journal.")] = False,
+    max_errors: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many failed rows. [default: never]", show_default=False)
+    ] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(help="Answer every row within this time, such as 70m, loading included.", show_default=False),
+    ] = None,
+    input_format: Annotated[
+        str | None,
+        typer.Option(help="jsonl, csv, parquet or openai. [default: from IN's name]", show_default=False),
+    ] = None,
+    output_format: Annotated[
+        str | None,
+        typer.Option(help="jsonl, csv, parquet or openai. [default: from OUT's name]", show_default=False),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")] = False,
 ) -> None:
-    """Answer every question of a file, in the file's order."""
-    from app.commands.predict import predict_file, report
+    """Answer every question of a file, in the file's order. Given again after a stop, it goes on."""
+    from app.batch.duration import parse_duration
+    from app.batch.file_job import FileJob
+    from app.commands.predict import conclude, predict_file, report
     from app.config import load_settings
 
-    settings = load_settings(config, {"engine": engine, "model": model, "seed": seed})
-    summary = predict_file(source, target, settings, quiet=quiet)
+    seconds = parse_duration(time_budget) if time_budget else None
+    job = FileJob(source, target, input_format, output_format, overwrite, max_errors, seconds)
+    summary = predict_file(job, load_settings(config, {"engine": engine, "model": model, "seed": seed}), quiet=quiet)
     if not quiet:
-        report(summary, target)
-    if summary.errors:
-        raise typer.Exit(SOME_ROWS_FAILED)
+        report(summary, job)
+    if code := conclude(summary, job):
+        raise typer.Exit(code)
 
 
 @cli.command(epilog="Example:  shopbench demo --engine transformers")

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Self
 
 from app.batch.key_index import KeyIndex
 from app.batch.request_key import KEY_BYTES, Identity, differences
-from app.batch.result import Usage, restored, stored
+from app.batch.result import Origin, Result, Usage, restored, stored
 from app.errors import InputError
 from app.jsonl import Row, dump
 from app.types import Prediction
@@ -39,7 +39,8 @@ class Journal:
         self._path = path
         self._clock = clock
         self._index = KeyIndex()
-        self._identity: dict[str, str] = {}
+        self.identity: dict[str, str] = {}
+        """What the answers depend on; empty for a new journal."""
         self._unsynced = 0
         self._synced_at = clock()
         self.found = 0
@@ -56,18 +57,16 @@ class Journal:
             InputError: another run holds it, it is no journal, or the file system refuses.
         """
         try:
-            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644), "r+b", buffering=0)
+            file = _lock(path)
+            if overwrite:
+                file.truncate(0)
+        except BlockingIOError as error:
+            raise InputError(f"another run holds {path}: wait for it, or name another output") from error
         except OSError as error:
             raise InputError(f"cannot open {path}: {error.strerror}; name an output elsewhere") from error
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if overwrite:
-                file.truncate(0)
             return cls(file, path, clock)
-        except BlockingIOError as error:
-            file.close()
-            raise InputError(f"another run holds {path}: wait for it, or name another output") from error
-        except (InputError, OSError):
+        except InputError:
             file.close()
             raise
 
@@ -84,7 +83,7 @@ class Journal:
         Raises:
             InputError: the journal was made with something else; every difference is named.
         """
-        if different := differences(self._identity, identity):
+        if different := differences(self.identity, identity):
             raise InputError(
                 f"{self._path} was made with other settings: {'; '.join(different)}. "
                 "Add --overwrite to start afresh, or name another output"
@@ -97,18 +96,19 @@ class Journal:
             InputError: as `claim`, or the disk refuses.
         """
         self.claim(identity)
-        if not self._identity:
-            self._identity = dict(identity)
-            self._append({"journal": "shopbench", "version": VERSION, "run": self._identity})
+        if not self.identity:
+            self.identity = dict(identity)
+            self._append({"journal": "shopbench", "version": VERSION, "run": self.identity})
             self.sync()
             _sync_folder(self._path)
 
-    def find(self, key: bytes, row: Row) -> tuple[Prediction, Usage] | None:
+    def find(self, key: bytes, row: Row) -> Result | None:
         """The stored answer to a request, for the row that asks."""
         offset = self._index.find(key)
         if offset is None:
             return None
-        return restored(json.loads(self._line_at(offset)), row)
+        origin = Origin.RESUMED if offset < self._opened_at else Origin.REPEATED
+        return restored(json.loads(self._line_at(offset)), row, origin)
 
     def add(self, key: bytes, prediction: Prediction, usage: Usage) -> None:
         """Store an answer. It outlives the process from here on.
@@ -130,9 +130,11 @@ class Journal:
         self._synced_at = self._clock()
 
     def close(self) -> None:
-        """Force everything to the disk and let other runs in."""
+        """Force everything to the disk and let other runs in. A journal without a line vanishes."""
         if not self._file.closed:
             self.sync()
+            if self._path is not None and self._end == 0:
+                self._path.unlink(missing_ok=True)
             self._file.close()
             self._index.close()
 
@@ -174,18 +176,19 @@ class Journal:
                     break
                 self._take(line)
                 self._end += len(line)
-            if not self._identity and file.tell() > 0 and not _is_torn_header(file):
+            if not self.identity and file.tell() > 0 and not _is_torn_header(file):
                 raise self._no_journal()
         self._file.truncate(self._end)
+        self._opened_at = self._end
         self.found = len(self._index)
 
     def _take(self, line: bytes) -> None:
         """Index one whole line."""
         value = _parse(line)
-        if not self._identity:
+        if not self.identity:
             if value.get("journal") != "shopbench" or value.get("version") != VERSION:
                 raise self._no_journal()
-            self._identity = dict(value["run"])
+            self.identity = dict(value["run"])
             return
         key = _key(value)
         if key is None:
@@ -201,6 +204,26 @@ LINE_BYTES = 4096
 _HEADER_START = b'{"journal": "shopbench"'
 
 
+def _lock(path: Path) -> BinaryIO:
+    """The file under this name, open and locked.
+
+    Raises:
+        BlockingIOError: another run holds it.
+        OSError: it cannot be opened.
+    """
+    while True:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644), "r+b", buffering=0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise
+        # The run that held it may have removed it between the two calls.
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+        file.close()
+
+
 def _parse(line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line)
@@ -212,7 +235,7 @@ def _parse(line: bytes) -> dict[str, Any]:
 def _key(value: dict[str, Any]) -> bytes | None:
     """The key of a stored answer that can be restored, or None."""
     try:
-        restored(value, Row(0, ""))
+        restored(value, Row(0, ""), Origin.RESUMED)
         key = bytes.fromhex(value["key"])
     except (KeyError, TypeError, ValueError):
         return None

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from app.jsonl import Row, rounded
-from app.types import Failure, Outcome, Prediction, TaskType
+from app.types import Outcome, Prediction, TaskType
 
 
 class Origin(StrEnum):
@@ -53,7 +53,7 @@ def stored(prediction: Prediction, usage: Usage) -> dict[str, Any]:
     }
 
 
-def restored(data: dict[str, Any], row: Row) -> tuple[Prediction, Usage]:
+def restored(data: dict[str, Any], row: Row, origin: Origin) -> Result:
     """The inverse of `stored`, for the row that asks now.
 
     Raises:
@@ -68,7 +68,7 @@ def restored(data: dict[str, Any], row: Row) -> tuple[Prediction, Usage]:
         label_probs=data["label_probs"],
         label_mass=data["label_mass"],
     )
-    return prediction, Usage(*data["usage"])
+    return Result(row, prediction, origin, Usage(*data["usage"]))
 
 
 def for_row(result: Result, row: Row, origin: Origin) -> Result:
@@ -76,7 +76,7 @@ def for_row(result: Result, row: Row, origin: Origin) -> Result:
     return replace(result, row=row, origin=origin, prediction=replace(result.prediction, id=row.id))
 
 
-def unanswerable(row: Row, failure: Failure | None) -> Result:
+def unanswerable(row: Row) -> Result:
     """The result of a row that holds no question."""
-    prediction = Prediction(row.id, None, None, Outcome.ERROR, error=failure)
+    prediction = Prediction(row.id, None, None, Outcome.ERROR, error=row.failure)
     return Result(row, prediction, Origin.UNASKED)

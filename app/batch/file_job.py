@@ -1,0 +1,148 @@
+"""A file of questions in, a file of answers out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.batch.budget import Budget
+from app.batch.formats.base import Format, Header
+from app.batch.formats.registry import input_format, output_format
+from app.batch.identity import loaded_identity
+from app.batch.interruption import Interruption
+from app.batch.journal import Journal, journal_path
+from app.batch.output import check_target, open_output
+from app.batch.pace import Pace
+from app.batch.request_key import Identity, identity_digest
+from app.batch.result import Result
+from app.batch.run import BatchRun, Ending, Limits
+from app.batch.summary import Summary
+from app.byte_source import STANDARD_STREAM
+from app.errors import InputError
+from app.predictor import Predictor
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """What to answer, where to, and when to stop early.
+
+    `time_budget` is in seconds from the moment the job is made ready, loading included; `max_errors` is the
+    number of failed rows that ends the run.
+    """
+
+    source: Path
+    target: Path
+    input_format: str | None = None
+    output_format: str | None = None
+    overwrite: bool = False
+    max_errors: int | None = None
+    time_budget: float | None = None
+
+
+class Watcher:
+    """Who is told how it goes. This one keeps it to itself."""
+
+    def began(self, total: int | None, found: int) -> None:
+        """The engine is ready, for `total` rows if that is known; the journal has `found` answers."""
+
+    def finished(self, result: Result) -> None:
+        """A row has its result, and all rows before it have theirs."""
+
+    def said(self, line: str) -> None:
+        """Something worth reading at once."""
+
+
+def answer_file(
+    job: FileJob, load: Callable[[], Predictor], identity: Callable[[], Identity], watcher: Watcher | None = None
+) -> Summary:
+    """Answer every row of the source into the target, in input order, one row for every row.
+
+    `load` makes the predictor ready and `identity` tells what is known of it before; both are called late, when
+    everything that is cheap to check was checked. A run that was stopped, by whatever means, is continued by
+    the same call: its journal lies beside the target. Rows that failed have an error of their own.
+
+    Raises:
+        SetupError: the engine cannot be made ready, or a library for a format is missing.
+        EngineError: the engine failed; what was answered is in the journal.
+        InputError: the source cannot be read, the target not written, another run holds the target, or its
+            journal was made with something else.
+    """
+    started = time.monotonic()
+    watcher = watcher or Watcher()
+    read = input_format(job.source, job.input_format)
+    write = output_format(job.target, job.output_format, read)
+    check_target(job.target)
+    total = _count(read, job)
+    with _journal(job) as journal:
+        known = identity() if journal.identity else {}
+        journal.claim(known)
+        predictor = load()
+        try:
+            whole = loaded_identity(known or identity(), predictor)
+            journal.begin(whole)
+            budget = _budget(job, total, started)
+            return _answer(job, read, write, predictor, journal, whole, total, budget, watcher)
+        finally:
+            predictor.close()
+
+
+def _answer(
+    job: FileJob,
+    read: Format,
+    write: Format,
+    predictor: Predictor,
+    journal: Journal,
+    identity: Identity,
+    total: int | None,
+    budget: Budget | None,
+    watcher: Watcher,
+) -> Summary:
+    summary = Summary(total)
+    started = time.monotonic()
+    header = Header(predictor.prompts.fingerprint, Path(predictor.engine.model).name)
+    watcher.began(total, journal.found)
+    with Interruption(watcher.said) as interruption, open_output(job.target) as output:
+        writer = write.writer(output.file, header)
+
+        def sink(result: Result) -> None:
+            writer.write(result)
+            summary.add(result)
+            watcher.finished(result)
+
+        limits = Limits(lambda: interruption.requested, job.max_errors, budget)
+        run = BatchRun(predictor, journal, identity_digest(identity), sink, limits)
+        summary.ending = run.run(read.read(job.source))
+        writer.close()
+        if summary.ending is Ending.FINISHED:
+            output.complete()
+        elif summary.ending is Ending.INTERRUPTED:
+            summary.exit_code = interruption.exit_code
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def _count(read: Format, job: FileJob) -> int | None:
+    if job.source != STANDARD_STREAM:
+        return read.count(job.source)
+    if job.time_budget is not None:
+        raise InputError("a time budget needs rows that can be counted: give a file instead of '-'")
+    return None
+
+
+def _budget(job: FileJob, total: int | None, started: float) -> Budget | None:
+    if job.time_budget is None or total is None:
+        return None
+    left = max(0.0, job.time_budget - (time.monotonic() - started))
+    return Budget(left, total, Pace(time.monotonic), time.monotonic)
+
+
+def _journal(job: FileJob) -> Journal:
+    if job.target == STANDARD_STREAM:
+        return Journal.temporary()
+    path = journal_path(job.target)
+    if job.target.exists() and not path.exists() and not job.overwrite:
+        raise InputError(
+            f"{job.target} exists, and no journal beside it says what made it: "
+            "add --overwrite to replace it, or name another output"
+        )
+    return Journal.open(path, overwrite=job.overwrite)

@@ -1,0 +1,101 @@
+"""Parquet, through pyarrow; the columns are named as the keys of JSON lines are."""
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from app.batch.formats.base import Format, Header
+from app.batch.result import Result
+from app.errors import InputError, SetupError
+from app.jsonl import Row, prediction_row, row_of
+
+GROUP_ROWS = 4096
+"""Rows in a row group of the output, and read at a time."""
+_READ = ("id", "prompt", "input_field", "is_multiple_choice")
+
+
+def read(path: Path) -> Iterator[Row]:
+    """The rows of a file, in its order.
+
+    Raises:
+        SetupError: pyarrow is not installed.
+        InputError: the file cannot be read, has no prompt column, or holds no row at all.
+    """
+    file = _open(path)
+    columns = [name for name in _READ if name in file.schema_arrow.names]
+    if not {"prompt", "input_field"} & set(columns):
+        named = ", ".join(map(repr, file.schema_arrow.names))[:200]
+        raise InputError(f"{path} has no column 'prompt' (or 'input_field'), but {named}: rename one")
+    number = 0
+    for batch in file.iter_batches(GROUP_ROWS, columns=columns):
+        for fields in batch.to_pylist():
+            yield row_of(number, {name: value for name, value in fields.items() if value is not None})
+            number += 1
+    if not number:
+        raise InputError(f"{path} has no rows: give rows with 'prompt' and 'is_multiple_choice'")
+
+
+def count(path: Path) -> int:
+    """Rows, from the file's footer."""
+    return int(_open(path).metadata.num_rows)
+
+
+class ParquetWriter:
+    """Row groups of `GROUP_ROWS` results. `label_probs` is a map, `error` a struct; what is absent is null."""
+
+    def __init__(self, file: BinaryIO, header: Header) -> None:
+        """Write into an open file.
+
+        Raises:
+            SetupError: pyarrow is not installed.
+        """
+        self._arrow = _pyarrow("pyarrow")
+        text, number = self._arrow.string(), self._arrow.float64()
+        columns = [(name, text) for name in ("id", "task_type", "answer", "outcome", "prompts")]
+        columns += [("label_probs", self._arrow.map_(text, number)), ("label_mass", number)]
+        columns += [("error", self._arrow.struct([("code", text), ("message", text)]))]
+        self._schema = self._arrow.schema(columns)
+        self._writer = _pyarrow("pyarrow.parquet").ParquetWriter(file, self._schema, compression="zstd")
+        self._header = header
+        self._rows: list[dict[str, Any]] = []
+
+    def write(self, result: Result) -> None:
+        """Add one row."""
+        row = prediction_row(result.prediction, self._header.prompts)
+        if "label_probs" in row:
+            row["label_probs"] = list(row["label_probs"].items())
+        self._rows.append(row)
+        if len(self._rows) == GROUP_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Write the last group and the footer."""
+        if self._rows:
+            self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows = []
+
+
+def _open(path: Path) -> Any:  # noqa: ANN401  # pyarrow brings no types
+    arrow = _pyarrow("pyarrow")
+    parquet = _pyarrow("pyarrow.parquet")
+    try:
+        return parquet.ParquetFile(path)
+    except arrow.ArrowInvalid as error:
+        raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _pyarrow(module: str) -> Any:  # noqa: ANN401  # pyarrow brings no types
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise SetupError("Parquet needs pyarrow: pip install 'shopbench[parquet]', or use JSON lines") from error
+
+
+PARQUET = Format("parquet", (".parquet", ".pq"), read, count, ParquetWriter)

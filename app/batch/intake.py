@@ -1,0 +1,92 @@
+"""Rows in, jobs out, in an order in which prompts share their beginnings."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from app.batch.job import Job, chat_job, question_job
+from app.batch.result import Result, unanswerable
+from app.jsonl import Row
+from app.predictor import Predictor
+
+WINDOW = 1024
+"""Rows that are put in order at a time. Each row waits for two windows at most."""
+
+
+class Intake:
+    """Reads ahead by one window and puts it in order of type and text, while the window before is asked.
+
+    One row is read for each job that leaves, so that the engine never waits for a window to fill.
+    """
+
+    def __init__(
+        self, predictor: Predictor, run: bytes, rows: Iterable[Row], take: Callable[[Job | Result], bool]
+    ) -> None:
+        """`take` sees each row once, as it is read, and says whether it has to be asked."""
+        self._predictor = predictor
+        self._run = run
+        self._rows = iter(rows)
+        self._take = take
+        self._numbers = itertools.count()
+        self._current: deque[Job] = deque()
+        self._upcoming: list[Job] = []
+        self._read = 0
+        self._exhausted = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether all rows were read and all jobs have left."""
+        return self._exhausted and not self._current and not self._upcoming
+
+    def next(self, pause: Callable[[], bool] = lambda: False) -> Job | None:
+        """The next job; None at the end of the rows, or as soon as `pause` says so."""
+        self._read_one()
+        while not self._current:
+            while self._read < WINDOW and not self._exhausted and not pause():
+                self._read_one()
+            if pause() or self.empty:
+                return None
+            self._current = deque(sorted(self._upcoming, key=lambda job: job.place))
+            self._upcoming = []
+            self._read = 0
+        return self._current.popleft()
+
+    def peek(self) -> Job | None:
+        """The next job, which stays."""
+        job = self.next()
+        if job is not None:
+            self._current.appendleft(job)
+        return job
+
+    def drain(self) -> list[Job]:
+        """All jobs of rows that were read."""
+        jobs = [*self._current, *self._upcoming]
+        self._current.clear()
+        self._upcoming.clear()
+        return jobs
+
+    def rest(self) -> Iterator[Row]:
+        """The rows that were not read, as they are; none is left afterwards."""
+        yield from self._rows
+        self._exhausted = True
+
+    def _read_one(self) -> None:
+        if self._exhausted or self._read >= WINDOW:
+            return
+        row = next(self._rows, None)
+        if row is None:
+            self._exhausted = True
+            return
+        self._read += 1
+        job = self._job(row)
+        if self._take(job) and isinstance(job, Job):
+            self._upcoming.append(job)
+
+    def _job(self, row: Row) -> Job | Result:
+        number = str(next(self._numbers))
+        if row.question is not None:
+            return question_job(self._predictor, self._run, row, row.question, number)
+        if row.chat is not None:
+            return chat_job(self._run, row, replace(row.chat, id=number))
+        return unanswerable(row)

@@ -1,0 +1,113 @@
+"""A row on its way to the engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from app.batch.pace import AnswerKind
+from app.batch.request_key import request_key
+from app.batch.result import Origin, Result, Usage
+from app.jsonl import Row
+from app.predictor import Predictor, Prepared
+from app.routing import route
+from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Prediction, Question
+
+_KINDS = list(AnswerKind)
+
+
+@dataclass(slots=True)
+class Job:
+    """One request, the row that asks it, and the rows that ask the same.
+
+    `prepared` is None for a conversation that came ready made. `cap` is the time limit's, in tokens, where
+    that is below the task's own.
+    """
+
+    row: Row
+    key: bytes
+    request: GenerationRequest
+    prepared: Prepared | None
+    kind: AnswerKind
+    cap: int | None = None
+    asked_at: float = 0.0
+    followers: list[Row] = field(default_factory=list)
+
+    @property
+    def place(self) -> tuple[int, str, str]:
+        """Where it stands in a window: short answers first, then by type, then by text."""
+        task_type = self.prepared.task.type if self.prepared else ""
+        return _KINDS.index(self.kind), task_type, _text(self.request.messages)
+
+    def shorten(self, run: bytes, tokens: int) -> None:
+        """Cap the answer, if that is below its own cap. A shorter answer has a key of its own."""
+        sampling = self.request.sampling
+        if tokens < sampling.max_tokens:
+            self.cap = tokens
+            self.request = replace(self.request, sampling=replace(sampling, max_tokens=tokens))
+            self.key = request_key(run, _prompt(self.row), self.request)
+
+    def finish(self, predictor: Predictor, completion: Completion) -> Result:
+        """The result that a completion stands for."""
+        usage = Usage(completion.prompt_tokens, completion.output_tokens, completion.finish_reason)
+        if self.prepared is None:
+            outcome = Outcome.ERROR if completion.error else Outcome.CLEAN
+            answer = None if completion.error else completion.text
+            prediction = Prediction(self.row.id, None, answer, outcome, error=completion.error)
+        else:
+            prediction = predictor.finish(self.prepared, completion)
+        if self.cap is not None and completion.finish_reason == "length" and prediction.outcome in _WHOLE:
+            prediction = replace(prediction, outcome=Outcome.SHORTENED)
+        return Result(self.row, prediction, Origin.ASKED, usage)
+
+    def unasked(self) -> Result:
+        """The answer when there is no time to ask."""
+        if self.prepared is None:
+            return _no_time(self.row)
+        return _default(self.row, Prediction(self.row.id, self.prepared.task.type, self._first_form(), Outcome.UNASKED))
+
+    def _first_form(self) -> str:
+        return self.prepared.reading.answer("").text if self.prepared else ""
+
+
+_WHOLE = frozenset({Outcome.CLEAN, Outcome.REPAIRED})
+
+
+def question_job(predictor: Predictor, run: bytes, row: Row, question: Question, number: str) -> Job | Result:
+    """The job that asks a question, or the result where its prompt cannot be made to fit."""
+    prepared = predictor.prepare(question, number)
+    if isinstance(prepared, Prediction):
+        return Result(row, prepared, Origin.UNASKED)
+    request = prepared.request
+    key = request_key(run, question.prompt, request)
+    return Job(row, key, request, prepared, AnswerKind.of(request))
+
+
+def chat_job(run: bytes, row: Row, request: GenerationRequest) -> Job:
+    """The job that continues a ready-made conversation."""
+    return Job(row, request_key(run, "", request), request, None, AnswerKind.of(request))
+
+
+def unasked(row: Row) -> Result:
+    """The answer to a row that was only read, when there is no time to ask."""
+    if row.question is None:
+        return _no_time(row)
+    task = route(row.question)
+    answer = task.read(row.question).answer("").text
+    return _default(row, Prediction(row.id, task.type, answer, Outcome.UNASKED))
+
+
+def _default(row: Row, prediction: Prediction) -> Result:
+    return Result(row, prediction, Origin.UNASKED)
+
+
+def _no_time(row: Row) -> Result:
+    """A row without a question keeps its own failure; a conversation has no default answer."""
+    failure = row.failure or Failure("time_budget", "not asked: the time was up; run again with a larger --time-budget")
+    return Result(row, Prediction(row.id, None, None, Outcome.ERROR, error=failure), Origin.UNASKED)
+
+
+def _prompt(row: Row) -> str:
+    return row.question.prompt if row.question else ""
+
+
+def _text(messages: Sequence[Message]) -> str:
+    return "\0".join(message.content for message in messages)

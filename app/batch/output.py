@@ -1,0 +1,75 @@
+"""The output file: it appears whole or not at all."""
+
+import gzip
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from app.byte_source import STANDARD_STREAM
+from app.errors import InputError
+
+
+def check_target(target: Path) -> None:
+    """Refuse an output that could not be written, before anything is asked.
+
+    Raises:
+        InputError: the target is a folder, or its folder is missing or not writable.
+    """
+    if target == STANDARD_STREAM:
+        return
+    if target.is_dir():
+        raise InputError(f"{target} is a folder: name the file to write, such as {target / 'out.jsonl'}")
+    if not target.parent.is_dir():
+        raise InputError(f"the folder {target.parent} does not exist: create it, or write somewhere else")
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"the folder {target.parent} is not writable: write somewhere else")
+
+
+class PartialOutput:
+    """The file while it is written; `complete` makes it appear under its name."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Wrap an open file."""
+        self.file = file
+        self.whole = False
+
+    def complete(self) -> None:
+        """Everything was written."""
+        self.whole = True
+
+
+@contextmanager
+def open_output(target: Path) -> Iterator[PartialOutput]:
+    """A file beside the target that takes its place at the end if it is complete, and is removed otherwise.
+
+    "-" is standard output, where rows appear as they come. A name that ends in ".gz" is compressed, without
+    name and date in it, so that equal rows make equal files.
+
+    Raises:
+        InputError: the disk is full, or refuses otherwise.
+    """
+    if target == STANDARD_STREAM:
+        yield PartialOutput(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return
+    partial = target.with_name(target.name + ".part")
+    try:
+        with partial.open("wb") as file:
+            if target.suffix == ".gz":
+                with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as compressed:
+                    output = PartialOutput(cast("BinaryIO", compressed))
+                    yield output
+            else:
+                output = PartialOutput(file)
+                yield output
+            file.flush()
+            os.fsync(file.fileno())
+        if output.whole:
+            partial.replace(target)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}; make room, then run again") from error
+    finally:
+        partial.unlink(missing_ok=True)

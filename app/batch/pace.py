@@ -1,0 +1,138 @@
+"""How fast the engine answers, learned while it does."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from app.types import Choice, GenerationRequest
+
+PROMPT_TOKENS_PER_OUTPUT_TOKEN = 16.0
+"""Prompt tokens that take as long as one output token, roughly: prompts are read many tokens at a time."""
+MEMORY_SECONDS = 30.0
+"""Older measurements fade with this time constant."""
+SEVERAL_TOKENS = 4
+"""Output tokens from which the wait for the first one matters little."""
+KNOWN_ROWS = 16
+"""Finished rows from which a rate means something."""
+
+
+class AnswerKind(StrEnum):
+    """What an answer costs: one token, a few, or as many as the cap allows."""
+
+    CHOICE = "choice"
+    CONSTRAINED = "constrained"
+    TEXT = "text"
+
+    @classmethod
+    def of(cls, request: GenerationRequest) -> "AnswerKind":
+        """The kind that a request's constraint stands for."""
+        if request.constraint is None:
+            return cls.TEXT
+        return cls.CHOICE if isinstance(request.constraint, Choice) else cls.CONSTRAINED
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a shorter answer is an answer still."""
+        return self is AnswerKind.TEXT
+
+
+@dataclass(slots=True)
+class _Mean:
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, value: float) -> None:
+        self.total += value
+        self.count += 1
+
+    @property
+    def value(self) -> float:
+        return self.total / self.count if self.count else 0.0
+
+
+@dataclass(slots=True)
+class _Cost:
+    prompt: _Mean = field(default_factory=_Mean)
+    output: _Mean = field(default_factory=_Mean)
+
+
+class Pace:
+    """Rates and costs, in a unit of work that is one output token.
+
+    Times come from the caller's clock, in seconds. One pace may outlive several batches: `resume` tells that
+    the engine stood idle until now.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Know nothing yet."""
+        self._clock = clock
+        self._at = clock()
+        self._work = 0.0
+        self._seconds = 0.0
+        self._seen: dict[AnswerKind, int] = dict.fromkeys(AnswerKind, 0)
+        self._costs = {kind: _Cost() for kind in AnswerKind}
+        self.finished_rows = 0
+        self.first_token_seconds = 0.0
+        """The longest wait for an answer of one token, lately."""
+        self.seconds_per_token = 0.0
+        """The slowest that a longer answer got one more token, lately."""
+        self.longest_gap = 0.0
+        """The longest time between two answers, lately."""
+
+    @property
+    def known(self) -> bool:
+        """Whether enough has been seen to project."""
+        return self.finished_rows >= KNOWN_ROWS and self._seconds > 0 and self._work > 0
+
+    @property
+    def rate(self) -> float:
+        """Work a second, lately."""
+        return self._work / self._seconds
+
+    def resume(self) -> None:
+        """The engine was idle until now."""
+        self._at = self._clock()
+
+    def saw(self, kind: AnswerKind) -> None:
+        """Count a row of the input, asked or not: the mix of what is still to come is taken to be the same."""
+        self._seen[kind] += 1
+
+    def finished(
+        self, kind: AnswerKind, prompt_tokens: int, output_tokens: int, asked_at: float, *, shortened: bool
+    ) -> None:
+        """Learn from one answer. What shortened answers cost says nothing about whole ones."""
+        now = self._clock()
+        gap, self._at = now - self._at, now
+        fade = math.exp(-gap / MEMORY_SECONDS)
+        self._work = self._work * fade + prompt_tokens / PROMPT_TOKENS_PER_OUTPUT_TOKEN + output_tokens
+        self._seconds = self._seconds * fade + gap
+        self.longest_gap = max(self.longest_gap * fade, gap)
+        if output_tokens >= SEVERAL_TOKENS:
+            self.seconds_per_token = max(self.seconds_per_token * fade, (now - asked_at) / output_tokens)
+        else:
+            self.first_token_seconds = max(self.first_token_seconds * fade, now - asked_at)
+        self.finished_rows += 1
+        self._costs[kind].prompt.add(prompt_tokens)
+        if not shortened:
+            self._costs[kind].output.add(output_tokens)
+
+    def probed(self, seconds: float) -> None:
+        """Take the time of a one-token answer as the time of a token, until better is known."""
+        self.first_token_seconds = self.seconds_per_token = seconds
+
+    def mean_work(self, kinds: Iterable[AnswerKind], text_tokens: float | None = None) -> float:
+        """Work for a row of the mix seen so far, when only `kinds` are asked and texts have `text_tokens`."""
+        total = sum(self._seen.values()) or 1
+        return sum(self._seen[kind] / total * self._row_work(kind, text_tokens) for kind in kinds)
+
+    def share(self, kind: AnswerKind) -> float:
+        """The part of the rows seen so far that is of this kind."""
+        return self._seen[kind] / (sum(self._seen.values()) or 1)
+
+    def _row_work(self, kind: AnswerKind, text_tokens: float | None) -> float:
+        cost = self._costs[kind]
+        output = cost.output.value
+        if kind is AnswerKind.TEXT and text_tokens is not None:
+            output = text_tokens
+        return cost.prompt.value / PROMPT_TOKENS_PER_OUTPUT_TOKEN + output

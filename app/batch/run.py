@@ -1,0 +1,202 @@
+"""One pass over the rows: what the journal has is taken, the rest is asked, results come in the rows' order."""
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from app.batch.budget import Budget
+from app.batch.intake import Intake
+from app.batch.job import Job, unasked
+from app.batch.journal import Journal
+from app.batch.order import InOrder
+from app.batch.result import Origin, Result, for_row
+from app.jsonl import Row
+from app.predictor import Predictor
+from app.types import Completion, GenerationRequest
+
+
+class Ending(StrEnum):
+    """How a pass ended."""
+
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    TOO_MANY_ERRORS = "too many errors"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to stop early."""
+
+    interrupted: Callable[[], bool] = lambda: False
+    max_errors: int | None = None
+    budget: Budget | None = None
+
+
+class BatchRun:
+    """Answers rows with one predictor and, where there is one, a journal.
+
+    `sink` gets every result once, in the rows' order. There is no barrier: a row is read for each one that
+    the engine takes, and results leave as they finish. In memory are two windows of rows and the results that
+    wait for an earlier row.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        journal: Journal | None,
+        run: bytes,
+        sink: Callable[[Result], None],
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`run` is the identity's digest, see `app/batch/request_key.py`."""
+        self._predictor = predictor
+        self._journal = journal
+        self._run = run
+        self._order = InOrder(sink)
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._in_flight: dict[str, Job] = {}
+        self._waiting_for: dict[bytes, Job] = {}
+        self._errors = 0
+
+    def run(self, rows: Iterable[Row]) -> Ending:
+        """Answer every row, or stop early where `Limits` says so; what was asked is answered and stored.
+
+        Raises:
+            EngineError: the engine failed.
+            InputError: the rows cannot be read on, or the journal cannot be written.
+        """
+        intake = Intake(self._predictor, self._run, rows, self._take)
+        if self._limits.budget is not None:
+            self._probe(intake, self._limits.budget)
+        while not (self._stopped or self._expired or intake.empty):
+            self._ask(intake)
+        if self._expired and not self._stopped:
+            self._answer_unasked(intake)
+        if self._journal is not None:
+            self._journal.sync()
+        if self._order.empty and intake.empty:
+            return Ending.FINISHED
+        return Ending.TOO_MANY_ERRORS if self._too_many_errors else Ending.INTERRUPTED
+
+    @property
+    def _stopped(self) -> bool:
+        return self._limits.interrupted() or self._too_many_errors
+
+    @property
+    def _too_many_errors(self) -> bool:
+        most = self._limits.max_errors
+        return most is not None and self._errors >= most
+
+    @property
+    def _expired(self) -> bool:
+        return self._limits.budget is not None and self._limits.budget.expired
+
+    def _ask(self, intake: Intake) -> None:
+        """Stream jobs through the engine until they are all answered, or time is up."""
+        stream = self._predictor.engine.generate(self._requests(intake))
+        for completion in stream:
+            self._complete(self._in_flight.pop(completion.id), completion)
+            if self._expired:
+                if isinstance(stream, Generator):
+                    stream.close()
+                return
+
+    def _requests(self, intake: Intake) -> Iterator[GenerationRequest]:
+        """What the engine pulls from. It ends early to stop, or to have results written before more are read."""
+        while not (self._stopped or self._expired):
+            job = intake.next(lambda: self._stopped or (self._order.crowded and bool(self._in_flight)))
+            if job is None:
+                return
+            if self._may_ask(job):
+                job.asked_at = self._clock()
+                self._in_flight[job.request.id] = job
+                yield job.request
+
+    def _take(self, found: Job | Result) -> bool:
+        """Look at a row that was just read; whether it has to be asked."""
+        self._order.expect(found.row)
+        if isinstance(found, Result):
+            self._settle(found)
+            return False
+        if self._limits.budget is not None:
+            self._limits.budget.pace.saw(found.kind)
+        if (stored := self._stored(found)) is not None:
+            self._settle(stored)
+            return False
+        first = self._waiting_for.setdefault(found.key, found)
+        if first is not found:
+            first.followers.append(found.row)
+        return first is found
+
+    def _may_ask(self, job: Job) -> bool:
+        """Whether there is time to ask, be it for a shorter answer; the row is settled where there is none."""
+        if self._limits.budget is None:
+            return True
+        allowance = self._limits.budget.allowance()
+        if job.kind not in allowance.kinds:
+            self._finish(job, job.unasked())
+            return False
+        if allowance.text_tokens is not None and job.kind.is_text:
+            whole = job.key
+            job.shorten(self._run, allowance.text_tokens)
+            self._waiting_for[job.key] = self._waiting_for.pop(whole)
+        stored = self._stored(job)
+        if stored is not None:
+            self._finish(job, stored)
+        return stored is None
+
+    def _complete(self, job: Job, completion: Completion) -> None:
+        if self._limits.budget is not None:
+            self._limits.budget.pace.finished(
+                job.kind,
+                completion.prompt_tokens,
+                completion.output_tokens,
+                job.asked_at,
+                shortened=job.cap is not None,
+            )
+        result = job.finish(self._predictor, completion)
+        # A refusal is not kept: it costs nothing to hear it again, and what caused it may have been mended.
+        if self._journal is not None and result.usage is not None and result.prediction.error is None:
+            self._journal.add(job.key, result.prediction, result.usage)
+        self._finish(job, result)
+
+    def _finish(self, job: Job, result: Result) -> None:
+        """Settle a job's row and those that asked the same."""
+        self._waiting_for.pop(job.key, None)
+        self._settle(result)
+        for row in job.followers:
+            self._settle(for_row(result, row, Origin.REPEATED if result.usage else result.origin))
+
+    def _settle(self, result: Result) -> None:
+        if result.prediction.error is not None:
+            self._errors += 1
+        if self._limits.budget is not None:
+            self._limits.budget.settle()
+        self._order.add(result)
+
+    def _stored(self, job: Job) -> Result | None:
+        return self._journal.find(job.key, job.row) if self._journal is not None else None
+
+    def _answer_unasked(self, intake: Intake) -> None:
+        """Time is up: every row that is left gets the answer that needs no model."""
+        for job in [*self._in_flight.values(), *intake.drain()]:
+            self._finish(job, job.unasked())
+        self._in_flight.clear()
+        for row in intake.rest():
+            self._order.expect(row)
+            self._settle(unasked(row))
+
+    def _probe(self, intake: Intake, budget: Budget) -> None:
+        """Measure one token, so that the first answers asked are no longer than the limit allows."""
+        job = intake.peek()
+        if job is None or budget.pace.seconds_per_token:
+            return
+        sampling = replace(job.request.sampling, max_tokens=1)
+        request = replace(job.request, id="probe", sampling=sampling, constraint=None)
+        started = self._clock()
+        for _ in self._predictor.engine.generate([request]):
+            budget.pace.probed(self._clock() - started)
+        budget.pace.resume()
