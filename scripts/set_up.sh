@@ -55,9 +55,10 @@ install_packages() {
     fi
     command -v apt-get >/dev/null || fail "system packages are missing; install what Debian calls: $*"
     say "installing system packages: $*"
-    $as_root apt-get update -qq >&2 &&
-        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2 ||
+    if ! { $as_root apt-get update -qq &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } >&2; then
         fail "apt-get could not install $*: see its message above"
+    fi
 }
 
 make_venv() {
@@ -75,8 +76,8 @@ pip_install() {
 install_torch() {
     pip_install "$TORCH+cpu" >/dev/null 2>&1 && return
     say "pip does not see $TORCH+cpu; fetching it with uv from PyTorch's CPU index"
-    pip_install "$UV" &&
-        "$VENV/bin/python" -m uv pip install --quiet --python "$VENV/bin/python" --no-deps --torch-backend cpu "$TORCH" ||
+    pip_install "$UV" || fail_pip "the requirement $UV"
+    "$VENV/bin/python" -m uv pip install --quiet --python "$VENV/bin/python" --no-deps --torch-backend cpu "$TORCH" ||
         fail "no CPU build of $TORCH for this Python: connect to PyTorch's index, set PIP_FIND_LINKS to a folder with its wheel, or name a Python that has one: make PYTHON=python3.11"
 }
 
