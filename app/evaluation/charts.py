@@ -3,13 +3,13 @@
 Positions are percent of the plot's width or height, so that a chart fits any screen while its text keeps its size.
 """
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from app.evaluation.schema import Calibration, CalibrationBin
+from app.evaluation.intervals import wilson
+from app.evaluation.schema import Calibration, CalibrationBin, Interval
 
 LENGTH_EDGES = (0, 1, *(2**power for power in range(1, 14)))
 """Answer lengths in characters: 0, 1, 2-3, 4-7, ... up to the 5,000 that the evaluator reads, and beyond."""
@@ -144,16 +144,13 @@ def stacked_bar(name: str, counts: Mapping[str, int], order: Sequence[str]) -> S
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityPoint:
-    """A filled calibration bin: position in percent, accuracy upwards from 0."""
+    """A filled calibration bin in a reliability diagram."""
 
     bin: CalibrationBin
-    x: float
-    y: float
-    low: float
-    """Lower end of the accuracy's 95 % Wilson interval, percent."""
-    high: float
-    share: float
-    """Percent of all samples that fall into this bin."""
+    confidence: float
+    accuracy: float
+    interval: Interval
+    """Of the accuracy."""
 
 
 def reliability(calibration: Calibration) -> tuple[ReliabilityPoint, ...]:
@@ -161,20 +158,10 @@ def reliability(calibration: Calibration) -> tuple[ReliabilityPoint, ...]:
     points = []
     for part in calibration.bins:
         if part.n and part.confidence is not None and part.accuracy is not None:
-            low, high = wilson(part.accuracy, part.n)
-            share = 100 * part.n / calibration.n
             points.append(
-                ReliabilityPoint(part, 100 * part.confidence, 100 * part.accuracy, 100 * low, 100 * high, share)
+                ReliabilityPoint(part, part.confidence, part.accuracy, wilson(part.accuracy * part.n, part.n))
             )
     return tuple(points)
-
-
-def wilson(share: float, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's score interval for a share of `n` (Wilson, 1927), 95 % by default."""
-    centre = share + z * z / (2 * n)
-    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    return max((centre - spread) / scale, 0.0), min((centre + spread) / scale, 1.0)
 
 
 def symmetric_limit(ends: Iterable[float]) -> float:

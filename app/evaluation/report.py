@@ -43,7 +43,6 @@ def render_report(report: EvalReport, samples: Iterable[SampleResult]) -> str:
         groups=track_groups(report),
         published=list(report.published),
         marks=lambda number: published_marks(report.published, number),
-        unscored=unscored_tasks(report),
         above=above_baselines(report),
         outcomes=outcome_bars(report, rows),
         outcome_order=[outcome for outcome in OUTCOME_ORDER if report.outcomes.get(outcome)],
@@ -76,13 +75,8 @@ def published_marks(published: Sequence[PublishedScore], number: int | str | Non
     return [PublishedMark(system.system, system.tracks.get(str(number))) for system in published]
 
 
-def unscored_tasks(report: EvalReport) -> list[tuple[str, TaskScore]]:
-    """Tasks with samples that have no score."""
-    return [(name, task) for name, task in report.tasks.items() if task.score is None or task.not_scored]
-
-
 def above_baselines(report: EvalReport) -> tuple[int, int]:
-    """Of the tasks with an interval and a baseline, how many lie wholly above both baselines; and how many there are."""
+    """How many tasks' intervals lie wholly above all their baselines, and how many tasks have both."""
     verdicts = []
     for task in report.tasks.values():
         baselines = [value for value in (task.baselines.random, task.baselines.majority) if value is not None]

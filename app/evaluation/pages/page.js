@@ -50,7 +50,7 @@ const kinds = {
     filters: {
       task: (sample) => sample.task_name,
       type: (sample) => sample.task_type,
-      change: (sample) => (sample.difference > 0 ? "rose" : sample.difference < 0 ? "fell" : "same"),
+      change: (sample) => (sample.difference > 0 ? "rose" : "fell"),
     },
     searched: ["id", "prompt", "answer_a", "answer_b", "gold"],
     detail: comparisonDetail,
@@ -63,7 +63,7 @@ const cells = {
   score: (sample) => scored(sample.score),
   score_a: (sample) => score(sample.score_a),
   score_b: (sample) => score(sample.score_b),
-  difference: (sample) => make("span", { className: `mark ${sample.difference > 0 ? "right" : sample.difference < 0 ? "wrong" : ""}` }, signed(sample.difference)),
+  difference: (sample) => make("span", { className: `mark ${sample.difference > 0 ? "right" : "wrong"}` }, signed(sample.difference)),
 };
 const numbers = new Set(["seconds", "score", "score_a", "score_b", "difference"]);
 const kind = kinds[data.kind];
