@@ -114,6 +114,62 @@ def demo(
     run(load_settings(config, {"engine": engine, "model": model, "seed": seed}))
 
 
+@cli.command(
+    epilog="Examples:\n\n  shopbench evaluate data/sample.jsonl --report runs/sample\n\n"
+    "  shopbench evaluate data/sample.jsonl --predictions answers.jsonl --report runs/sample"
+)
+def evaluate(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Samples: a file, or a folder of files.")],
+    report: Annotated[Path, typer.Option(help="Folder for report.json, samples.jsonl and report.html.")] = Path(
+        "runs/evaluation"
+    ),
+    predictions: Annotated[
+        Path | None, typer.Option(help="Answers of 'shopbench predict'; without it the model answers now.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Module with a UserModel, driven as the organisers' evaluator does.")
+    ] = "models.user_config",
+    config: Config = None,
+    seed: Annotated[int, typer.Option(help="Seed of the run and of the bootstrap.")] = 0,
+    english_encoder: Annotated[Path | None, typer.Option(help="Folder of all-MiniLM-L6-v2.")] = None,
+    multilingual_encoder: Annotated[
+        Path | None, typer.Option(help="Folder of paraphrase-multilingual-MiniLM-L12-v2.")
+    ] = None,
+) -> None:
+    """Score answers as the competition does, with intervals, baselines and a page to read."""
+    from app.commands.evaluate import Encoders, EvaluationRequest, print_report, run_evaluation
+
+    encoders = Encoders(english_encoder, multilingual_encoder)
+    request = EvaluationRequest(data, report, predictions, model, config, seed, encoders)
+    print_report(run_evaluation(request).report, report)
+
+
+@cli.command(epilog="Example:  shopbench compare runs/before runs/after --page runs/comparison.html")
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Folder of the evaluation to compare with.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Folder of the evaluation to judge.")],
+    page: Annotated[Path | None, typer.Option(help="Write the comparison as an HTML page.")] = None,
+    alpha: Annotated[float, typer.Option(help="Share of false discoveries to accept over the tasks.")] = 0.05,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+) -> None:
+    """Tell which tasks rose, which fell and which cannot be told apart."""
+    from app.commands.compare import run_comparison
+
+    run_comparison(a, b, page, alpha, seed)
+
+
+@cli.command(epilog="Example:  shopbench convert ShoppingMMLU/data shopping_mmlu.jsonl")
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A data set in any format that is read.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the kit's JSON lines go.")],
+) -> None:
+    """Write Shopping MMLU, EC-Guide or plain JSON lines as the kit's JSON lines."""
+    from app.commands.evaluate import convert_file
+    from app.commands.output import stderr
+
+    stderr.print(f"{convert_file(source, target):,} rows -> {target}", markup=False)
+
+
 def main() -> None:
     """Run the command line; what a user can mend is one line on standard error, without a traceback."""
     try:

@@ -4,7 +4,7 @@ import os
 
 from app.config import ROOT, load_settings
 from app.factory import create_predictor
-from app.types import Question
+from app.types import Prediction, Question
 from models.base_model import ShopBenchBaseModel
 
 CONFIG_VARIABLE = "SHOPBENCH_CONFIG"
@@ -13,7 +13,10 @@ BATCH_SIZE = 16
 
 
 class ShopBenchModel(ShopBenchBaseModel):
-    """Settings come from `configs/submission.yaml`, or the file named by SHOPBENCH_CONFIG."""
+    """Settings come from `configs/submission.yaml`, or the file named by SHOPBENCH_CONFIG.
+
+    `predictions` says how the answers of the last batch came about, for whoever evaluates more than the text.
+    """
 
     def __init__(self) -> None:
         """Load the model.
@@ -23,6 +26,7 @@ class ShopBenchModel(ShopBenchBaseModel):
         """
         config = os.environ.get(CONFIG_VARIABLE, ROOT / "configs" / "submission.yaml")
         self.predictor = create_predictor(load_settings(ROOT / config, {"seed": os.environ.get(SEED_VARIABLE)}))
+        self.predictions: list[Prediction] = []
 
     def get_batch_size(self) -> int:
         """The largest batch that the evaluator gives."""
@@ -33,4 +37,5 @@ class ShopBenchModel(ShopBenchBaseModel):
         questions = [
             Question(str(position), prompt, is_multiple_choice) for position, prompt in enumerate(batch["prompt"])
         ]
-        return [prediction.answer or "" for prediction in self.predictor.predict(questions)]
+        self.predictions = self.predictor.predict(questions)
+        return [prediction.answer or "" for prediction in self.predictions]

@@ -1,8 +1,8 @@
 """What people see on the terminal: progress on standard error, tables on standard output."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 from rich.console import Console
@@ -52,16 +52,19 @@ def track(work: Iterable[T], total: int, description: str, *, quiet: bool = Fals
     if quiet or not stderr.is_terminal:
         yield from work
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        RateColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=stderr) as bar:
+    with Progress(*_columns(), console=stderr) as bar:
         yield from bar.track(work, total=total, description=description)
+
+
+@contextmanager
+def track_steps(total: int, description: str) -> Iterator[Callable[[int], None]]:
+    """A progress bar for work that reports how many steps it has done; silent in a pipe."""
+    if not stderr.is_terminal:
+        yield lambda _: None
+        return
+    with Progress(*_columns(), console=stderr) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda steps: bar.advance(task, steps)
 
 
 def waiting(message: str) -> AbstractContextManager[object]:
@@ -104,3 +107,14 @@ def summary_table(counts: Counter[tuple[TaskType | None, Outcome]]) -> Table:
 
 def _failure(prediction: Prediction) -> str:
     return prediction.error.message if prediction.error else ""
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
