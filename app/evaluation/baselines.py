@@ -12,7 +12,7 @@ from app.evaluation.metrics import HITS_CONSIDERED
 from app.evaluation.schema import Baselines
 from app.evaluation.scoring import Scorer, aggregate
 from app.tasks.registry import task_of
-from app.types import Choice, Copy, Sample, Selection
+from app.types import Choice, Copy, Sample, Selection, TaskType
 
 PARTNERS = 3
 """Other references that stand in for a random text, for each sample."""
@@ -27,8 +27,9 @@ def baselines(samples: Sequence[Sample], scorer: Scorer, seed: int = 0) -> Basel
 
     random: the expected score of a uniformly random legal answer, in closed form (a label, a choice of listed
     numbers, a permutation, a span of one to three words); for free text, the reference of another sample.
-    majority: the one answer to all that suits the gold labels best: the commonest label, the three commonest
-    numbers, the order of mean relevance, the commonest entity; for free text, a reference that recurs.
+    majority: one answer to all: the commonest label, the three commonest numbers, the order of mean
+    relevance, the commonest entity; for free text, the commonest reference among the other samples. It
+    knows the gold labels, so it flatters itself a little on a task of few samples.
     """
     return Baselines(random=_random(samples, scorer, seed), majority=_majority(samples, scorer))
 
@@ -115,11 +116,26 @@ def _other_reference(samples: Sequence[Sample], scorer: Scorer, rng: random.Rand
 
 
 def _majority(samples: Sequence[Sample], scorer: Scorer) -> float | None:
-    answer = _constant_answer(samples)
-    return aggregate(scorer.score(samples, [answer] * len(samples))) if answer is not None else None
+    if samples[0].task_type is TaskType.GENERATION:
+        answers = _commonest_of_others([_reference(sample) for sample in samples])
+    else:
+        answers = [_constant_answer(samples)] * len(samples)
+    return aggregate(scorer.score(samples, answers)) if answers else None
 
 
-def _constant_answer(samples: Sequence[Sample]) -> str | None:
+def _commonest_of_others(references: Sequence[str]) -> list[str]:
+    """For each sample the commonest reference without its own, the first of equals; empty for one sample."""
+    if len(references) < 2:
+        return []
+    counts = Counter(references)
+    leaders = [text for text, _ in counts.most_common(2)]
+    if len(leaders) == 1:
+        return leaders * len(references)
+    ahead = counts[leaders[0]] > counts[leaders[1]]
+    return [leaders[1] if own == leaders[0] and not ahead else leaders[0] for own in references]
+
+
+def _constant_answer(samples: Sequence[Sample]) -> str:
     golds: list[Any] = [sample.gold for sample in samples]
     task = task_of(samples[0].task_type)
     match samples[0].metric:
@@ -129,13 +145,8 @@ def _constant_answer(samples: Sequence[Sample]) -> str | None:
             return task.format_target(_commonest([n for gold in golds for n in gold], HITS_CONSIDERED))
         case Metric.NDCG:
             return task.format_target(_mean_relevances(golds))
-        case Metric.MICRO_F1:
-            entities = [entity.lower() for gold in golds for entity in gold]
-            return repr(_commonest(entities, 1)) if entities else None
         case _:
-            texts = Counter(_reference(sample) for sample in samples)
-            text, count = texts.most_common(1)[0]
-            return text if count > 1 else None
+            return repr(_commonest([entity.lower() for gold in golds for entity in gold], 1))
 
 
 def _commonest(values: Sequence[Any], count: int) -> list[Any]:

@@ -43,7 +43,7 @@ class TaskComparison(_Closed):
     delta: float
     """score_b - score_a."""
     interval: Interval | None
-    """Of the delta, by paired bootstrap; None for a single sample."""
+    """Of the delta, by paired bootstrap; None for a single sample, or where all samples changed alike."""
     better: int
     """Samples on which B scored higher."""
     worse: int

@@ -43,14 +43,14 @@ class Encoder:
     def __init__(self, model: "SentenceTransformer", origin: str) -> None:
         """Keep a loaded model; `origin` says where it came from."""
         self.origin = origin
-        self._model = model
+        self.model = model
         self._known: dict[str, Vectors] = {}
 
     def encode(self, texts: "Sequence[str]") -> dict[str, Vectors]:
         """Text -> embedding, shape (dimensions,), not normalised. Longest texts first, in batches."""
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         if new:
-            vectors = self._model.encode(new, batch_size=BATCH_SIZE, show_progress_bar=False)
+            vectors = self.model.encode(new, batch_size=BATCH_SIZE, show_progress_bar=False)
             self._known.update(zip(new, vectors, strict=True))
         return {text: self._known[text] for text in texts}
 

@@ -76,9 +76,10 @@ def expanded_percentile(
     """Hesterberg's expanded percentile interval: quantiles further out, so that few samples are covered too.
 
     The quantile is where a normal distribution is as unlikely as Student's t with n - 1 degrees of freedom
-    is at the level, the narrowness of the bootstrap included. None for a single sample.
+    is at the level, the narrowness of the bootstrap included. None for a single sample, and where all
+    samples agree: resampling then says nothing.
     """
-    if drawn.n < 2:
+    if drawn.n < 2 or np.ptp(drawn.draws) == 0:
         return None
     tail = _expanded_tail(drawn.n, level)
     low, high = np.quantile(drawn.draws, [tail, 1 - tail])
@@ -100,7 +101,7 @@ def mean_over_tracks(tracks: Sequence[Drawn]) -> Drawn:
 
 
 def percentile(drawn: Drawn, level: float = LEVEL) -> Interval | None:
-    """Plain percentiles, for a mean over tasks; None if it rests on single samples alone."""
+    """Plain percentiles, for a mean over tasks; None where the samples of each task agree."""
     if drawn.n < 2 or np.ptp(drawn.draws) == 0:
         return None
     low, high = np.quantile(drawn.draws, [(1 - level) / 2, (1 + level) / 2])

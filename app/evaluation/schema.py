@@ -51,6 +51,7 @@ class TaskScore(_Closed):
     """Samples that were scored."""
     score: float | None
     interval: Interval | None
+    """None for a single sample and, but for accuracy, where all samples score the same."""
     not_scored: int = 0
     """Samples without a score; `not_scored_reason` says why."""
     not_scored_reason: str | None = None

@@ -25,5 +25,6 @@ def similarities(encoder: Encoder, pairs: Sequence[tuple[str, Sequence[str]]]) -
 
 
 def _cosine(left: Vectors, right: Vectors) -> float:
-    norms = np.linalg.norm(left) * np.linalg.norm(right)
-    return float((left * right).sum() / norms)
+    exact_left, exact_right = left.astype(np.float64), right.astype(np.float64)
+    norms = np.linalg.norm(exact_left) * np.linalg.norm(exact_right)
+    return float(exact_left @ exact_right / norms)

@@ -1,0 +1,93 @@
+"""Answers to throw at parsers and metrics: random ones, and those that have broken parsers before."""
+
+import random
+
+ADVERSARIAL = [
+    "",
+    " ",
+    "\n",
+    "\t\n ",
+    ",",
+    ",,,",
+    "0",
+    "-1",
+    "٣",
+    "²",
+    "½",
+    "Ⅷ",
+    "一, 二",
+    "１，２",
+    "2 1 3 5 4",
+    "1. 2, 3",
+    "1,2,3,4,5",
+    "5,4,3,2,1",
+    "1, 2, 2, 3",
+    "0, 1, 2, 3, 4",
+    "6, 1, 7, 2",
+    "[1, 2, 3]",
+    "1,2,3,4,5,6",
+    "0,0",
+    "9" * 4999,
+    "1," * 3000,
+    "9" * 5001 + ",1",
+    " " * 5000 + "2",
+    "x" * 4999 + "7,8",
+    "['red', 'blue']",
+    "['a, b', 'c']",
+    "[1, 2]",
+    "['a', 1]",
+    "[]",
+    "['']",
+    "{'a'}",
+    "('a', 'b')",
+    "['unclosed",
+    "[" * 3000,
+    "[" * 100 + "]" * 100,
+    "(" * 4000 + ")" * 4000,
+    "-" * 4500 + "1",
+    "a, ,b,,c",
+    "Red, RED, red",
+    "['Red ', ' red']",
+    "['x\\ud800']",
+    "\ud800",
+    "\udfff, a",
+    "a\x00b",
+    "[b'bytes']",
+    "f'{x}'",
+    "9e999",
+    "1_000, 2",
+    "1\u00a02, 3",
+    "Answer: 2",
+    "2)",
+    "The answer is 1, 3, 2",
+    "None",
+    "True",
+    "first line\nsecond line",
+    "\n\nafter blank lines\nrest",
+    "\r\nwindows\r\nlines",
+    "日本語の答え、二つ目",
+    "Ünïcödé, ﬁligature",
+    "İstanbul",
+    "ß, SS",
+    "e\u0301, \u00e9",
+    "\u200b2",
+    "\ufeff3",
+    "🛒, 🧴",
+]
+
+_ALPHABETS = (
+    "0123456789, ",
+    "12345,",
+    "0123456789,. []-'\"\n",
+    "abcdefghij ,'[]\"\\",
+    "²³½ⅧⅨ一二三٣४0123, ",
+    "abc ABC \n日本語テキストüßéÀ,.!?",
+)
+
+
+def random_answer(rng: random.Random) -> str:
+    """Up to 60 characters of one alphabet, or of all Unicode, halves of surrogate pairs among them."""
+    length = rng.randrange(60)
+    if rng.random() < 0.15:
+        return "".join(chr(rng.randrange(0x110000)) for _ in range(length))
+    return "".join(rng.choices(rng.choice(_ALPHABETS), k=length))
