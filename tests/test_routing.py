@@ -1,6 +1,7 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,8 @@ def test_own_wordings(row: dict[str, object]) -> None:
     ],
     ids=["crlf", "blanks", "output"],
 )
-def test_line_ends_blanks_and_cue_do_not_change_the_type(row, change) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
-    changed = Question("q", change(row["prompt"]), row["task_type"] == "multiple-choice")
+def test_line_ends_blanks_and_cue_do_not_change_the_type(row: dict[str, object], change: Callable[[str], str]) -> None:
+    changed = Question("q", change(str(row["prompt"])), row["task_type"] == "multiple-choice")
     assert route(changed).type == row["task_type"]
 
 

@@ -25,7 +25,8 @@ _MEANING = re.compile(
     r"(?:=|(?:if|for|means?|denotes?|indicates?|when|stands|represents?|otherwise|as|being)\b|\((?=[a-z]))"
 )
 _YES_NO = re.compile(r"\b(?:yes|true)\s*(?:/|or|and|if\b.{0,200}?\b)\s*(?:no|false)\b|\bbinary\b")
-_LABEL_IN_TEXT = re.compile(r"(?<![\w.,])[0-9A-Za-z](?![\w]|[.,][0-9])")
+_LABEL_IN_TEXT = re.compile(r"(?<![\w.,])(?:[0-9A-Z](?!\w|[.,][0-9])|[a-z](?=[).:]))")
+"""A digit or capital that stands alone; a small letter only as a label, because "a" is also a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,8 @@ class ChoiceReading:
         stripped = text.strip()
         if stripped in self.labels:
             return Answer(stripped)
-        if stripped[:1] in self.labels and not stripped[1:2].isalnum():
-            return Answer(stripped[0], Outcome.REPAIRED)
         for match in _LABEL_IN_TEXT.finditer(stripped[:PARSED_LENGTH]):
-            if match.group() in self.labels and (match.group().isdigit() or match.group().isupper()):
+            if match.group() in self.labels:
                 return Answer(match.group(), Outcome.REPAIRED)
         return Answer(self.labels[0], Outcome.FALLBACK)
 

@@ -170,10 +170,11 @@ class NamedEntityRecognition:
 
 def _quoted_type(parts: Parts) -> Quoted | None:
     """A short quotation that names what to look for, next to a longer text to look in."""
-    short = [span for span in parts.quoted if len(span.text) <= 40 and parts.in_instructions(span)]
-    if not short or not (len(parts.quoted) > 1 or parts.data(FieldKind.LINE, FieldKind.PROSE)):
+    unquoted = parts.data(FieldKind.LINE, FieldKind.PROSE) or _INLINE.search(parts.prompt)
+    if not unquoted and len(parts.quoted) < 2:
         return None
-    source = None if _source_fields(parts) else _quoted_source(parts)
+    source = None if _source_fields(parts) or _INLINE.search(parts.prompt) else _quoted_source(parts)
+    short = [span for span in parts.quoted if len(span.text) <= 40 and parts.in_instructions(span)]
     others = [span for span in short if span != source]
     return others[0] if others else None
 

@@ -67,7 +67,7 @@ def _marks(line: str, mark: str) -> list[_Mark]:
         before = line[position - 1] if position else " "
         after = line[position + 1] if position + 1 < len(line) else " "
         opens = before in _OPENS_AFTER and (not after.isspace() or before == " " == after)
-        closes = after in _CLOSES_BEFORE and not (before.isspace() and after == " ")
+        closes = after in _CLOSES_BEFORE
         if opens or closes:
             marks.append(_Mark(position, opens, closes))
         position = line.find(mark, position + 1)

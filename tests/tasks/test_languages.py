@@ -1,0 +1,25 @@
+import pytest
+
+from app.tasks.languages import LANGUAGES, target_language
+
+
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [
+        ("translate the title into german.", "German"),
+        ("translate from german into english", "English"),
+        ("a title for a(n) spanish online shopping website", "Spanish"),
+        ("write it in french", "French"),
+        ("convert the italian query to japanese", "Japanese"),
+        ("translate (en -> fr)", "French"),
+        ("give the portuguese version of this", "Portuguese"),
+        ("translate to brazilian portuguese", "Portuguese"),
+        ("give the translation, in bahasa", "Indonesian"),
+        ("explain what a french press is", "English"),
+        ("explain what a trivet is", "English"),
+        ("", "English"),
+    ],
+)
+def test_the_language_asked_for(asked: str, language: str) -> None:
+    assert target_language(asked) == language
+    assert language in LANGUAGES

@@ -1,0 +1,81 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import InputError
+from app.tasks.named_entity_recognition import EntityReading, NamedEntityRecognition
+from app.types import Copy, Outcome, Question
+
+TASK = NamedEntityRecognition()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "source", "entity_type"),
+    [
+        ("Extract the entity type 'brand' from the query.\nQuery: orlo mug\nOutput:", "orlo mug", "brand"),
+        ("Find the 'SIZE' in the product title 'Men's Girls' Tee XL'.", "Men's Girls' Tee XL", "SIZE"),
+        ("From 'Six Oak Chairs', extract the QUANTITY entity.", "Six Oak Chairs", "quantity"),
+        ('Title: "Oak Bench"\nEntity type: wood\nEntities:', "Oak Bench", "wood"),
+        ("Extract the entities of type 'colour'. Title: Red & Blue Kite", "Red & Blue Kite", "colour"),
+        ("List all the entities here: red kite", "List all the entities here: red kite", "entity"),
+    ],
+)
+def test_source_and_type(prompt: str, source: str, entity_type: str) -> None:
+    reading = TASK.read(Question("q", prompt))
+    assert (reading.source, reading.entity_type) == (source, entity_type)
+    assert reading.constraint == Copy(source, 5)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Extract four keywords from the product title and description.\nTitle: Oak Bench\nDescription: Solid.",
+        "Extract the keyphrase from the review about the entity 'battery'.\nReview: It lasts.",
+        "Write a title for the product 'Oak Bench'.",
+        "Which categories does the product 'Oak Bench' belong to?",
+        "Translate the title 'Oak Bench', brand included, into German.",
+    ],
+)
+def test_texts_about_titles_are_not_entities(prompt: str) -> None:
+    assert not TASK.matches(Question("q", prompt))
+
+
+@pytest.mark.parametrize(
+    ("entity_type", "guess"), [("brand", "Orlo"), ("capacity", "300"), ("product type", "white"), ("entity", "white")]
+)
+def test_the_fallback_is_a_likely_word(entity_type: str, guess: str) -> None:
+    answer = EntityReading("Orlo mug 300 ml white", entity_type, 5).answer("")
+    assert (answer.text, answer.outcome) == (guess, Outcome.FALLBACK)
+
+
+def test_answers_keep_commas() -> None:
+    answer = EntityReading("mug, 1,000 pieces", "quantity", 5).answer("1,000 pieces")
+    assert TASK.parse(answer.text) == ["1,000 pieces"]
+    assert answer.outcome is Outcome.CLEAN
+
+
+@given(st.text(), st.text(min_size=1).filter(str.strip))
+def test_every_answer_stands_in_the_source(text: str, source: str) -> None:
+    spans = TASK.parse(EntityReading(source, "brand", 5).answer(text).text)
+    assert spans
+    assert all(span in source for span in spans)
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        (["red", "dark blue"], "red, dark blue"),
+        ("red", "red"),
+        ("['red', 'blue']", "red, blue"),
+        (["red, dark"], "['red, dark']"),
+        ("red, dark", "['red, dark']"),
+    ],
+)
+def test_targets(target: object, text: str) -> None:
+    assert TASK.format_target(target) == text
+
+
+@pytest.mark.parametrize("target", ["", [], [""], ["red", 3], None, 4])
+def test_targets_that_are_no_spans(target: object) -> None:
+    with pytest.raises(InputError, match="list of texts"):
+        TASK.format_target(target)
