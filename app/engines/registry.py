@@ -1,7 +1,7 @@
 """The engines by name. Only the chosen one is imported."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from app.engines.base import Engine
 from app.engines.checkpoint import check_adapter, check_checkpoint
 from app.engines.settings import EngineSettings, TransformersSettings, VllmSettings
+from app.engines.vllm_environment import prepare_environment
 from app.errors import SetupError
 
 
@@ -21,10 +22,14 @@ class EngineEntry:
     settings: type[EngineSettings]
     needs: tuple[str, ...]
     """The libraries without which it does not run."""
+    prepare: Callable[[], None] | None = None
+    """What must happen before the first of them is imported."""
 
 
 ENGINES: Mapping[str, EngineEntry] = {
-    "vllm": EngineEntry("app.engines.vllm_engine:VllmEngine", VllmSettings, ("vllm", "torch", "transformers")),
+    "vllm": EngineEntry(
+        "app.engines.vllm_engine:VllmEngine", VllmSettings, ("vllm", "torch", "transformers"), prepare_environment
+    ),
     "transformers": EngineEntry(
         "app.engines.transformers_engine:TransformersEngine", TransformersSettings, ("torch", "transformers")
     ),
@@ -53,6 +58,8 @@ def create_engine(name: str, model: str | Path, settings: Mapping[str, object]) 
 
 
 def _load(name: str, entry: EngineEntry) -> type:
+    if entry.prepare is not None:
+        entry.prepare()
     module, _, attribute = entry.target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]

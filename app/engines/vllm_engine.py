@@ -1,17 +1,23 @@
 """The thin half of the vLLM engine: it runs in the caller's process and is fed step by step."""
 
 import importlib
-import os
+import logging
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
+
+import torch
+import torch._dynamo
 
 from app.engines.chat import load_chat_tokenizer
 from app.engines.prepared import PreparedRequest, finish, prepare
 from app.engines.refusal import RefusedRequestError
 from app.engines.settings import VllmSettings
-from app.engines.vllm_values import QUIET_ENVIRONMENT, engine_values, environment_values, sampling_values
+from app.engines.vllm_environment import prepare_environment
+from app.engines.vllm_values import engine_values, sampling_values
 from app.errors import EngineError, SetupError
 from app.types import Completion, GenerationRequest, Message
 
@@ -39,8 +45,8 @@ class VllmEngine:
         self._settings = settings
         self._tokenizer = load_chat_tokenizer(model)
         self._tokenizer.vocabulary  # noqa: B018  # an unknown kind of tokenizer is told before the long start
-        prepare_environment(settings)
-        self._vllm = importlib.import_module("vllm")
+        prepare_environment()
+        self._vllm = _import_vllm()
         self.version: str = self._vllm.__version__
         self._adapters = self._adapter_requests()
         self._engine: LLMEngine | None = self._start()
@@ -157,21 +163,25 @@ class VllmEngine:
         }
 
     def _start(self) -> "LLMEngine":
+        values = engine_values(self.model, self._settings, _compute_capability())
+        if values["enforce_eager"]:
+            # vLLM compiles a few small functions even so. On CPUs that needs a C++ compiler and seconds.
+            torch._dynamo.config.disable = True
         from vllm.engine.arg_utils import EngineArgs
         from vllm.v1.engine.llm_engine import LLMEngine
 
-        values = engine_values(self.model, self._settings, _compute_capability())
         try:
             return LLMEngine.from_engine_args(EngineArgs(**values))
         except (OSError, ValueError) as error:
             raise SetupError(f"vLLM cannot load {self.model}: {_first_line(error)}") from error
 
 
-def prepare_environment(settings: VllmSettings) -> None:
-    """Set what vLLM reads from the environment. Call before vLLM is first imported."""
-    for name, value in QUIET_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    os.environ.update(environment_values(settings))
+def _import_vllm() -> ModuleType:
+    """vLLM, imported late: it takes seconds, and its environment must be set first."""
+    logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
+    # Remarks of the library about itself, which its users can do nothing about.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"vllm\.")
+    return importlib.import_module("vllm")
 
 
 def _compute_capability() -> tuple[int, int] | None:
