@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -37,8 +38,8 @@ def run_comparison(folder_a: Path, folder_b: Path, page: Path | None, alpha: flo
 
 def _comparison_table(comparison: Comparison) -> Table:
     title = f"{comparison.b.name} against {comparison.a.name}: {comparison.n:,} samples"
-    table = Table(title=title, title_justify="left")
-    table.add_column("task", no_wrap=True, overflow="ellipsis", min_width=8)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("task", min_width=8)
     widths = (("n", 3), ("A", 6), ("B", 6), ("B - A", 7), ("95 % interval", 16), ("p", 7), ("p adj.", 7))
     for name, width in widths:
         table.add_column(name, justify="right", no_wrap=True, min_width=width)

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from app.commands.output import stderr, stdout, track_steps, waiting
@@ -142,10 +143,11 @@ def _from_model(request: EvaluationRequest, dataset: Dataset) -> Answers:
 
 
 def _score_table(report: EvalReport) -> Table:
-    table = Table(title=f"{report.data}: {report.overall.n_samples} samples scored", title_justify="left")
-    table.add_column("task", no_wrap=True, min_width=12)
-    table.add_column("metric", no_wrap=True, overflow="ellipsis")
-    # Narrow terminals cut the metric's name, never a figure.
+    title = f"{report.data}: {report.overall.n_samples} samples scored"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("task", min_width=10)
+    table.add_column("metric")
+    # Narrow terminals fold names, never figures.
     for name, width in (("n", 3), ("score", 6), ("95 % interval", 14), ("random", 6), ("majority", 8)):
         table.add_column(name, justify="right", no_wrap=True, min_width=width)
     for track in report.tracks.values():

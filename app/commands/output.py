@@ -1,5 +1,7 @@
 """What people see on the terminal: progress on standard error, tables on standard output."""
 
+import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,8 +23,11 @@ from rich.text import Text
 
 from app.types import Outcome, Prediction, TaskType
 
+PIPE_WIDTH = 120
+"""Characters a line where no terminal sets a width."""
+
 stderr = Console(stderr=True, highlight=False)
-stdout = Console(highlight=False)
+stdout = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH)
 
 OUTCOME_STYLES = {
     Outcome.CLEAN: "green",
