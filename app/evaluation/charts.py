@@ -155,17 +155,15 @@ class ReliabilityPoint:
 
 def reliability(calibration: Calibration) -> tuple[ReliabilityPoint, ...]:
     """The points of a reliability diagram: confidence against accuracy, empty bins left out."""
-    points = []
-    for part in calibration.bins:
-        if part.n and part.confidence is not None and part.accuracy is not None:
-            points.append(
-                ReliabilityPoint(part, part.confidence, part.accuracy, wilson(part.accuracy * part.n, part.n))
-            )
-    return tuple(points)
+    return tuple(
+        ReliabilityPoint(part, part.confidence, part.accuracy, wilson(part.accuracy * part.n, part.n))
+        for part in calibration.bins
+        if part.n and part.confidence is not None and part.accuracy is not None
+    )
 
 
 def symmetric_limit(ends: Iterable[float]) -> float:
-    """The half-width of an axis around 0 that holds all `ends`: 0.05, 0.1, 0.25, 0.5 or 1."""
+    """The half-width of an axis around 0 that holds all `ends`: 0.05, 0.1, 0.2, 0.4, 0.6, 0.8 or 1."""
     largest = max((abs(end) for end in ends), default=0.0)
-    steps = (0.05, 0.1, 0.25, 0.5, 1.0)
+    steps = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
     return next((step for step in steps if largest <= step), steps[-1])

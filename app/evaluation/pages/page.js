@@ -31,6 +31,7 @@ const result = (value) => (value === null ? "unscored" : value >= 1 ? "right" : 
 const yesNo = (value, yes, no, unknown) => (value === null ? unknown : value ? yes : no);
 const scored = (value) => make("span", { className: `mark ${result(value)}` }, score(value));
 const tag = (outcome) => make("span", { className: `tag ${outcome ?? "unknown"}` }, outcome ?? "unknown");
+const many = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 const line = (text) => (text ?? "–").slice(0, 200).replace(/\s+/g, " ");
 
 // What differs between the report's table and the comparison's.
@@ -200,7 +201,7 @@ function reportDetail(sample) {
       ["score", scored(sample.score)], ["outcome", tag(sample.outcome)], ["task", sample.task_name], ["type", words(sample.task_type)],
       ["metric", sample.metric], ["type read", sample.routed_type && `${words(sample.routed_type)}${yesNo(sample.route_right, "", " (wrong)", "")}`],
       ["entities", counts], ["time", sample.seconds === null ? null : seconds(sample.seconds)],
-      ["length", `${sample.output_characters.toLocaleString("en")} characters${sample.output_tokens === null ? "" : `, ${sample.output_tokens.toLocaleString("en")} tokens`}`],
+      ["length", [many(sample.output_characters, "character"), sample.output_tokens === null ? null : many(sample.output_tokens, "token")].filter(Boolean).join(", ")],
     ]),
     problem(sample.missing ? "There was no prediction for this sample; it counts as an empty answer." : null),
     problem(sample.error), problem(sample.not_scored_reason),
