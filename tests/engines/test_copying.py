@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.engines.automaton import start_automaton
-from app.engines.refusal import RefusedRequest
+from app.engines.refusal import RefusedRequestError
 from app.engines.source_spans import is_boundary
 from app.engines.vocabulary import Vocabulary
 from app.errors import EngineError
@@ -52,7 +52,7 @@ def is_legal(answer: str, source: str, most: int, used: frozenset[str] = frozens
 def test_any_walk_ends_in_a_legal_answer(source: str, most: int, vocabulary: Vocabulary, rng: random.Random) -> None:
     copy = Copy(source, most)
     if not legal_spans(source):
-        with pytest.raises(RefusedRequest, match="no words"):
+        with pytest.raises(RefusedRequestError, match="no words"):
             start_automaton(copy, vocabulary)
         return
     text = walk(start_automaton(copy, vocabulary), vocabulary, rng, rng.random() ** 2).decode()
@@ -125,5 +125,5 @@ def test_a_token_that_was_not_allowed_is_refused() -> None:
 
 
 def test_max_spans_of_zero_is_refused() -> None:
-    with pytest.raises(RefusedRequest, match="max_spans"):
+    with pytest.raises(RefusedRequestError, match="max_spans"):
         start_automaton(Copy("red shoes", 0), vocabularies.byte_level())

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.engines.automaton import start_automaton
-from app.engines.refusal import RefusedRequest
+from app.engines.refusal import RefusedRequestError
 from app.engines.vocabulary import Vocabulary
 from app.errors import EngineError
 from app.types import Selection
@@ -62,7 +62,7 @@ def test_a_number_that_was_used_does_not_open_its_prefix_again() -> None:
 
 @pytest.mark.parametrize(("listed", "count"), [((1, 2), 3), ((1, 2), 0), ((), 1), ((4, 4), 2)])
 def test_an_impossible_selection_is_refused(listed: tuple[int, ...], count: int) -> None:
-    with pytest.raises(RefusedRequest, match="impossible"):
+    with pytest.raises(RefusedRequestError, match="impossible"):
         start_automaton(Selection(listed, count), vocabularies.byte_level())
 
 

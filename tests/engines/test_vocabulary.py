@@ -3,7 +3,7 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from app.engines.automaton import label_tokens
-from app.engines.refusal import RefusedRequest
+from app.engines.refusal import RefusedRequestError
 from app.engines.vocabulary import Vocabulary
 from app.errors import SetupError
 from app.types import Choice
@@ -45,7 +45,7 @@ def test_a_label_counts_with_and_without_its_space() -> None:
 
 
 def test_a_label_of_several_tokens_is_refused_by_name() -> None:
-    with pytest.raises(RefusedRequest, match="'supercalifragilistic' is not a single token"):
+    with pytest.raises(RefusedRequestError, match="'supercalifragilistic' is not a single token"):
         label_tokens(Choice(("0", "supercalifragilistic")), vocabularies.byte_level())
 
 

@@ -1,0 +1,242 @@
+"""What every engine keeps, on a checkpoint with random weights: no form may depend on a good model."""
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from app.engines.base import Engine
+from app.engines.chat import load_chat_tokenizer
+from app.engines.prepared import prepare
+from app.types import (
+    Choice,
+    Completion,
+    Copy,
+    GenerationRequest,
+    Message,
+    OutputConstraint,
+    SamplingParams,
+    Selection,
+)
+from tests.engines.conftest import PULL_AHEAD
+from tests.engines.test_copying import is_legal
+
+DIGITS = tuple("0123")
+TOLERANCE = 2e-3
+"""Of log-probabilities, between engines in float32: they add in different orders."""
+SOURCES = [
+    "Étui en cuir 🙂 pour téléphone, noir (12 cm)",
+    "綿のシャツ、青、Lサイズ",
+    "red, blue, red, green",
+    "one\ntwo words\nthree, four",
+    "x",
+]
+
+
+def ask(
+    identity: str,
+    constraint: OutputConstraint | None = None,
+    text: str = "Which garden chair?",
+    *,
+    max_tokens: int = 64,
+    temperature: float = 0.0,
+    seed: int = 0,
+    stop: tuple[str, ...] = (),
+    adapter: str | None = None,
+) -> GenerationRequest:
+    messages = (Message("system", "Answer briefly."), Message("user", text))
+    sampling = SamplingParams(max_tokens, temperature, seed, stop)
+    return GenerationRequest(identity, messages, sampling, constraint, adapter)
+
+
+def answers(engine: Engine, requests: list[GenerationRequest]) -> dict[str, Completion]:
+    completions = list(engine.generate(requests))
+    assert len(completions) == len(requests)
+    return {completion.id: completion for completion in completions}
+
+
+def mixed(count: int) -> list[GenerationRequest]:
+    rng = random.Random(5)
+    kinds: list[OutputConstraint | None] = [
+        Choice(DIGITS),
+        Selection((1, 2, 3, 4, 5), 5),
+        Selection(tuple(range(1, 16)), 3),
+        *(Copy(source, 3) for source in SOURCES),
+        None,
+    ]
+    return [
+        ask(
+            str(number),
+            kinds[number % len(kinds)],
+            "Which chair? " * rng.randint(1, 12) + str(number),
+            max_tokens=rng.choice([9, 24, 40]),
+            temperature=rng.choice([0.0, 1.0]),
+            seed=number,
+        )
+        for number in range(count)
+    ]
+
+
+def check_form(request: GenerationRequest, completion: Completion) -> None:
+    constraint, text = request.constraint, completion.text
+    assert completion.error is None
+    assert completion.output_tokens <= request.sampling.max_tokens
+    if isinstance(constraint, Choice):
+        assert text in constraint.labels
+        assert completion.finish_reason == "stop"
+        assert completion.label_logprobs is not None
+        assert list(completion.label_logprobs) == list(constraint.labels)
+    elif completion.finish_reason == "length":
+        assert completion.output_tokens == request.sampling.max_tokens
+    elif isinstance(constraint, Selection):
+        chosen = [int(number) for number in text.split(",")]
+        assert len(set(chosen)) == len(chosen) == constraint.count
+        assert set(chosen) <= set(constraint.numbers)
+    elif isinstance(constraint, Copy):
+        assert is_legal(text, constraint.source, constraint.max_spans)
+    if isinstance(constraint, Copy):
+        assert text.split(", ")[0] in constraint.source
+
+
+def test_mixed_requests_each_get_one_answer_in_their_form(engine: Engine) -> None:
+    requests = mixed(54)
+    found = answers(engine, requests)
+    for request in requests:
+        check_form(request, found[request.id])
+    ends = [found[request.id].finish_reason for request in requests if isinstance(request.constraint, Copy)]
+    assert ends.count("stop") > len(ends) / 2
+
+
+def test_the_same_requests_give_the_same_bytes(engine: Engine) -> None:
+    requests = [
+        request for request in mixed(18) if request.constraint is None or not isinstance(request.constraint, Choice)
+    ]
+    first, second = answers(engine, requests), answers(engine, requests)
+    assert {key: one.text for key, one in first.items()} == {key: one.text for key, one in second.items()}
+
+
+def test_a_seed_decides_and_does_not_depend_on_the_neighbours(engine: Engine) -> None:
+    alone = answers(engine, [ask("a", temperature=1.0, seed=11, max_tokens=12)])["a"]
+    others = [ask(str(seed), temperature=1.0, seed=seed, max_tokens=12) for seed in range(6)]
+    found = answers(engine, [*others, ask("a", temperature=1.0, seed=11, max_tokens=12)])
+    assert found["a"].text == alone.text
+    assert len({one.text for one in found.values()}) > 4
+
+
+def test_requests_are_pulled_as_places_free_up(engine: Engine) -> None:
+    pulled = 0
+
+    def requests() -> Iterator[GenerationRequest]:
+        nonlocal pulled
+        for number in range(60):
+            pulled += 1
+            yield ask(str(number), Choice(DIGITS))
+
+    for answered, _ in enumerate(engine.generate(requests())):
+        assert pulled - answered <= PULL_AHEAD[engine.name]
+    assert pulled == 60
+
+
+def test_a_stream_that_is_left_early_blocks_nothing(engine: Engine) -> None:
+    stream = engine.generate(ask(str(number), max_tokens=30) for number in range(20))
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]  # both engines' streams are generators
+    found = answers(engine, [ask("0", Choice(DIGITS))])
+    assert found["0"].text in DIGITS
+
+
+def test_label_logprobs_are_the_models_own(engine: Engine, checkpoint: Path) -> None:
+    tokenizer = load_chat_tokenizer(str(checkpoint))
+    network = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+    requests = [ask(str(n), Choice(DIGITS), f"Chair number {n}? " * (n + 1)) for n in range(6)]
+    found = answers(engine, requests)
+    for request in requests:
+        prepared = prepare(request, tokenizer, engine.context_length, ())
+        with torch.inference_mode():
+            scores = network(torch.tensor([prepared.prompt_ids])).logits[0, -1].log_softmax(-1)
+        expected = {
+            label: math.log(sum(math.exp(scores[index].item()) for index in tokenizer.vocabulary.label_ids(label)))
+            for label in DIGITS
+        }
+        logprobs = found[request.id].label_logprobs
+        assert logprobs == pytest.approx(expected, abs=TOLERANCE)
+        assert found[request.id].text == max(expected, key=lambda label: expected[label])
+
+
+def test_refusals_stop_nothing_else(engine: Engine) -> None:
+    requests = [
+        ask("fine", Choice(DIGITS)),
+        ask("long", text="word " * 2000),
+        ask("adapter", adapter="unheard"),
+        ask("label", Choice(("0", "not a token"))),
+        ask("count", Selection((1, 2), 3)),
+        ask("source", Copy(" \n ")),
+        ask("tokens", max_tokens=0),
+        ask("fine too", Selection((1, 2), 2)),
+    ]
+    found = answers(engine, requests)
+    codes = {key: one.error.code for key, one in found.items() if one.error is not None}
+    assert codes == {
+        "long": "prompt_too_long",
+        "adapter": "unknown_adapter",
+        "label": "unusable_constraint",
+        "count": "unusable_constraint",
+        "source": "unusable_constraint",
+        "tokens": "unusable_sampling",
+    }
+    assert all(found[key].finish_reason == "error" and not found[key].text for key in codes)
+    unknown = found["adapter"].error
+    assert unknown is not None
+    assert "loud" in unknown.message
+    assert sorted(found["fine too"].text) == [",", "1", "2"]
+
+
+def test_a_prompt_may_fill_the_context_to_the_last_token(engine: Engine) -> None:
+    count = engine.count_tokens(ask("").messages)
+    request = ask("0", max_tokens=engine.context_length - count)
+    within = answers(engine, [replace(request, constraint=Selection((1,), 1))])["0"]
+    beyond = answers(engine, [ask("0", max_tokens=engine.context_length - count + 1)])["0"]
+    assert within.text == "1"
+    assert within.prompt_tokens == count
+    assert beyond.finish_reason == "error"
+
+
+def test_max_tokens_and_stop_strings_end_an_answer(engine: Engine) -> None:
+    free = answers(engine, [ask("0", max_tokens=24)])["0"]
+    assert (free.finish_reason, free.output_tokens) == ("length", 24)
+    letter = next(character for character in free.text[3:] if character.isalpha())
+    stopped = answers(engine, [ask("0", max_tokens=24, stop=(letter,))])["0"]
+    assert stopped.text == free.text[: free.text.index(letter)]
+    assert stopped.finish_reason == "stop"
+
+
+def test_an_adapter_changes_only_its_own_requests(engine: Engine) -> None:
+    plain = answers(engine, [ask("0", max_tokens=12), ask("c", Choice(DIGITS))])
+    both = answers(
+        engine,
+        [
+            ask("0", max_tokens=12),
+            ask("1", max_tokens=12, adapter="loud"),
+            ask("c", Choice(DIGITS)),
+            ask("d", Choice(DIGITS), adapter="loud"),
+        ],
+    )
+    assert both["0"].text == plain["0"].text != both["1"].text
+    assert both["c"].label_logprobs == pytest.approx(plain["c"].label_logprobs, abs=TOLERANCE)
+    assert both["d"].label_logprobs != pytest.approx(plain["c"].label_logprobs, abs=0.1)
+
+
+def test_engines_agree(engines: dict[str, Engine]) -> None:
+    requests = [replace(request, sampling=SamplingParams(24)) for request in mixed(18)]
+    requests += [ask("loud", Choice(DIGITS), adapter="loud"), ask("loud too", max_tokens=8, adapter="loud")]
+    reference, other = answers(engines["transformers"], requests), answers(engines["vllm"], requests)
+    for key, one in reference.items():
+        assert other[key].text == one.text
+        assert (other[key].finish_reason, other[key].output_tokens) == (one.finish_reason, one.output_tokens)
+        if one.label_logprobs is not None:
+            assert other[key].label_logprobs == pytest.approx(one.label_logprobs, abs=TOLERANCE)
