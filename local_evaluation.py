@@ -1,0 +1,33 @@
+"""Evaluate `UserModel` locally, as users of the starter kit expect: `python local_evaluation.py`.
+
+Reads `data/development.json` where it was put, and the project's own samples otherwise.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from app.commands.evaluate import EvaluationRequest, print_report, run_evaluation
+from app.config import ROOT
+from app.errors import ShopBenchError
+
+DEVELOPMENT = ROOT / "data" / "development.json"
+SAMPLE = ROOT / "data" / "sample.jsonl"
+
+
+def main() -> None:
+    """Drive the model batch by batch, score it and write a report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DEVELOPMENT if DEVELOPMENT.exists() else SAMPLE)
+    parser.add_argument("--model", default="models.user_config", help="module that holds UserModel")
+    parser.add_argument("--report", type=Path, default=ROOT / "runs" / "local_evaluation")
+    arguments = parser.parse_args()
+    request = EvaluationRequest(arguments.data, arguments.report, module=arguments.model)
+    try:
+        print_report(run_evaluation(request).report, request.report)
+    except ShopBenchError as error:
+        sys.exit(f"local_evaluation: {error}")
+
+
+if __name__ == "__main__":
+    main()
