@@ -16,6 +16,7 @@ _ASK = re.compile(
     re.IGNORECASE,
 )
 _FORBIDDEN = re.compile(r"\b(?:do not|don['’]t|never|without|no need to|(?:should|must|may|can) ?not|avoid)\b[^.;!\n]*")
+_LONG = 400
 _TRAILING_LINES = 4
 _BLANK = " … "
 """What stands in the instructions where data was."""
@@ -150,6 +151,8 @@ def _without_trailing_ask(prompt: str, fields: tuple[Field, ...], lists: tuple[N
 
 def _says_something(instructions: str, fields: tuple[Field, ...]) -> bool:
     """Whether words are left once the labels themselves are taken away."""
+    if len(instructions) > _LONG:
+        return True
     words = set(re.findall(r"[^\W\d_]{2,}", instructions.lower()))
     labels = {word for field in fields for word in re.findall(r"[^\W\d_]{2,}", field.label)}
     return len(words - labels) >= 2

@@ -39,7 +39,9 @@ def target_language(asked: str) -> str:
         match = pattern.search(asked)
         if match:
             return _NAMES[match["name"]]
-    named = _NAMED.search(asked) if _CONVERTS.search(asked) else None
+    if not _CONVERTS.search(asked):
+        return DEFAULT
+    named = _NAMED.search(asked)
     if named:
         return _NAMES[named["name"]]
     code = _CODE.search(asked)

@@ -11,16 +11,15 @@ _MARKER = (
     r"|(?P<bare>\d{1,3})(?P<close>[.):\]、．]|[ \t]?[-–](?=[ \t])))"
 )
 _LINE_MARKER = re.compile(rf"^(?:{_PREFIX}){_MARKER}(?P<space>[ \t]*)(?P<next>\S?)", re.IGNORECASE | re.MULTILINE)
-_LABELLED_FIRST = re.compile(
-    rf"^[^\n:：]{{1,80}}[:：][ \t]*(?=[(\[]?[01][.)\]]){_MARKER}(?P<space>[ \t]*)(?P<next>\S?)", re.MULTILINE
-)
+_LABELLED_FIRST = re.compile(rf"(?<=[:：])[ \t]*(?=[(\[]?[01][.)\]]){_MARKER}(?P<space>[ \t]*)(?P<next>\S?)")
 _INLINE_MARKER = re.compile(rf"(?:^|(?<=\s)){_MARKER}(?P<space>[ \t]+|\b|$)(?P<next>\S?)", re.MULTILINE)
+_FIRST = ("0.", "1.", "0)", "1)", "0]", "1]", "0:", "1:", "0-", "1-", "0 ", "1 ")
 _LETTER_MARKER = re.compile(
     r"^[ \t]*(?:(?P<open>[(\[])(?P<wrapped>[A-Ja-j])[)\]]|(?P<bare>[A-Ja-j])(?P<close>[.):]))(?=\s|\S)", re.MULTILINE
 )
 _LIST_LABEL = re.compile(
     r"\b(?:list|products?|items?|candidates?|options?|choices?|aspects?|snippets?|quer(?:y|ies)|brands?|categor(?:y|ies)"
-    r"|keywords?|keyphrases?|phrases?|titles?|entries|statements?|attributes?|following|below)\b[^\n]*[:：][ \t]*$",
+    r"|keywords?|keyphrases?|phrases?|titles?|entries|statements?|attributes?|following|below)\b",
     re.IGNORECASE,
 )
 _OUTPUT_LINE = re.compile(
@@ -122,6 +121,8 @@ def _labelled_first(prompt: str) -> Iterator[_Marker]:
 
 
 def _inline_markers(prompt: str) -> list[_Marker]:
+    if not any(first in prompt for first in _FIRST):
+        return []
     return [m for m in _markers(_INLINE_MARKER, prompt) if not m.tight or m.style in {"(", "["}]
 
 
@@ -168,4 +169,5 @@ def _last_end(prompt: str, start: int, *, one_line: bool) -> int:
 
 def _announced(prompt: str, line_start: int) -> bool:
     before = prompt[max(0, line_start - 400) : line_start].rstrip()
-    return _LIST_LABEL.search(before.rsplit("\n", 1)[-1]) is not None
+    label = before.rsplit("\n", 1)[-1]
+    return label.endswith((":", "：")) and _LIST_LABEL.search(label) is not None
