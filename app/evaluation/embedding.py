@@ -1,6 +1,7 @@
 """Samples as JSON inside a page: compact, and unable to end the script element that holds them."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -8,22 +9,24 @@ from markupsafe import Markup
 
 from app.evaluation.schema import ChatMessage, SampleResult
 
-_ESCAPES = str.maketrans(
-    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029", "\x7f": "\\u007f"}
-)
+_SYNTAX = re.compile(r"[<>&\x7f\u2028\u2029\ud800-\udfff]")
 
 
 def embedded_json(value: object) -> Markup:
     """JSON that is safe as the text of a script element.
 
     Characters that HTML or old JavaScript could read as their own syntax stand only inside JSON strings and are
-    written as escapes there, so the value stays the same.
+    written as escapes there, so the value stays the same. So are halves of surrogate pairs, which UTF-8 cannot carry.
 
     Raises:
         ValueError: the value holds NaN or an infinity, which JSON has no word for.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.translate(_ESCAPES))  # noqa: S704 - every character of HTML syntax has just been escaped
+    return Markup(_SYNTAX.sub(_escape, text))  # noqa: S704 - every character of HTML syntax has just been escaped
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 @dataclass(slots=True)

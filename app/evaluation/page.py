@@ -4,6 +4,7 @@ import base64
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -26,13 +27,19 @@ def render_page(template: str, data: object, **values: object) -> str:
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    return _environment().get_template(template).render(
-        values,
-        style=Markup(style),  # noqa: S704 - the project's own file
-        script=Markup(script),  # noqa: S704 - the project's own file
-        policy=policy,
-        data=embedded_json(data),
-    )  # fmt: skip
+    page = (
+        _environment()
+        .get_template(template)
+        .render(
+            values,
+            style=Markup(style),  # noqa: S704 - the project's own file
+            script=Markup(script),  # noqa: S704 - the project's own file
+            policy=policy,
+            data=embedded_json(data),
+        )
+    )
+    # Outside the JSON, half a surrogate pair, which UTF-8 cannot carry, becomes the replacement character.
+    return page.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _digest(text: str) -> str:
@@ -51,6 +58,7 @@ def _environment() -> Environment:
         "duration": duration,
         "moment": moment,
         "words": words,
+        "fragment": fragment,
         "thousands": lambda number: f"{number:,}",
     }
     return environment
@@ -90,3 +98,8 @@ def moment(value: datetime) -> str:
 def words(name: str) -> str:
     """A name from the data as people write it: "named_entity_recognition" -> "named entity recognition"."""
     return name.replace("_", " ")
+
+
+def fragment(name: str) -> str:
+    """A name as a value in an address after its hash."""
+    return quote(name, safe="", errors="replace")
