@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from app.engines.base import Engine
+from app.engines.base import Engine, LoadedModel
 from app.errors import InputError
 from app.fitting import fit
 from app.prompting import PromptLibrary
@@ -37,56 +37,32 @@ class Prepared:
     started: float
 
 
-class Predictor:
-    """Answers questions with one engine and one set of prompts.
+class QuestionPath:
+    """The way of a question to any engine and back: routed, rendered and cut before it, read after it.
 
     Every entry point stands on this class: the competition's `UserModel`, the batch job, the server and
-    the evaluation.
+    the evaluation. So what is measured offline is what is served.
     """
 
-    def __init__(self, engine: Engine, prompts: PromptLibrary) -> None:
+    def __init__(self, model: LoadedModel, prompts: PromptLibrary) -> None:
         """Check the templates against what the tasks provide.
 
         Raises:
             SetupError: a template uses a variable that its task does not provide.
         """
-        self.engine = engine
+        self.model = model
         self.prompts = prompts
         for task in TASKS:
             prompts.check(task.type, _variables(task.read(Question("", "")), ""))
 
-    def predict(self, questions: Iterable[Question]) -> list[Prediction]:
-        """Answers in the order of the questions, one each."""
-        numbered = dict(self.stream(enumerate(questions)))
-        return [numbered[number] for number in range(len(numbered))]
+    def prepare(self, question: Question, request_id: str, task: Task | None = None) -> Prepared | Prediction:
+        """The request that asks this question, or the fallback answer where its prompt cannot be made to fit.
 
-    def stream(self, questions: Iterable[tuple[int, Question]]) -> Iterator[tuple[int, Prediction]]:
-        """`(key, answer)` for every `(key, question)`, in order of finishing.
-
-        Keys are the caller's and distinct. Questions are pulled as the engine has room.
+        The question is routed unless its task is given.
         """
-        under_way: dict[str, Prepared] = {}
-        unasked: deque[tuple[int, Prediction]] = deque()
-
-        def requests() -> Iterator[GenerationRequest]:
-            for key, question in questions:
-                prepared = self.prepare(question, str(key))
-                if isinstance(prepared, Prediction):
-                    unasked.append((key, prepared))
-                else:
-                    under_way[prepared.request.id] = prepared
-                    yield prepared.request
-
-        for completion in self.engine.generate(requests()):
-            yield from _drain(unasked)
-            yield int(completion.id), self.finish(under_way.pop(completion.id), completion)
-        yield from _drain(unasked)
-
-    def prepare(self, question: Question, request_id: str) -> Prepared | Prediction:
-        """The request that asks this question, or the fallback answer where its prompt cannot be made to fit."""
-        task = route(question)
+        task = task or route(question)
         reading = task.read(question)
-        budget = self.engine.context_length - reading.sampling.max_tokens
+        budget = self.model.context_length - reading.sampling.max_tokens
         try:
             text, truncated = self._fit(task, reading, question.prompt, budget)
         except InputError as error:
@@ -118,10 +94,6 @@ class Predictor:
             seconds=time.monotonic() - prepared.started,
         )
 
-    def close(self) -> None:
-        """Free the engine."""
-        self.engine.close()
-
     def _messages(self, task: Task, reading: Reading, text: str) -> tuple[Message, ...]:
         return self.prompts.render(task.type, _variables(reading, text))
 
@@ -130,9 +102,53 @@ class Predictor:
             messages = self._messages(task, reading, text)
             # No token is shorter than a byte, so most prompts need no counting.
             size = sum(len(message.content.encode()) for message in messages)
-            return size + TEMPLATE_ALLOWANCE <= budget or self.engine.count_tokens(messages) <= budget
+            return size + TEMPLATE_ALLOWANCE <= budget or self.model.count_tokens(messages) <= budget
 
         return fit(prompt.strip(), fits)
+
+
+class Predictor(QuestionPath):
+    """Answers questions with one engine and one set of prompts, many at a time."""
+
+    def __init__(self, engine: Engine, prompts: PromptLibrary) -> None:
+        """Check the templates against what the tasks provide.
+
+        Raises:
+            SetupError: a template uses a variable that its task does not provide.
+        """
+        super().__init__(engine, prompts)
+        self.engine = engine
+
+    def predict(self, questions: Iterable[Question]) -> list[Prediction]:
+        """Answers in the order of the questions, one each."""
+        numbered = dict(self.stream(enumerate(questions)))
+        return [numbered[number] for number in range(len(numbered))]
+
+    def stream(self, questions: Iterable[tuple[int, Question]]) -> Iterator[tuple[int, Prediction]]:
+        """`(key, answer)` for every `(key, question)`, in order of finishing.
+
+        Keys are the caller's and distinct. Questions are pulled as the engine has room.
+        """
+        under_way: dict[str, Prepared] = {}
+        unasked: deque[tuple[int, Prediction]] = deque()
+
+        def requests() -> Iterator[GenerationRequest]:
+            for key, question in questions:
+                prepared = self.prepare(question, str(key))
+                if isinstance(prepared, Prediction):
+                    unasked.append((key, prepared))
+                else:
+                    under_way[prepared.request.id] = prepared
+                    yield prepared.request
+
+        for completion in self.engine.generate(requests()):
+            yield from _drain(unasked)
+            yield int(completion.id), self.finish(under_way.pop(completion.id), completion)
+        yield from _drain(unasked)
+
+    def close(self) -> None:
+        """Free the engine."""
+        self.engine.close()
 
 
 TEMPLATE_ALLOWANCE = 64

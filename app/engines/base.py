@@ -1,28 +1,13 @@
 """The contract that every engine keeps."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from app.types import Completion, GenerationRequest, Message
 
 
-class Engine(Protocol):
-    """A loaded model.
-
-    The contract is a stream: requests are pulled as places free up, completions are yielded as each
-    finishes, in any order, exactly one a request. Sampling, constraint and adapter are per request, so
-    mixed task types go down in one call.
-
-    A request that the engine refuses stops nothing else: its completion has `finish_reason` "error" and an
-    `error` whose code is one of those in `app/engines/refusal.py` (prompt too long, unknown adapter,
-    constraint that cannot be met, conversation that the chat template refuses). Prompt and `max_tokens`
-    together must fit `context_length`.
-
-    The text of a constrained completion is always a prefix of a legal answer, and with `finish_reason`
-    "stop" a whole one: "length" means that `max_tokens` ran out before the answer was complete, and the
-    caller decides what the beginning is worth. A `Choice` is one token and always complete; decoded
-    greedily, its text is the label with the highest entry in `label_logprobs`.
-    """
+class LoadedModel(Protocol):
+    """What every engine says about the model that it runs."""
 
     name: str
     """The registry's name of the engine."""
@@ -41,6 +26,29 @@ class Engine(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+        ...
+
+
+class Engine(LoadedModel, Protocol):
+    """An engine for offline work.
+
+    The contract is a stream: requests are pulled as places free up, completions are yielded as each
+    finishes, in any order, exactly one a request. Sampling, constraint and adapter are per request, so
+    mixed task types go down in one call.
+
+    A request that the engine refuses stops nothing else: its completion has `finish_reason` "error" and an
+    `error` whose code is one of those in `app/engines/refusal.py` (prompt too long, unknown adapter,
+    constraint that cannot be met, conversation that the chat template refuses). Prompt and `max_tokens`
+    together must fit `context_length`.
+
+    The text of a constrained completion is always a prefix of a legal answer, and with `finish_reason`
+    "stop" a whole one: "length" means that `max_tokens` ran out before the answer was complete, and the
+    caller decides what the beginning is worth. A `Choice` is one token and always complete; decoded
+    greedily, its text is the label with the highest entry in `label_logprobs`.
+    """
+
     def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
         """Completions in order of finishing. One stream at a time; closing it early frees what is in flight.
 
@@ -49,6 +57,44 @@ class Engine(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Free the model. Safe to call twice."""
+
+class AsyncEngine(LoadedModel, Protocol):
+    """An engine for a server: many requests at once, each with a caller of its own.
+
+    Completions are those of `Engine`, refused requests included. A caller that is cancelled, or that closes
+    the stream early, has its request aborted in the engine.
+    """
+
+    @property
+    def alive(self) -> bool:
+        """False once the engine has failed for good: only a new process helps."""
+        ...
+
+    @property
+    def last_heard(self) -> float:
+        """When the engine last produced a token, on `time.monotonic`'s clock."""
+        ...
+
+    async def generate(self, request: GenerationRequest) -> Completion:
+        """The completion of one request.
+
+        Raises:
+            EngineError: the engine is closed or failed.
+        """
+        ...
+
+    def stream(self, request: GenerationRequest) -> AsyncGenerator[str | Completion, None]:
+        """Pieces of the text as they come, then the completion, whose text is the one that counts.
+
+        Raises:
+            EngineError: the engine is closed or failed.
+        """
+        ...
+
+    async def probe(self) -> None:
+        """Generate one token, past any queue of the caller's. It may hang where the engine does.
+
+        Raises:
+            EngineError: the engine is closed or failed.
+        """
         ...

@@ -93,11 +93,14 @@ def finish(
         }
         text, finish_reason = _chosen_label(prepared, output_ids[0], label_logprobs), "stop"
     if text is None:
-        text = _text(prepared, tokenizer, output_ids[:-1] if ended else output_ids)
+        text = text_so_far(prepared, tokenizer, output_ids)
     return Completion(prepared.request.id, text, finish_reason, len(prepared.prompt_ids), length, label_logprobs)
 
 
-def _text(prepared: PreparedRequest, tokenizer: ChatTokenizer, output_ids: Sequence[int]) -> str:
+def text_so_far(prepared: PreparedRequest, tokenizer: ChatTokenizer, output_ids: Sequence[int]) -> str:
+    """The text of an answer, or of its beginning, without the token that ends it."""
+    if output_ids and output_ids[-1] in tokenizer.end_ids:
+        output_ids = output_ids[:-1]
     if prepared.request.constraint is None:
         return tokenizer.decode(output_ids)
     vocabulary = tokenizer.vocabulary

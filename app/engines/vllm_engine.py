@@ -1,12 +1,7 @@
 """The thin half of the vLLM engine: it runs in the caller's process and is fed step by step."""
 
-import importlib
-import logging
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,12 +12,12 @@ from app.engines.prepared import PreparedRequest, finish, prepare
 from app.engines.refusal import RefusedRequestError
 from app.engines.settings import VllmSettings
 from app.engines.vllm_environment import prepare_environment
+from app.engines.vllm_start import adapter_requests, compute_capability, first_line, import_vllm
 from app.engines.vllm_values import engine_values, sampling_values
 from app.errors import EngineError, SetupError
 from app.types import Completion, GenerationRequest, Message
 
 if TYPE_CHECKING:
-    from vllm.lora.request import LoRARequest
     from vllm.outputs import CompletionOutput
     from vllm.v1.engine.llm_engine import LLMEngine
 
@@ -46,9 +41,9 @@ class VllmEngine:
         self._tokenizer = load_chat_tokenizer(model)
         self._tokenizer.vocabulary  # noqa: B018  # an unknown kind of tokenizer is told before the long start
         prepare_environment()
-        self._vllm = _import_vllm()
+        self._vllm = import_vllm()
         self.version: str = self._vllm.__version__
-        self._adapters = self._adapter_requests()
+        self._adapters = adapter_requests(self._settings)
         self._engine: LLMEngine | None = self._start()
         self._numbers = count()
         self._generating = False
@@ -136,7 +131,7 @@ class VllmEngine:
                 lora_request=None if adapter is None else self._adapters[adapter],
             )
         except ValueError as error:
-            raise RefusedRequestError("engine", f"vLLM refuses the request: {_first_line(error)}") from error
+            raise RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}") from error
 
     def _step(self, in_flight: dict[str, PreparedRequest]) -> Iterator[Completion]:
         finished = [output for output in self._running().step() if output.finished]
@@ -154,16 +149,8 @@ class VllmEngine:
         text = output.text if isinstance(output.stop_reason, str) else None
         return finish(prepared, self._tokenizer, list(output.token_ids), token_logprobs=token_logprobs, text=text)
 
-    def _adapter_requests(self) -> "dict[str, LoRARequest]":
-        from vllm.lora.request import LoRARequest
-
-        return {
-            name: LoRARequest(name, number, str(Path(path).resolve()))
-            for number, (name, path) in enumerate(sorted(self._settings.adapters.items()), start=1)
-        }
-
     def _start(self) -> "LLMEngine":
-        values = engine_values(self.model, self._settings, _compute_capability())
+        values = engine_values(self.model, self._settings, compute_capability())
         if values["enforce_eager"]:
             # vLLM compiles a few small functions even so. On CPUs that needs a C++ compiler and seconds.
             torch._dynamo.config.disable = True
@@ -173,27 +160,4 @@ class VllmEngine:
         try:
             return LLMEngine.from_engine_args(EngineArgs(**values))
         except (OSError, ValueError) as error:
-            raise SetupError(f"vLLM cannot load {self.model}: {_first_line(error)}") from error
-
-
-def _import_vllm() -> ModuleType:
-    """vLLM, imported late: it takes seconds, and its environment must be set first."""
-    logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
-    # Remarks of the library about itself, which its users can do nothing about.
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"vllm\.")
-    return importlib.import_module("vllm")
-
-
-def _compute_capability() -> tuple[int, int] | None:
-    from vllm.platforms import current_platform
-
-    found = current_platform.get_device_capability()
-    return None if found is None else (found.major, found.minor)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error)
-    # Validation errors open with a headline; the reason is on a line of its own.
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    reason = next((line for line in lines if line.startswith("Value error")), lines[0] if lines else text)
-    return reason.removeprefix("Value error, ").split(" [type=")[0]
+            raise SetupError(f"vLLM cannot load {self.model}: {first_line(error)}") from error

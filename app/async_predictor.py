@@ -1,0 +1,57 @@
+"""The predictor of a server: one question at a time for each caller, many callers at once."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from typing import TypeVar
+
+from app.engines.base import AsyncEngine
+from app.predictor import Prepared, QuestionPath
+from app.prompting import PromptLibrary
+from app.types import Completion, Prediction
+
+T = TypeVar("T")
+
+
+class AsyncPredictor(QuestionPath):
+    """Answers questions with an asynchronous engine, by the same steps as `Predictor`."""
+
+    def __init__(self, engine: AsyncEngine, prompts: PromptLibrary) -> None:
+        """Check the templates against what the tasks provide.
+
+        Raises:
+            SetupError: a template uses a variable that its task does not provide.
+        """
+        super().__init__(engine, prompts)
+        self.engine = engine
+        # Long prompts take milliseconds to route and render, during which answers must go on flowing. One
+        # thread: more would only wait for each other's Python.
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+
+    async def apart(self, work: Callable[[], T]) -> T:
+        """Run something that computes, such as `prepare`, beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._preparing, work)
+
+    async def answer(self, prepared: Prepared) -> Prediction:
+        """The answer to a prepared question.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        return self.finish(prepared, await self.engine.generate(prepared.request))
+
+    async def stream(self, prepared: Prepared) -> AsyncGenerator[str | Prediction, None]:
+        """Pieces of the model's text as they come, then the prediction.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        async with aclosing(self.engine.stream(prepared.request)) as pieces:
+            async for piece in pieces:
+                yield self.finish(prepared, piece) if isinstance(piece, Completion) else piece
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._preparing.shutdown(wait=False, cancel_futures=True)
+        self.engine.close()

@@ -1,0 +1,196 @@
+"""vLLM for a server: its `AsyncLLM`, which runs the model in a process of its own and batches continuously."""
+
+import asyncio
+import importlib
+import os
+import time
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from itertools import count
+from typing import TYPE_CHECKING
+
+from app.engines.chat import load_chat_tokenizer
+from app.engines.prepared import PreparedRequest, finish, prepare, text_so_far
+from app.engines.refusal import RefusedRequestError
+from app.engines.settings import VllmSettings
+from app.engines.vllm_environment import prepare_environment
+from app.engines.vllm_start import adapter_requests, compute_capability, first_line, import_vllm
+from app.engines.vllm_values import engine_values, sampling_values
+from app.errors import EngineError, SetupError
+from app.types import Completion, GenerationRequest, Message
+
+if TYPE_CHECKING:
+    from vllm.outputs import CompletionOutput
+    from vllm.sampling_params import RequestOutputKind
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+UNFINISHED = "\ufffd"
+"""What the beginning of a character decodes to."""
+
+
+class AsyncVllmEngine:
+    """`AsyncEngine` on vLLM, on GPUs and CPUs alike."""
+
+    name = "vllm"
+
+    def __init__(self, model: str, settings: VllmSettings) -> None:
+        """Load the weights, which takes half a minute even for a small model.
+
+        Raises:
+            SetupError: the checkpoint cannot be loaded, or vLLM refuses a setting.
+        """
+        self.model = model
+        self._tokenizer = load_chat_tokenizer(model)
+        self._tokenizer.vocabulary  # noqa: B018  # an unknown kind of tokenizer is told before the long start
+        prepare_environment(in_process=False)
+        self.version: str = import_vllm().__version__
+        self._params = importlib.import_module("vllm.sampling_params")
+        self._inputs = importlib.import_module("vllm.inputs.engine")
+        faults = importlib.import_module("vllm.exceptions")
+        self._failures = (faults.VLLMServerError, faults.GracefulHTTPError)
+        self.adapters = adapter_requests(settings)
+        self._llm: AsyncLLM | None = self._start(settings)
+        self._numbers = count()
+        self._last_heard = time.monotonic()
+        self.context_length: int = self.llm.model_config.max_model_len
+        # Tokenising is Python and Rust that would hold up every other answer.
+        self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
+
+    @property
+    def llm(self) -> "AsyncLLM":
+        """The object of vLLM itself, for vLLM's own protocol layer.
+
+        Raises:
+            EngineError: the engine is closed.
+        """
+        if self._llm is None:
+            raise EngineError("the vllm engine is closed")
+        return self._llm
+
+    @property
+    def alive(self) -> bool:
+        """False once vLLM's process has died or its output can no longer be read."""
+        return self._llm is not None and not self._llm.errored
+
+    @property
+    def last_heard(self) -> float:
+        """When the last token came, on `time.monotonic`'s clock."""
+        return self._last_heard
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the conversation after the chat template, the assistant's opening included.
+
+        Raises:
+            EngineError: the chat template refuses the conversation.
+        """
+        return len(self._tokenizer.encode(messages))
+
+    async def generate(self, request: GenerationRequest) -> Completion:
+        """The completion of one request; cancelling it aborts the request in vLLM.
+
+        Raises:
+            EngineError: the engine is closed or failed.
+        """
+        try:
+            prepared = await self._prepare(request)
+            async with aclosing(self._outputs(prepared, self._params.RequestOutputKind.FINAL_ONLY)) as outputs:
+                async for output in outputs:
+                    return self._read(prepared, output, list(output.token_ids), output.text)
+        except RefusedRequestError as refusal:
+            return refusal.completion(request.id)
+        raise EngineError(f"vLLM ended request {request.id} without an answer")
+
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[str | Completion, None]:
+        """Pieces of the text, then the completion; closing the stream aborts the request in vLLM.
+
+        Raises:
+            EngineError: the engine is closed or failed.
+        """
+        ids: list[int] = []
+        cut, sent = "", ""
+        try:
+            prepared = await self._prepare(request)
+            async with aclosing(self._outputs(prepared, self._params.RequestOutputKind.DELTA)) as outputs:
+                async for output in outputs:
+                    ids.extend(output.token_ids)
+                    cut += output.text
+                    if output.finish_reason is not None:
+                        yield self._read(prepared, output, ids, cut)
+                        return
+                    text = text_so_far(prepared, self._tokenizer, ids)
+                    if text.startswith(sent) and len(text) > len(sent) and not text.endswith(UNFINISHED):
+                        yield text[len(sent) :]
+                        sent = text
+        except RefusedRequestError as refusal:
+            yield refusal.completion(request.id)
+
+    async def probe(self) -> None:
+        """Generate one token.
+
+        Raises:
+            EngineError: the engine is closed or failed.
+        """
+        params = self._params.SamplingParams(max_tokens=1, temperature=0, detokenize=False)
+        prompt = self._inputs.tokens_input([self._tokenizer.end_ids[0]])
+        try:
+            async for _ in self.llm.generate(prompt, params, f"probe-{next(self._numbers)}"):
+                self._last_heard = time.monotonic()
+        except self._failures as error:
+            raise EngineError(f"vLLM failed: {first_line(error)}") from error
+
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+        if self._llm is not None:
+            self._tokenising.shutdown(wait=False, cancel_futures=True)
+            self._llm.shutdown()
+            self._llm = None
+
+    async def _prepare(self, request: GenerationRequest) -> PreparedRequest:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._tokenising, prepare, request, self._tokenizer, self.context_length, self.adapters
+        )
+
+    async def _outputs(
+        self, prepared: PreparedRequest, kind: "RequestOutputKind"
+    ) -> "AsyncGenerator[CompletionOutput, None]":
+        params = self._params.SamplingParams(**sampling_values(prepared, self._tokenizer.end_ids), output_kind=kind)
+        adapter = prepared.request.adapter
+        outputs = self.llm.generate(
+            self._inputs.tokens_input(prepared.prompt_ids),
+            params,
+            str(next(self._numbers)),
+            lora_request=None if adapter is None else self.adapters[adapter],
+        )
+        try:
+            async with aclosing(outputs):
+                async for output in outputs:
+                    self._last_heard = time.monotonic()
+                    yield output.outputs[0]
+        except self._failures as error:
+            raise EngineError(f"vLLM failed: {first_line(error)}") from error
+        except ValueError as error:
+            raise RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}") from error
+
+    def _read(self, prepared: PreparedRequest, output: "CompletionOutput", ids: list[int], cut: str) -> Completion:
+        if output.finish_reason not in ("stop", "length"):
+            raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
+        token_logprobs = None
+        if prepared.labels is not None:
+            token_logprobs = {index: entry.logprob for index, entry in output.logprobs[0].items()}
+        # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
+        text = cut if isinstance(output.stop_reason, str) else None
+        return finish(prepared, self._tokenizer, ids, token_logprobs=token_logprobs, text=text)
+
+    def _start(self, settings: VllmSettings) -> "AsyncLLM":
+        values = engine_values(self.model, settings, compute_capability()) | {"disable_log_stats": False}
+        if values["enforce_eager"]:
+            # vLLM compiles a few small functions even so. On CPUs that needs a C++ compiler and seconds.
+            os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        try:
+            return AsyncLLM.from_engine_args(AsyncEngineArgs(**values))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise SetupError(f"vLLM cannot load {self.model}: {first_line(error)}") from error
