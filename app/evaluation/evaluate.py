@@ -12,6 +12,7 @@ from app.evaluation.calibration import calibration
 from app.evaluation.datasets.read import Dataset
 from app.evaluation.driving import Driven
 from app.evaluation.files import write_lines, write_whole
+from app.evaluation.metrics import encodable
 from app.evaluation.predictions import Answered, Joined
 from app.evaluation.provenance import sha256
 from app.evaluation.published import PUBLISHED
@@ -142,12 +143,12 @@ def _result(sample: Sample, score: SampleScore, answered: Answered | None) -> Sa
         task_type=sample.task_type,
         track=sample.track,
         metric=sample.metric,
-        prompt=sample.question.prompt,
+        prompt=encodable(sample.question.prompt),
         rendered=_chat(known),
-        raw=known.raw,
-        answer=known.answer,
-        parsed=score.parsed,
-        gold=sample.gold,
+        raw=None if known.raw is None else encodable(known.raw),
+        answer=encodable(known.answer),
+        parsed=_readable(score.parsed),
+        gold=_readable(sample.gold),
         score=score.score,
         counts=score.counts,
         not_scored_reason=score.reason,
@@ -164,10 +165,17 @@ def _result(sample: Sample, score: SampleScore, answered: Answered | None) -> Sa
     )
 
 
+def _readable(value: object) -> object:
+    """A parsed answer or a label whose texts can be written as UTF-8."""
+    if isinstance(value, list):
+        return [_readable(part) for part in value]
+    return encodable(value) if isinstance(value, str) else value
+
+
 def _chat(answered: Answered) -> list[ChatMessage] | None:
     if answered.rendered is None:
         return None
-    return [ChatMessage(role=message.role, content=message.content) for message in answered.rendered]
+    return [ChatMessage(role=message.role, content=encodable(message.content)) for message in answered.rendered]
 
 
 def _routing(results: Sequence[SampleResult]) -> RoutingAccuracy | None:

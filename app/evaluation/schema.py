@@ -212,7 +212,7 @@ class ChatMessage(_Closed):
 
 
 class SampleResult(_Closed):
-    """One line of `samples.jsonl`. Text fields hold what was seen, uncut."""
+    """One line of `samples.jsonl`. Texts are uncut; half a surrogate pair, which no file can hold, is U+FFFD."""
 
     id: str
     task_name: str

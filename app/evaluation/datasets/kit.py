@@ -68,7 +68,9 @@ def _sample(row: FileRow, number: int, track: str) -> Sample:
 def identity(row: FileRow, number: int) -> str:
     """The row's own id, else its number."""
     given = row.fields.get("id")
-    return str(number) if isinstance(given, bool) or not isinstance(given, str | int) else str(given)
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        return str(number)
+    return str(number) if any("\ud800" <= char <= "\udfff" for char in str(given)) else str(given)
 
 
 def _metric(row: FileRow) -> Metric:
