@@ -45,8 +45,8 @@ class Watcher:
     def began(self, total: int | None, found: int) -> None:
         """The engine is ready, for `total` rows if that is known; the journal has `found` answers."""
 
-    def finished(self, result: Result) -> None:
-        """A row has its result, and all rows before it have theirs."""
+    def settled(self, result: Result) -> None:
+        """A row has its result; rows come in any order."""
 
     def said(self, line: str) -> None:
         """Something worth reading at once."""
@@ -104,13 +104,12 @@ def _answer(
     with Interruption(watcher.said) as interruption, open_output(job.target) as output:
         writer = write.writer(output.file, header)
 
-        def sink(result: Result) -> None:
-            writer.write(result)
+        def settled(result: Result) -> None:
             summary.add(result)
-            watcher.finished(result)
+            watcher.settled(result)
 
         limits = Limits(lambda: interruption.requested, job.max_errors, budget)
-        run = BatchRun(predictor, journal, identity_digest(identity), sink, limits)
+        run = BatchRun(predictor, journal, identity_digest(identity), writer.write, limits, settled=settled)
         summary.ending = run.run(read.read(job.source))
         writer.close()
         if summary.ending is Ending.FINISHED:

@@ -26,7 +26,11 @@ def settings_identity(settings: Settings) -> Identity:
         "prompts": PromptLibrary(settings.prompts).fingerprint,
         "engine": settings.engine,
     }
-    return identity | _adapters(given.get("adapters")) | {name: str(given.get(name) or "auto") for name in _NUMERIC_SETTINGS}
+    return (
+        identity
+        | _adapters(given.get("adapters"))
+        | {name: str(given.get(name) or "auto") for name in _NUMERIC_SETTINGS}
+    )
 
 
 def loaded_identity(known: Identity, predictor: Predictor) -> Identity:

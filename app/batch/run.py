@@ -49,12 +49,14 @@ class BatchRun:
         sink: Callable[[Result], None],
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
+        settled: Callable[[Result], None] = lambda _: None,
     ) -> None:
-        """`run` is the identity's digest, see `app/batch/request_key.py`."""
+        """`run` is the identity's digest, see `app/batch/request_key.py`; `settled` gets results as they come."""
         self._predictor = predictor
         self._journal = journal
         self._run = run
         self._order = InOrder(sink)
+        self._settled = settled
         self._limits = limits or Limits()
         self._clock = clock
         self._in_flight: dict[str, Job] = {}
@@ -175,6 +177,7 @@ class BatchRun:
             self._errors += 1
         if self._limits.budget is not None:
             self._limits.budget.settle()
+        self._settled(result)
         self._order.add(result)
 
     def _stored(self, job: Job) -> Result | None:

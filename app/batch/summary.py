@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from app.batch.result import Origin, Result
 from app.batch.run import Ending
-from app.types import Outcome, TaskType
+from app.types import Failure, Outcome, TaskType
+
+SHOWN = 3
 
 
 @dataclass(slots=True)
@@ -20,6 +22,8 @@ class Summary:
     counts: Counter[tuple[TaskType | None, Outcome]] = field(default_factory=Counter)
     origins: Counter[Origin] = field(default_factory=Counter)
     errors: int = 0
+    first_failures: list[Failure] = field(default_factory=list)
+    """Of the first `SHOWN` rows that failed."""
     seconds: float = 0.0
     ending: Ending = Ending.FINISHED
     exit_code: int = 0
@@ -39,4 +43,8 @@ class Summary:
         """Count one result."""
         self.counts[result.prediction.task_type, result.prediction.outcome] += 1
         self.origins[result.origin] += 1
-        self.errors += result.prediction.error is not None
+        failure = result.prediction.error
+        if failure is not None:
+            self.errors += 1
+            if len(self.first_failures) < SHOWN:
+                self.first_failures.append(failure)

@@ -45,7 +45,7 @@ class BatchProgress(Watcher):
         if found and stderr.is_terminal:
             self.said(f"going on: the journal has {found:,} answers")
 
-    def finished(self, result: Result) -> None:
+    def settled(self, result: Result) -> None:
         """One row further. The rate counts from the first row that had to be asked."""
         if not self._shown:
             return

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+from rich.markup import escape
+
 from app.batch.file_job import FileJob, answer_file
 from app.batch.identity import settings_identity
 from app.batch.journal import journal_path
@@ -66,27 +68,29 @@ def report(summary: Summary, job: FileJob) -> None:
     where = "standard output" if job.target == STANDARD_STREAM else str(job.target)
     stderr.print(f"{summary.rows:,} rows in {summary.seconds:.1f} s ({summary.rate:,.1f} rows/s) -> {where}")
     for line in _notes(summary):
-        stderr.print(line)
+        stderr.print(line, soft_wrap=True)
 
 
 def conclude(summary: Summary, job: FileJob) -> int:
     """The exit code; how to go on stands on standard error where the run stopped early."""
     if summary.ending is Ending.FINISHED:
         return SOME_ROWS_FAILED if summary.errors else OK
-    kept = f"{summary.rows:,} of {summary.total:,} rows" if summary.total is not None else f"{summary.rows:,} rows"
-    if job.target == STANDARD_STREAM:
-        stderr.print(f"stopped after {kept}; write to a file instead of '-' to be able to go on")
-    elif summary.ending is Ending.TOO_MANY_ERRORS:
-        stderr.print(
-            f"stopped after {summary.errors:,} failed rows (--max-errors): mend them in {job.source}, or allow more, "
-            f"and give the same command again; the answers so far are kept in {journal_path(job.target)}"
-        )
-    else:
-        stderr.print(
-            f"stopped after {kept}: give the same command again to go on; "
-            f"the answers so far are kept in {journal_path(job.target)}"
-        )
+    stderr.print(_how_to_go_on(summary, job), soft_wrap=True)
     return summary.exit_code or SOME_ROWS_FAILED
+
+
+def _how_to_go_on(summary: Summary, job: FileJob) -> str:
+    of = f" of {summary.total:,}" if summary.total is not None else ""
+    if job.target == STANDARD_STREAM:
+        return f"stopped after {summary.rows:,}{of} rows; write to a file instead of '-' to be able to go on"
+    kept = f"the answers so far are kept in {journal_path(job.target)}"
+    if summary.ending is Ending.TOO_MANY_ERRORS:
+        first = escape(summary.first_failures[0].message)
+        return (
+            f"stopped after {summary.errors:,} failed rows (--max-errors), first: {first}. Mend them in {job.source}, "
+            f"or allow more, and give the same command again; {kept}"
+        )
+    return f"stopped after {summary.rows:,}{of} rows: give the same command again to go on; {kept}"
 
 
 def _notes(summary: Summary) -> list[str]:
@@ -101,4 +105,7 @@ def _notes(summary: Summary) -> list[str]:
         notes.append(f"[yellow]{hurried:,} answers are short or the default[/], to end within the time budget")
     if summary.errors:
         notes.append(f"[bold red]{summary.errors:,} rows failed[/]: each says why in its 'error'")
+        notes += [f"  {escape(failure.message)}" for failure in summary.first_failures]
+    if summary.errors > len(summary.first_failures):
+        notes.append("  ...")
     return notes

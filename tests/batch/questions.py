@@ -18,7 +18,9 @@ def choice(number: int) -> Question:
 def ranking(number: int) -> Question:
     thing = THINGS[number % len(THINGS)]
     options = "\n".join(f"{place}. {name} {number}" for place, name in enumerate(THINGS[:5], 1))
-    prompt = f"Rank the products by relevance to the query '{thing}'.\n{options}\nOutput a permutation of 1 to 5.\nOutput:"
+    prompt = (
+        f"Rank the products by relevance to the query '{thing}'.\n{options}\nOutput a permutation of 1 to 5.\nOutput:"
+    )
     return Question(f"r{number}", prompt)
 
 

@@ -118,9 +118,7 @@ def test_a_damaged_line_in_the_middle_is_dropped_and_counted(tmp_path: Path) -> 
         ({"engine version": "2"}, "engine version was 1 and is now 2"),
     ],
 )
-def test_another_run_identity_is_refused_with_the_difference(
-    tmp_path: Path, change: dict[str, str], says: str
-) -> None:
+def test_another_run_identity_is_refused_with_the_difference(tmp_path: Path, change: dict[str, str], says: str) -> None:
     fill(tmp_path / "j", 1)
     with Journal.open(tmp_path / "j") as journal, pytest.raises(InputError) as refused:
         journal.begin(IDENTITY | change)
@@ -160,7 +158,9 @@ def test_overwrite_does_not_break_into_a_running_job(tmp_path: Path) -> None:
     assert len(list(keys_of(tmp_path / "j"))) == 1
 
 
-@pytest.mark.parametrize("content", [b"my notes\n", b"my notes", b'{"journal": "shopbench", "version": 99}\n', b"[1]\n"])
+@pytest.mark.parametrize(
+    "content", [b"my notes\n", b"my notes", b'{"journal": "shopbench", "version": 99}\n', b"[1]\n"]
+)
 def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "j").write_bytes(content)
     with pytest.raises(InputError, match="is not a journal of this version: move it away, or add --overwrite"):
@@ -174,7 +174,8 @@ def test_a_run_that_never_began_leaves_no_file(tmp_path: Path) -> None:
 
 
 def test_lines_are_forced_to_the_disk_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, forced = FakeClock(), []
+    clock = FakeClock()
+    forced: list[int] = []
     with Journal.open(tmp_path / "j", clock=clock) as journal:
         journal.begin(IDENTITY)
         monkeypatch.setattr(os, "fsync", forced.append)
