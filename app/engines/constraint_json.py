@@ -6,9 +6,6 @@ from typing import Any
 from app.errors import EngineError
 from app.types import Copy, Selection
 
-EXTRA_ARG = "shopbench_constraint"
-"""The key of a constraint among the extra arguments of a request to vLLM."""
-
 
 def constraint_to_plain(constraint: Selection | Copy) -> dict[str, Any]:
     """A value of strings, numbers and lists only."""

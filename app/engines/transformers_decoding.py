@@ -11,6 +11,7 @@ from app.engines.automaton import Follower
 from app.engines.chat import ChatTokenizer
 from app.engines.masking import keep_only
 from app.engines.prepared import PreparedRequest
+from app.engines.sampling import add_noise
 from app.types import Choice
 
 
@@ -25,7 +26,6 @@ class Row:
         self.token_logprobs: dict[int, float] | None = None
         self.text: str | None = None
         self.sampling = prepared.request.sampling
-        self._generator = torch.Generator().manual_seed(self.sampling.seed)
         constraint = prepared.request.constraint
         self._follower = None
         if constraint is not None and not isinstance(constraint, Choice):
@@ -36,11 +36,6 @@ class Row:
         if self.prepared.labels is not None:
             return np.array(self.prepared.label_ids, dtype=np.int64)
         return self._follower.allowed(self.output_ids) if self._follower else None
-
-    def noise(self, size: int) -> torch.Tensor:
-        """Gumbel noise: the highest noisy score is a sample from the softmax (Gumbel-max, Yellott 1977)."""
-        uniform = torch.rand(size, generator=self._generator).clamp_min(torch.finfo(torch.float32).tiny)
-        return -torch.log(-torch.log(uniform))
 
     def take(self, token: int) -> None:
         """Append a token, unless the answer has ended."""
@@ -95,8 +90,7 @@ class RowScores(LogitsProcessor):  # type: ignore[misc]  # transformers is untyp
         scores = keep_only(scores, allowed)
         for place, row in under_way:
             if row.sampling.temperature > 0:
-                noise = row.noise(scores.shape[1]).to(scores.device)
-                scores[place] = scores[place] / row.sampling.temperature + noise
+                add_noise(scores[place], row.sampling.temperature, row.sampling.seed, len(row.output_ids))
         return scores
 
     def _read_labels(self, scores: torch.Tensor) -> None:

@@ -44,6 +44,7 @@ class VllmEngine:
         self._vllm = import_vllm()
         self.version: str = self._vllm.__version__
         self._adapters = adapter_requests(self._settings)
+        self._sound = True
         self._engine: LLMEngine | None = self._start()
         self._numbers = count()
         self._generating = False
@@ -72,7 +73,7 @@ class VllmEngine:
             yield from self._stream(iter(requests), in_flight)
         finally:
             self._generating = False
-            if in_flight and self._engine is not None:
+            if in_flight and self._sound and self._engine is not None:
                 self._engine.abort_request(list(in_flight), internal=False)
 
     def close(self) -> None:
@@ -88,6 +89,8 @@ class VllmEngine:
     def _running(self) -> "LLMEngine":
         if self._engine is None:
             raise EngineError("the vllm engine is closed")
+        if not self._sound:
+            raise EngineError("the vllm engine failed in an earlier step; load it again")
         return self._engine
 
     def _stream(
@@ -134,7 +137,11 @@ class VllmEngine:
             raise RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}") from error
 
     def _step(self, in_flight: dict[str, PreparedRequest]) -> Iterator[Completion]:
-        finished = [output for output in self._running().step() if output.finished]
+        engine = self._running()
+        # A step that raises leaves vLLM with half of it done, and what comes after would be wrong answers.
+        self._sound = False
+        finished = [output for output in engine.step() if output.finished]
+        self._sound = True
         for output in finished:
             # Removed before the yield: what the caller has seen is no longer in flight.
             yield self._read(in_flight.pop(output.request_id), output.outputs[0])

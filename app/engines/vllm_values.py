@@ -3,12 +3,14 @@
 from typing import Any
 
 from app.engines.checkpoint import check_adapter
-from app.engines.constraint_json import EXTRA_ARG, constraint_to_plain
+from app.engines.constraint_json import constraint_to_plain
 from app.engines.prepared import PreparedRequest
 from app.engines.settings import VllmSettings
-from app.types import Choice
+from app.types import Choice, GenerationRequest
 
-LOGITS_PROCESSOR = "app.engines.vllm_logits:ConstraintLogitsProcessor"
+LOGITS_PROCESSOR = "app.engines.vllm_logits:RequestLogitsProcessor"
+CONSTRAINT, SAMPLING = "shopbench_constraint", "shopbench_sampling"
+"""Keys in `SamplingParams.extra_args`, which the logits processor reads."""
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The adapter ranks that vLLM makes room for."""
 
@@ -20,11 +22,10 @@ def sampling_values(prepared: PreparedRequest, end_ids: tuple[int, ...]) -> dict
     unlike `prompt_logprobs`, leaves prefix caching on. Other constraints travel to the logits processor.
     """
     request = prepared.request
-    greedy = request.sampling.temperature == 0
     values: dict[str, Any] = {
         "max_tokens": prepared.max_tokens,
-        "temperature": request.sampling.temperature,
-        "seed": None if greedy else request.sampling.seed,
+        # Sampling is noise from the logits processor, see sampling.py.
+        "temperature": 0.0,
         "stop_token_ids": list(end_ids),
         # Text is needed in the loop only to find stop strings in it.
         "detokenize": bool(request.sampling.stop),
@@ -34,8 +35,8 @@ def sampling_values(prepared: PreparedRequest, end_ids: tuple[int, ...]) -> dict
     if prepared.labels is not None:
         values["logprob_token_ids"] = prepared.label_ids
         values["allowed_token_ids"] = prepared.label_ids
-    elif request.constraint is not None and not isinstance(request.constraint, Choice):
-        values["extra_args"] = {EXTRA_ARG: constraint_to_plain(request.constraint)}
+    if extra := _extra_args(request):
+        values["extra_args"] = extra
     return values
 
 
@@ -72,6 +73,16 @@ def engine_values(model: str, settings: VllmSettings, capability: tuple[int, int
     else:
         values["gpu_memory_utilization"] = settings.gpu_memory_utilization
     return values | _lora_values(settings)
+
+
+def _extra_args(request: GenerationRequest) -> dict[str, Any]:
+    """What the logits processor must know of a request, as plain data that can change process."""
+    extra: dict[str, Any] = {}
+    if request.constraint is not None and not isinstance(request.constraint, Choice):
+        extra[CONSTRAINT] = constraint_to_plain(request.constraint)
+    if request.sampling.temperature > 0:
+        extra[SAMPLING] = {"temperature": request.sampling.temperature, "seed": request.sampling.seed}
+    return extra
 
 
 def _lora_values(settings: VllmSettings) -> dict[str, Any]:
