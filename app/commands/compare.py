@@ -37,7 +37,7 @@ def run_comparison(folder_a: Path, folder_b: Path, page: Path | None, alpha: flo
 
 
 def _comparison_table(comparison: Comparison) -> Table:
-    title = f"{comparison.b.name} against {comparison.a.name}: {comparison.n:,} samples"
+    title = f"A: {comparison.a.name}\nB: {comparison.b.name}\n{comparison.n:,} samples"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("task", min_width=8)
     widths = (("n", 3), ("A", 6), ("B", 6), ("B - A", 7), ("95 % interval", 16), ("p", 7), ("p adj.", 7))
