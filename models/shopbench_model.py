@@ -2,6 +2,7 @@
 
 import os
 
+from app.batch.timed_predictor import TimedPredictor
 from app.config import ROOT, load_settings
 from app.factory import create_predictor
 from app.types import Prediction, Question
@@ -10,6 +11,8 @@ from models.base_model import ShopBenchBaseModel
 CONFIG_VARIABLE = "SHOPBENCH_CONFIG"
 SEED_VARIABLE = "AICROWD_RUN_SEED"
 BATCH_SIZE = 16
+SECONDS_PER_QUESTION = 10.0
+"""The competition's limit, counted over a batch."""
 
 
 class ShopBenchModel(ShopBenchBaseModel):
@@ -26,6 +29,7 @@ class ShopBenchModel(ShopBenchBaseModel):
         """
         config = os.environ.get(CONFIG_VARIABLE, ROOT / "configs" / "submission.yaml")
         self.predictor = create_predictor(load_settings(ROOT / config, {"seed": os.environ.get(SEED_VARIABLE)}))
+        self._timed = TimedPredictor(self.predictor, SECONDS_PER_QUESTION)
         self.predictions: list[Prediction] = []
 
     def get_batch_size(self) -> int:
@@ -33,9 +37,9 @@ class ShopBenchModel(ShopBenchBaseModel):
         return BATCH_SIZE
 
     def batch_predict(self, batch: dict[str, list[str]], is_multiple_choice: bool) -> list[str]:
-        """One answer for each prompt, in the same order; every answer is text."""
+        """One answer for each prompt, in the same order and in time; every answer is text."""
         questions = [
             Question(str(position), prompt, is_multiple_choice) for position, prompt in enumerate(batch["prompt"])
         ]
-        self.predictions = self.predictor.predict(questions)
+        self.predictions = self._timed.predict(questions)
         return [prediction.answer or "" for prediction in self.predictions]
