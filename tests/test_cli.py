@@ -14,11 +14,11 @@ SHOPBENCH = [sys.executable, "-m", "app"]
 HEAVY = ("torch", "transformers", "vllm", "numpy", "pandas", "fastapi", "sentence_transformers", "ray", "datasets")
 
 
-def shopbench(*words: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+def shopbench(*words: object, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*SHOPBENCH, *map(str, words)],
-        cwd=cwd,
-        env=os.environ | {"COLUMNS": "160", "PYTHONPATH": str(ROOT)} | environment,
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "160"} | (environment or {}),
         capture_output=True,
         text=True,
         timeout=120,
@@ -94,7 +94,7 @@ def test_set_up_faults_are_one_line_and_exit_2(
     tmp_path: Path, questions: Path, words: list[str], environment: dict[str, str], says: str
 ) -> None:
     out = tmp_path / "out.jsonl"
-    result = shopbench("predict", questions, out, *words, **environment)
+    result = shopbench("predict", questions, out, *words, environment=environment)
     assert result.returncode == 2
     assert says in one_line(result)
     assert not out.exists()
