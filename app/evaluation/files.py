@@ -14,6 +14,7 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         SetupError: the place cannot be written to.
     """
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False, prefix=".tmp-") as file:
@@ -23,6 +24,9 @@ def write_whole(path: Path, text: str) -> None:
         temporary.replace(path)
     except OSError as error:
         raise SetupError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> int:
