@@ -19,7 +19,7 @@ from app.training.corpus import Corpus, build_corpus
 from app.training.encoding import Encoder
 from app.training.export import export_model
 from app.training.heldout import evaluate, generated_heldout
-from app.training.network import batch_loss, build_model, build_optimizers, learning_rate
+from app.training.network import Learner, build_model, build_optimizers, learning_rate
 from app.training.settings import PretrainConfig, load_pretrain_config
 from app.training.state import Position, load_state, save_state
 from app.training.stream import ExampleStream, batches
@@ -90,9 +90,7 @@ def _train(config: PretrainConfig, model: Qwen2ForCausalLM, stream: ExampleStrea
     settings = config.optimizer
     optimizers = build_optimizers(model, settings)
     position = load_state(config, model, optimizers)
-    body: nn.Module = model.model
-    if config.compile:
-        body = torch.compile(model.model, dynamic=True)  # type: ignore[assignment]  # still callable as the module
+    learner = Learner(model, config.threads, bfloat16=config.bfloat16)
     meter = _Meter(config.run / "log.jsonl", settings.steps, position)
     saved = time.monotonic()
     model.train()
@@ -101,8 +99,7 @@ def _train(config: PretrainConfig, model: Qwen2ForCausalLM, stream: ExampleStrea
             if place < position.batch:
                 continue
             rate = learning_rate(position.step, settings)
-            loss = batch_loss(model, body, batch, bfloat16=config.bfloat16)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it
+            loss = learner.backward(batch)
             nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
@@ -111,7 +108,7 @@ def _train(config: PretrainConfig, model: Qwen2ForCausalLM, stream: ExampleStrea
                 optimizer.zero_grad()
             position.step += 1
             position.batch = place + 1
-            meter.update(position, batch.ids.numel(), loss.item(), rate)
+            meter.update(position, batch.ids.numel(), loss, rate)
             if position.step >= settings.steps:
                 break
             if time.monotonic() - saved > config.checkpoint_seconds:
@@ -120,6 +117,7 @@ def _train(config: PretrainConfig, model: Qwen2ForCausalLM, stream: ExampleStrea
         else:
             position.chunk += 1
             position.batch = 0
+    learner.close()
     save_state(config, model, optimizers, position)
     return position
 

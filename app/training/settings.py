@@ -97,8 +97,6 @@ class PretrainConfig(_Settings):
     threads: int = Field(default=2, ge=1)
     bfloat16: bool = True
     """Autocast of the matrix products; the weights stay float32 while training."""
-    compile: bool = False
-    """Fuse the model with torch.compile: needs a C++ compiler, pays from a few minutes on."""
     checkpoint_seconds: float = Field(default=120.0, gt=0)
     evaluate_rows: int = Field(default=100, ge=1)
     """At most so many held-out rows of each source."""

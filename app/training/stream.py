@@ -115,3 +115,16 @@ def collate(group: Sequence[Encoded], settings: OptimizerSettings, pad: int, rng
             labels.append(tokens[place + 1])
             weights.append(weight)
     return Batch(ids, torch.tensor(places), torch.tensor(labels), torch.tensor(weights))
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """The batch's rows in at most `parts` batches, none of them empty, in order."""
+    rows, width = batch.ids.shape
+    parts = min(parts, rows)
+    pieces = []
+    for part in range(parts):
+        first, last = rows * part // parts, rows * (part + 1) // parts
+        inside = (batch.places >= first * width) & (batch.places < last * width)
+        places = batch.places[inside] - first * width
+        pieces.append(Batch(batch.ids[first:last], places, batch.labels[inside], batch.weights[inside]))
+    return pieces

@@ -191,7 +191,7 @@ def count_packs(rng: random.Random) -> Example:
     unit = rng.choice(("ounce", "ml", "pieces", "grams"))
     kind = rng.choice(PRODUCTS["food"])
     gold = packs * each
-    wrong = {packs + each, gold + rng.randint(1, 9), max(1, gold - rng.randint(1, 9)), each, gold * 2} - {gold}
+    wrong = {packs + each, each, gold + each, gold + 1, gold * 2, gold + rng.randint(2, 9)} - {gold}
     options = [f"{value} {unit}" for value in [gold, *rng.sample(sorted(wrong), 3)]]
     lead = f"The product '{make_brand(rng)} {kind}, {each} {unit} (Pack of {packs})' is sold. How much is it in total?"
     return choice(lead, options, options[0], rng, "shop pack size")
