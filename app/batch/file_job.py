@@ -122,7 +122,10 @@ def _answer(
 
 def _count(read: Format, job: FileJob) -> int | None:
     if job.source != STANDARD_STREAM:
-        return read.count(job.source)
+        total = read.count(job.source)
+        if total == 0:
+            next(read.read(job.source), None)  # says what is missing, before the engine is loaded
+        return total
     if job.time_budget is not None:
         raise InputError("a time budget needs rows that can be counted: give a file instead of '-'")
     return None
