@@ -66,21 +66,27 @@ def table(
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A rendered conversation, with the question marked where it stands in a message unchanged."""
+    """A rendered conversation, the question in it not stored a second time."""
 
     messages: Sequence[ChatMessage]
     question: str
 
     def pack(self, pool: TextPool) -> list[list[int | None]]:
-        """Role and parts of each message: the whole text, or what stands before the question, it, and after it."""
-        return [[pool.place(message.role), *map(pool.place, self._parts(message.content))] for message in self.messages]
+        """Each message as role and text; or, where it holds the question, role, text before, ends cut off, text after.
 
-    def _parts(self, content: str) -> tuple[str, ...]:
+        The ends cut off are the characters of white space that the template took from the question's start and end.
+        """
+        return [self._pack(message, pool) for message in self.messages]
+
+    def _pack(self, message: ChatMessage, pool: TextPool) -> list[int | None]:
+        role = pool.place(message.role)
         for question in (self.question, self.question.strip()):
-            before, found, after = content.partition(question) if question else ("", "", "")
+            before, found, after = message.content.partition(question) if question else ("", "", "")
             if found:
-                return before, found, after
-        return (content,)
+                start = self.question.index(question)
+                end = len(self.question) - start - len(question)
+                return [role, pool.place(before), start, end, pool.place(after)]
+        return [role, pool.place(message.content)]
 
 
 def _packed(value: object, pool: TextPool) -> object:

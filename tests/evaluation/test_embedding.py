@@ -30,21 +30,35 @@ def test_embedded_json_refuses_what_json_has_no_word_for() -> None:
         embedded_json(float("nan"))
 
 
+def _unpacked(packed: list[int | None], pool: TextPool, question: str) -> list[str]:
+    """What the page's script makes of a packed message."""
+    _, before, *rest = packed
+    assert before is not None
+    if not rest:
+        return [pool.texts[before]]
+    start, end, after = rest
+    assert start is not None
+    assert end is not None
+    assert after is not None
+    return [pool.texts[before], question[start : len(question) - end], pool.texts[after]]
+
+
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT)
 def test_rendered_messages_keep_every_character(before: str, question: str, after: str) -> None:
-    content = before + question + after
-    pool = TextPool()
-    ((role, *parts),) = Rendered([ChatMessage(role="user", content=content)], question).pack(pool)
-    assert role == pool.place("user")
-    assert "".join(pool.texts[part] for part in parts if part is not None) == content
+    for content in (before + question + after, before + question.strip() + after, before + after):
+        pool = TextPool()
+        (packed,) = Rendered([ChatMessage(role="user", content=content)], question).pack(pool)
+        assert packed[0] == pool.place("user")
+        assert "".join(_unpacked(packed, pool, question)) == content
 
 
-def test_rendered_marks_the_question_even_where_the_template_strips_it() -> None:
+def test_a_question_is_marked_where_the_template_strips_it_and_not_stored_again() -> None:
     pool = TextPool()
-    ((_, *parts),) = Rendered([ChatMessage(role="user", content="Answer this: which one? Now.")], " which one?\n").pack(
-        pool
-    )
-    assert [pool.texts[part] for part in parts if part is not None] == ["Answer this: ", "which one?", " Now."]
+    question = " which one?\n"
+    message = ChatMessage(role="user", content="Answer this: which one? Now.")
+    (packed,) = Rendered([message], question).pack(pool)
+    assert _unpacked(packed, pool, question) == ["Answer this: ", "which one?", " Now."]
+    assert not any("which one?" in text for text in pool.texts)
 
 
 def test_a_text_that_stands_in_many_rows_is_stored_once() -> None:

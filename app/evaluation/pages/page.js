@@ -188,9 +188,13 @@ function probabilities(sample) {
 function conversation(sample) {
   if (sample.rendered === null) return [make("p", { className: "caption" }, "The rendered prompt is not known; this is the question."), text(sample.prompt)];
   return sample.rendered.map(([role, ...parts]) => {
-    const body = make("pre", { dir: "auto" }, ...parts.map((place, index) =>
-      make("span", { className: parts.length === 3 && index !== 1 ? "template" : "" }, data.texts[place])));
-    return make("div", { className: "message" }, make("p", { className: "role" }, data.texts[role]), body);
+    const [before, start, end, after] = parts;
+    const body = parts.length === 1 ? [data.texts[before]] : [
+      make("span", { className: "template" }, data.texts[before]),
+      sample.prompt.slice(start, sample.prompt.length - end),
+      make("span", { className: "template" }, data.texts[after]),
+    ];
+    return make("div", { className: "message" }, make("p", { className: "role" }, data.texts[role]), make("pre", { dir: "auto" }, ...body));
   });
 }
 
