@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerFast
 
 from app.prompting import PromptLibrary
+from app.tasks.registry import task_of
 from app.training.examples import Example
-from app.types import Message, TaskType
+from app.types import Message, Question, TaskType
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ class Encoder:
 
     def prompt_text(self, example: Example) -> str:
         """The conversation after the chat template, the assistant's opening included."""
-        return self._render(self._prompts.render(example.task_type, {"question": example.prompt.strip()}))
+        prompt = example.prompt.strip()
+        reading = task_of(example.task_type).read(Question("", prompt))
+        return self._render(self._prompts.render(example.task_type, {"question": prompt, **reading.variables}))
 
     def encode(self, examples: Sequence[Example]) -> list[Encoded]:
         """Ids of every example; a prompt that is too long loses its middle, an answer its end."""
@@ -63,7 +66,7 @@ class Encoder:
         return text
 
     def _question_start(self, task_type: TaskType) -> int:
-        texts = [self._render(self._prompts.render(task_type, {"question": question})) for question in ("0", "a")]
+        texts = [self.prompt_text(Example(question, "", task_type, "")) for question in ("0", "a")]
         first, second = self._ids(texts)
         pairs = zip(first, second, strict=False)
         return next((place for place, (one, other) in enumerate(pairs) if one != other), 0)

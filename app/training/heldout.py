@@ -65,7 +65,7 @@ def evaluate(
     scores = []
     for source, listed in sorted(by_source.items()):
         chosen = random.Random(f"{seed}/{source}").sample(listed, min(rows, len(listed)))
-        scores.append(_score(source, chosen, _answers(model, encoder, chosen)))
+        scores.append(score_answers(source, chosen, _answers(model, encoder, chosen)))
     return scores
 
 
@@ -149,7 +149,8 @@ def _list_rule(encoder: Encoder, example: Example) -> Callable[[list[int]], list
     return allowed
 
 
-def _score(source: str, examples: list[Example], answers: list[str]) -> Score:
+def score_answers(source: str, examples: list[Example], answers: list[str]) -> Score:
+    """Mean score of the answers, by the metric of their task type."""
     task_type = examples[0].task_type
     targets = [example.target for example in examples]
     majority = None

@@ -7,11 +7,10 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app.errors import SetupError
-from app.training import pretrain as module
 from app.training.network import Learner, build_model, learning_rate
 from app.training.pretrain import main, pretrain
 from app.training.settings import OptimizerSettings, PretrainConfig, load_pretrain_config
-from app.training.state import FILE
+from app.training.state import FILE, save_state
 from app.training.stream import Batch, split
 from tests.training.datasets import write_data
 
@@ -95,17 +94,16 @@ def test_a_killed_run_ends_with_the_same_weights(
 ) -> None:
     config = load_pretrain_config(write_config(folder, "killed", checkpoint_seconds=1e-9))
     saves = 0
-    save = module.save_state
 
     def save_and_die(*arguments: object) -> None:
         nonlocal saves
-        save(*arguments)  # type: ignore[arg-type]  # handed through as they came
+        save_state(*arguments)  # type: ignore[arg-type]  # handed through as they came
         saves += 1
         if saves == 3:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "save_state", save_and_die)
+        patch.setattr("app.training.pretrain.save_state", save_and_die)
         with pytest.raises(KeyboardInterrupt):
             pretrain(config)
     assert not config.output.exists()
