@@ -170,6 +170,27 @@ def convert(
     stderr.print(f"{convert_file(source, target):,} rows -> {target}", markup=False)
 
 
+@cli.command(epilog="Example:  SHOPBENCH_API_KEYS=alice:a-long-secret shopbench serve --host 0.0.0.0\n\n" + EXIT_CODES)
+def serve(
+    config: Config = None,
+    model: Model = None,
+    seed: Seed = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port. [default: 8000]", show_default=False)
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without any key.")] = False,
+) -> None:
+    """Answer questions over HTTP, with a page for people at /. Keys come from SHOPBENCH_API_KEYS."""
+    from app.commands.serve import Address
+    from app.commands.serve import serve as run
+    from app.config import load_settings
+
+    run(load_settings(config, {"model": model, "seed": seed}), Address(host, port, insecure or None))
+
+
 def main() -> None:
     """Run the command line; what a user can mend is one line on standard error, without a traceback."""
     try:

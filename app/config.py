@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     engine_settings: dict[str, Any] = Field(
         default_factory=dict, description="Passed to the engine, which refuses what it does not know."
     )
+    server_settings: dict[str, Any] = Field(
+        default_factory=dict, description="Passed to the server, which refuses what it does not know."
+    )
 
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, object] | None = None) -> Settings:

@@ -4,9 +4,11 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from app.engines.base import Engine
+from app.engines.base import AsyncEngine, Engine
 from app.engines.checkpoint import check_adapter, check_checkpoint
 from app.engines.settings import EngineSettings, TransformersSettings, VllmSettings
 from app.engines.vllm_environment import prepare_environment
@@ -36,25 +38,52 @@ ENGINES: Mapping[str, EngineEntry] = {
 }
 
 
+ASYNC_ENGINES: Mapping[str, EngineEntry] = {
+    "vllm": EngineEntry(
+        "app.engines.async_vllm_engine:AsyncVllmEngine",
+        VllmSettings,
+        ("vllm", "torch", "transformers"),
+        partial(prepare_environment, in_process=False),
+    ),
+}
+"""The engines that can serve many callers at once."""
+
+
 def create_engine(name: str, model: str | Path, settings: Mapping[str, object]) -> Engine:
-    """Load a model into an engine.
+    """Load a model into an engine for offline work.
 
     Everything that can be checked cheaply is checked before a heavy library is imported.
 
     Raises:
         SetupError: unknown engine, unknown setting, missing checkpoint or adapter, missing library.
     """
-    entry = ENGINES.get(name)
+    engine: Engine = _create(ENGINES, name, model, settings)
+    return engine
+
+
+def create_async_engine(name: str, model: str | Path, settings: Mapping[str, object]) -> AsyncEngine:
+    """Load a model into an engine for a server.
+
+    Raises:
+        SetupError: as `create_engine`.
+    """
+    if name in ENGINES and name not in ASYNC_ENGINES:
+        raise SetupError(f"engine {name} works offline only; serve with: {', '.join(sorted(ASYNC_ENGINES))}")
+    engine: AsyncEngine = _create(ASYNC_ENGINES, name, model, settings)
+    return engine
+
+
+def _create(engines: Mapping[str, EngineEntry], name: str, model: str | Path, settings: Mapping[str, object]) -> Any:  # noqa: ANN401  # the class is only named here
+    entry = engines.get(name)
     if entry is None:
-        close = get_close_matches(name, ENGINES, n=1)
+        close = get_close_matches(name, engines, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise SetupError(f"unknown engine {name!r}; there are: {', '.join(sorted(ENGINES))}{hint}")
+        raise SetupError(f"unknown engine {name!r}; there are: {', '.join(sorted(engines))}{hint}")
     values = entry.settings.parse(name, settings)
     check_checkpoint(str(model))
     for adapter, path in values.adapters.items():
         check_adapter(adapter, path)
-    engine: Engine = _load(name, entry)(str(model), values)
-    return engine
+    return _load(name, entry)(str(model), values)
 
 
 def _load(name: str, entry: EngineEntry) -> type:

@@ -1,0 +1,75 @@
+"""`shopbench serve`: the HTTP server."""
+
+import os
+from dataclasses import dataclass
+
+import uvicorn
+
+from app.config import Settings
+from app.errors import EngineError, SetupError
+from app.serving.app import build_app, create_service
+from app.serving.keys import VARIABLE, ApiKeys, is_loopback
+from app.serving.logs import set_up_logging
+from app.serving.settings import ServerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What the command line says about where to listen; None leaves it to the settings."""
+
+    host: str | None = None
+    port: int | None = None
+    insecure: bool | None = None
+
+
+def serve(settings: Settings, address: Address) -> None:
+    """Serve until a signal or until the engine fails for good.
+
+    Raises:
+        SetupError: what is missing or wrong, or a public address without keys.
+        EngineError: the engine failed for good.
+    """
+    given = {"host": address.host, "port": address.port, "insecure": address.insecure}
+    server = ServerSettings.parse(
+        settings.server_settings | {name: value for name, value in given.items() if value is not None}
+    )
+    keys = ApiKeys.parse(os.environ.get(VARIABLE, ""))
+    check_address(server, keys)
+    set_up_logging(server.log_level)
+    service = create_service(settings, server)
+    engine_failed = False
+
+    def stop() -> None:
+        nonlocal engine_failed
+        engine_failed = runner.should_exit = True
+
+    app = build_app(service, keys, stop)
+    runner = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=server.host,
+            port=server.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(server.drain_timeout),
+        )
+    )
+    runner.run()
+    if not runner.started:
+        raise SetupError(f"cannot listen on {server.host}:{server.port}: is the port taken? choose another with --port")
+    if engine_failed:
+        raise EngineError("the engine failed for good; the log has the reason")
+
+
+def check_address(server: ServerSettings, keys: ApiKeys) -> None:
+    """Refuse to be open to everyone by accident.
+
+    Raises:
+        SetupError: an address beyond this machine, and no keys.
+    """
+    if not keys and not server.insecure and not is_loopback(server.host):
+        raise SetupError(
+            f"{server.host} can be reached from other machines and no keys are set: set {VARIABLE}=name:key, "
+            "listen on 127.0.0.1, or say --insecure"
+        )

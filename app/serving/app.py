@@ -1,0 +1,132 @@
+"""The application: `uvicorn --factory app.serving.app:create_app`."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app.async_predictor import AsyncPredictor
+from app.config import Settings, load_settings
+from app.factory import create_async_predictor
+from app.serving.admission import Admission, RateLimit
+from app.serving.bodies import CheckBody
+from app.serving.headers import SecurityHeaders
+from app.serving.health import Health
+from app.serving.keys import VARIABLE, ApiKeys, RequireKey
+from app.serving.logs import set_up_logging
+from app.serving.metrics import Metrics
+from app.serving.operations import operations_router
+from app.serving.predict import question_router
+from app.serving.problems import Problem, add_problem_responses
+from app.serving.request_context import RequestContext
+from app.serving.service import Service
+from app.serving.settings import ServerSettings
+
+DESCRIPTION = (
+    "Answers e-commerce questions in the form that the competition's evaluator reads. "
+    "With keys set, send one as `Authorization: Bearer <key>`."
+)
+CONFIG_VARIABLE = "SHOPBENCH_CONFIG"
+
+
+def create_app() -> FastAPI:
+    """The application from the environment: settings from the file that `SHOPBENCH_CONFIG` names, if any.
+
+    Raises:
+        SetupError: what is missing or wrong, with the fix.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    settings = load_settings(Path(named) if named else None)
+    server = ServerSettings.parse(settings.server_settings)
+    set_up_logging(server.log_level)
+    keys = ApiKeys.parse(os.environ.get(VARIABLE, ""))
+    return build_app(create_service(settings, server), keys)
+
+
+def create_service(settings: Settings, server: ServerSettings) -> Service:
+    """Load the model.
+
+    Raises:
+        SetupError: what is missing or wrong, with the fix.
+    """
+    predictor = create_async_predictor(settings)
+    return guard(predictor, server, server.model_name or Path(settings.model).name)
+
+
+def guard(predictor: AsyncPredictor, server: ServerSettings, model_name: str) -> Service:
+    """A predictor with its queue, its limits, its health and its figures."""
+    metrics = Metrics()
+    admission = Admission(server.max_pending)
+    metrics.watch("pending_questions", "Questions accepted and not yet answered.", lambda: admission.pending)
+    metrics.watch("max_pending_questions", "The most that are accepted.", lambda: admission.capacity)
+    health = Health(predictor.engine, server.canary_timeout)
+    metrics.watch("engine_alive", "1 unless the engine has failed for good.", lambda: health.live)
+    return Service(predictor, server, model_name, admission, RateLimit(server.rate_limit), health, metrics)
+
+
+def build_app(service: Service, keys: ApiKeys, when_dead: Callable[[], None] | None = None) -> FastAPI:
+    """Routes and middleware around a loaded model. `when_dead` is called once the engine has failed for good."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(_watch(service, when_dead))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await service.health.close()
+            service.predictor.close()
+
+    app = FastAPI(
+        title="ShopBench",
+        version=version("shopbench"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for router in (question_router(service), operations_router(service)):
+        app.include_router(router)
+    add_problem_responses(app)
+    # The last one added is the outermost.
+    app.add_middleware(CheckBody, max_bytes=service.settings.max_body_bytes)
+    app.add_middleware(RequireKey, keys=keys, insecure=service.settings.insecure)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestContext, metrics=service.metrics)
+    _describe(app)
+    return app
+
+
+DEAD_FOR = 15.0
+"""Seconds between the engine's end and `when_dead`: long enough for probes to see it and requests to hear of it."""
+
+
+async def _watch(service: Service, when_dead: Callable[[], None] | None) -> None:
+    while service.health.live:
+        await asyncio.sleep(1)
+    await asyncio.sleep(DEAD_FOR)
+    if when_dead is not None:
+        when_dead()
+
+
+def _describe(app: FastAPI) -> None:
+    """Complete the OpenAPI document: the shape of problems, and how keys are sent."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            parts = made.setdefault("components", {})
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            parts.setdefault("schemas", {}).update(problem.pop("$defs", {}) | {"Problem": problem})
+            parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            made["security"] = [{"key": []}]
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # as FastAPI documents

@@ -1,0 +1,67 @@
+"""Checks on a request's body before anything reads it: its kind and its size."""
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.serving.problems import ProblemError
+
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class CheckBody:
+    """413 for bodies that are too large, declared or not; 415 for what is not JSON."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the whole body first: nothing here streams its input."""
+        if scope["type"] != "http" or scope["method"] not in WITH_BODY:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            refusal = ProblemError(415, "not_json", "send the body as 'Content-Type: application/json'")
+            await refusal.response()(scope, receive, send)
+            return
+        declared = headers.get("content-length", "")
+        too_large = declared.isdecimal() and int(declared) > self._max_bytes
+        body = b"" if too_large else await self._read(receive)
+        if body is None:
+            return
+        if too_large or len(body) > self._max_bytes:
+            detail = f"the body is larger than {self._max_bytes} bytes: send fewer questions at once"
+            # The rest of the body stays unread, so the connection can carry no further request.
+            refusal = ProblemError(413, "body_too_large", detail, headers={"Connection": "close"})
+            await refusal.response()(scope, receive, send)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """The body up to just over the limit, or None where the client went away."""
+        chunks: list[bytes] = []
+        size = 0
+        while size <= self._max_bytes:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            if not message.get("more_body", False):
+                break
+        return b"".join(chunks)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def replayed() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replayed

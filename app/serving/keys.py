@@ -1,0 +1,108 @@
+"""API keys, and the middleware that asks for one on every path that is not listed as public."""
+
+import hmac
+import ipaddress
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import SetupError
+from app.serving.problems import ProblemError
+
+VARIABLE = "SHOPBENCH_API_KEYS"
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PUBLIC = frozenset({"/livez", "/readyz", "/", "/playground.css", "/playground.js", "/favicon.svg"})
+"""Exact paths. Whatever else there is, or will be, needs a key once keys are set."""
+
+
+class ApiKeys:
+    """Keys by name. Only their digests are kept, so that no dump or message can show a key."""
+
+    def __init__(self, digests: dict[str, bytes]) -> None:
+        self._digests = digests
+
+    @classmethod
+    def parse(cls, text: str) -> "ApiKeys":
+        """Keys from `name:key,name:key`; none from an empty text.
+
+        Raises:
+            SetupError: a pair that cannot be read, or a name given twice. The message shows no key.
+        """
+        digests: dict[str, bytes] = {}
+        for number, pair in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
+            name, separator, key = pair.partition(":")
+            if not separator or not NAME.fullmatch(name) or not key or not key.isascii() or " " in key:
+                raise SetupError(
+                    f"{VARIABLE}: pair {number} is not name:key; names are letters, digits, '.', '_' and '-', "
+                    "keys printable ASCII without blanks and commas"
+                )
+            if name in digests:
+                raise SetupError(f"{VARIABLE}: the name {name!r} is given twice; give each key a name of its own")
+            digests[name] = _digest(key)
+        return cls(digests)
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def name_of(self, key: str) -> str | None:
+        """Whose key it is, or None. Takes as long for a wrong key as for a right one."""
+        digest = _digest(key)
+        # Every key is compared: stopping at the first match would tell its place.
+        matches = [name for name, known in self._digests.items() if hmac.compare_digest(known, digest)]
+        return matches[0] if matches else None
+
+
+class RequireKey:
+    """Closed unless opened."""
+
+    def __init__(self, app: ASGIApp, keys: ApiKeys, *, insecure: bool, public: Iterable[str] = PUBLIC) -> None:
+        self._app = app
+        self._keys = keys
+        self._insecure = insecure
+        self._public = frozenset(public)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through, or answer 401 or 403."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        await (refusal.response() if refusal else self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> ProblemError | None:
+        if scope["path"] in self._public:
+            return None
+        if not self._keys:
+            if self._insecure or is_loopback((scope.get("server") or ("", None))[0]):
+                return None
+            return ProblemError(
+                403, "no_keys", f"no keys are set, so only this machine is served: set {VARIABLE} on the server"
+            )
+        scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+        name = self._keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
+        if name is None:
+            return ProblemError(
+                401,
+                "no_valid_key",
+                "send a key as 'Authorization: Bearer <key>'",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        scope["shopbench.key"] = name
+        return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address stays on this machine: localhost, 127.0.0.0/8, ::1 or a socket file."""
+    if host == "localhost" or host.startswith("/"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,112 @@
+"""`/v1/predict` and `/v1/route`: questions in, answers or types out."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from app.jsonl import dump
+from app.serving.answering import ENGINE_FAILED, TIMEOUT, Answered, Answering, Asked
+from app.serving.problems import FieldError, ProblemError, problem_responses
+from app.serving.schemas import PredictRequest, PredictResponse, Questions, RouteRequest, RouteResponse
+from app.serving.service import Service
+from app.serving.waiting import Stream, deadline, unless_gone
+from app.types import Question
+
+NDJSON = "application/x-ndjson"
+COMMON = (400, 401, 403, 405, 413, 415, 422, 429, 500)
+STREAM_DOC: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Predictions in the order of the questions, or as a stream in order of completion.",
+        "content": {NDJSON: {"schema": {"type": "string", "description": "One prediction a line."}}},
+    }
+}
+
+
+def question_router(service: Service) -> APIRouter:
+    """The routes that take questions."""
+    router = APIRouter(tags=["questions"])
+
+    @router.post(
+        "/v1/predict",
+        summary="Answer questions",
+        response_model=PredictResponse,
+        responses={**problem_responses(*COMMON, 503, 504), **STREAM_DOC},
+    )
+    async def predict(body: PredictRequest, request: Request) -> Response:
+        """Answers 1 to 256 questions, each routed, rendered and constrained as in the competition.
+
+        With `Accept: application/x-ndjson` each answer is a line, sent as soon as it is there. A question that
+        fails or is late has an `error` of its own; where all of them do, the status says so (503, 504).
+        """
+        questions = _asked(body, service)
+        late = deadline(request, body.timeout, service.settings)
+        service.admit(request, len(questions))
+        answering = Answering(service, late)
+        if NDJSON in request.headers.get("accept", ""):
+            return Stream(_lines(answering, questions, explained=body.explain), NDJSON)
+        answers = await unless_gone(request, _all(answering, questions))
+        _raise_common_failure(answers)
+        rows = [answered.row(explained=body.explain) for answered in answers]
+        return JSONResponse(
+            {"model": service.model_name, "prompts": service.predictor.prompts.fingerprint, "predictions": rows}
+        )
+
+    @router.post(
+        "/v1/route",
+        summary="Tell the type of questions",
+        response_model=RouteResponse,
+        responses=problem_responses(*COMMON),
+    )
+    async def route(body: RouteRequest, request: Request) -> Response:
+        """The type of each question and the wording that gave it away; needs no engine and no place in the queue."""
+        questions = _asked(body, service)
+        service.rates.take(request.scope.get("shopbench.key", ""), len(questions))
+        routes = []
+        for asked in questions:
+            task, reason = await service.predictor.apart(asked.route)
+            routes.append({"id": asked.question.id, "task_type": task.type, "reason": reason})
+        return JSONResponse({"routes": routes})
+
+    return router
+
+
+def _asked(body: Questions, service: Service) -> list[Asked]:
+    longest = service.settings.max_prompt_characters
+    message = f"longer than {longest} characters: shorten it"
+    errors = [
+        FieldError(field=f"questions.{number}.prompt", message=message)
+        for number, question in enumerate(body.questions)
+        if len(question.prompt) > longest
+    ]
+    if errors:
+        raise ProblemError(422, "invalid_request", f"{errors[0].field}: {message}", errors=errors)
+    return [
+        Asked(Question(name, question.prompt, question.is_multiple_choice), question.task_type)
+        for name, question in zip(body.ids, body.questions, strict=True)
+    ]
+
+
+async def _all(answering: Answering, questions: list[Asked]) -> list[Answered]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(answering.answer(asked)) for asked in questions]
+    return [task.result() for task in tasks]
+
+
+async def _lines(answering: Answering, questions: list[Asked], *, explained: bool) -> AsyncGenerator[str, None]:
+    async with aclosing(answering.rows(questions, explained=explained)) as rows:
+        async for row in rows:
+            yield dump(row) + "\n"
+
+
+def _raise_common_failure(answers: list[Answered]) -> None:
+    """Where no question has an answer, the whole request has failed."""
+    errors = [answered.prediction.error for answered in answers if answered.prediction.answer is None]
+    if len(errors) < len(answers) or errors[0] is None:
+        return
+    if all(error is not None and error.code == TIMEOUT for error in errors):
+        raise ProblemError(504, TIMEOUT, errors[0].message)
+    raise ProblemError(503, ENGINE_FAILED, "the engine failed; try again shortly")

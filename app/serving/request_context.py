@@ -1,0 +1,89 @@
+"""What surrounds every request: its id, its log line, its clean-up, and an end to any error that got so far."""
+
+import logging
+import time
+from contextlib import AsyncExitStack
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.serving.metrics import Metrics
+from app.serving.problems import ProblemError
+from app.serving.request_id import HEADER, REQUEST_ID, choose_id
+
+CLIENT_GONE = 499
+"""The log's status of a request whose client went away, as nginx writes it. Nobody receives it."""
+
+log = logging.getLogger(__name__)
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its answer was there."""
+
+
+def clean_up(scope: Scope) -> AsyncExitStack:
+    """What is entered here is left when the response has been sent, or when there is nobody to send it to."""
+    stack: AsyncExitStack = scope["shopbench.clean_up"]
+    return stack
+
+
+class RequestContext:
+    """The outermost middleware."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        name = choose_id(Headers(scope=scope).get(HEADER, ""))
+        token = REQUEST_ID.set(name)
+        try:
+            await self._run(scope, receive, send, name)
+        finally:
+            REQUEST_ID.reset(token)
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
+        started = time.monotonic()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = name
+            await send(message)
+
+        try:
+            async with AsyncExitStack() as stack:
+                scope["shopbench.clean_up"] = stack
+                await self._app(scope, receive, send_with_id)
+        except ClientGoneError:
+            status = CLIENT_GONE
+        except Exception:  # the boundary: whatever it is, the client gets a document and the log the rest
+            log.exception("unexpected error", extra={"path": scope["path"]})
+            if status == 0:
+                error = ProblemError(500, "internal", "an error of the server; the log has it under this request id")
+                await error.response()(scope, receive, send_with_id)
+            status = 500
+        finally:
+            self._finish(scope, status or CLIENT_GONE, time.monotonic() - started)
+
+    def _finish(self, scope: Scope, status: int, seconds: float) -> None:
+        path = getattr(scope.get("route"), "path", "(none)")
+        self._metrics.request(path, scope["method"], status, seconds)
+        quiet = path in ("/livez", "/readyz", "/metrics") and status == 200
+        log.log(
+            logging.DEBUG if quiet else logging.INFO,
+            "request",
+            extra={
+                "method": scope["method"],
+                "path": scope["path"],
+                "status": status,
+                "seconds": round(seconds, 4),
+                "key": scope.get("shopbench.key", ""),
+            },
+        )

@@ -1,0 +1,44 @@
+"""What the routes share."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from app.async_predictor import AsyncPredictor
+from app.errors import EngineError
+from app.serving.admission import Admission, RateLimit
+from app.serving.health import Health
+from app.serving.metrics import Metrics
+from app.serving.problems import ProblemError
+from app.serving.request_context import clean_up
+from app.serving.settings import ServerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A loaded model with everything that guards it."""
+
+    predictor: AsyncPredictor
+    settings: ServerSettings
+    model_name: str
+    admission: Admission
+    rates: RateLimit
+    health: Health
+    metrics: Metrics
+
+    def admit(self, request: Request, questions: int) -> None:
+        """Hold places until the response is sent.
+
+        Raises:
+            ProblemError: 429 or 422, see `Admission`; 429, see `RateLimit`.
+            EngineError: the engine has failed for good.
+        """
+        if not self.health.live:
+            raise EngineError("the engine has failed")
+        try:
+            self.admission.check(questions)
+            self.rates.take(request.scope.get("shopbench.key", ""), questions)
+        except ProblemError as problem:
+            self.metrics.refused(problem.code, questions)
+            raise
+        clean_up(request.scope).enter_context(self.admission.enter(questions))

@@ -1,0 +1,60 @@
+"""What can be set on the server. Unknown names are refused."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.errors import SetupError
+
+
+class ServerSettings(BaseModel):
+    """Limits and times of the server; times in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    insecure: bool = Field(False, description="Serve beyond this machine without any key.")
+    model_name: str | None = Field(
+        None, description="The model's name in the OpenAI-compatible routes; by default its folder's."
+    )
+
+    max_pending: int = Field(1024, ge=1, description="Questions accepted and not yet answered; more get 429.")
+    rate_limit: float | None = Field(None, gt=0, description="Questions a minute for each key; by default no limit.")
+    default_timeout: float = Field(60.0, gt=0, description="Deadline of a request that names none.")
+    max_timeout: float = Field(600.0, gt=0, description="The longest deadline that a request may name.")
+    max_body_bytes: int = Field(4 << 20, ge=1024, description="Larger request bodies get 413.")
+    max_prompt_characters: int = Field(65_536, ge=1, description="Longer prompts are refused by name.")
+    max_choices: int = Field(8, ge=1, description="The most answers (n) to one chat completion.")
+    max_regex_characters: int = Field(256, ge=0, description="Longer regular expressions are refused by name.")
+
+    canary_timeout: float = Field(5.0, gt=0, description="An engine silent for so long, canary included, is not ready.")
+    drain_timeout: float = Field(30.0, ge=0, description="How long SIGTERM waits for accepted requests.")
+
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severity that is logged.")
+    log_prompts: bool = Field(False, description="Write prompts and answers to the log.")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, object]) -> Self:
+        """Settings from plain values.
+
+        Raises:
+            SetupError: an unknown name or a bad value.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise SetupError(f"server_settings: {cls._explain(error)}") from error
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] != "extra_forbidden":
+            return f"setting {name!r}: {first['msg'].lower()} (given: {first['input']!r})"
+        known = sorted(cls.model_fields)
+        close = get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known settings: {', '.join(known)}"
+        return f"unknown setting {name!r}; {hint}"

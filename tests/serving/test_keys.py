@@ -1,0 +1,118 @@
+import logging
+
+import httpx
+import pytest
+from starlette.routing import Route
+
+from app.commands.serve import check_address
+from app.errors import SetupError
+from app.serving.keys import PUBLIC, ApiKeys
+from app.serving.settings import ServerSettings
+from tests.serving.calls import CHOICE, app_of, call, predict, problem, talk
+
+KEYS = "alice:a-secret-of-alice,bob:a-secret-of-bob"
+ALICE = {"authorization": "Bearer a-secret-of-alice"}
+
+
+def test_every_route_but_the_listed_ones_needs_a_key() -> None:
+    app = app_of(keys=KEYS)
+    closed = 0
+    for route in app.routes:
+        assert isinstance(route, Route), "another kind of route needs a look at how it is guarded"
+        path = route.path.replace("{model}", "mini")
+        for method in route.methods or {"GET"}:
+            status = call(app, method, path, json={} if method == "POST" else None).status_code
+            if path in PUBLIC:
+                assert status in (200, 503), (method, path)
+            else:
+                closed += 1
+                assert status == 401, (method, path)
+    assert closed >= 8
+
+
+def test_what_is_public_is_this_and_no_more() -> None:
+    assert {"/livez", "/readyz", "/", "/playground.css", "/playground.js", "/favicon.svg"} == PUBLIC
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/docs", "/openapi.json", "/metrics", "/livez/", "/livez;x", "/livez%00"])
+def test_paths_that_only_look_public_are_closed(path: str) -> None:
+    problem(call(app_of(keys=KEYS), "GET", path), 401, "no_valid_key")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "a-secret-of-alice",
+        "Basic a-secret-of-alice",
+        "Bearer",
+        "Bearer wrong",
+        "Bearer a-secret-of-alicE",
+        "Bearer é",
+    ],
+)
+def test_other_keys_are_401(given: str) -> None:
+    response = call(app_of(keys=KEYS), "GET", "/metrics", headers={"authorization": given.encode("latin-1")})
+    problem(response, 401, "no_valid_key")
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+def test_each_key_opens() -> None:
+    app = app_of(keys=KEYS)
+    for key in ("a-secret-of-alice", "a-secret-of-bob"):
+        assert predict(app, CHOICE, headers={"authorization": f"bearer {key}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "text", ["alice", ":key", "alice:", "al ice:key", "alice:k1,alice:k2", "alice:ke y", "a/b:key"]
+)
+def test_keys_that_cannot_be_read_are_refused_without_showing_them(text: str) -> None:
+    with pytest.raises(SetupError, match="SHOPBENCH_API_KEYS") as caught:
+        ApiKeys.parse(text)
+    for part in ("key", "k1", "k2", "ke y"):
+        assert f":{part}" not in str(caught.value).replace("name:key", "")
+
+
+def test_secrets_do_not_reach_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        predict(app_of(keys=KEYS), CHOICE, headers=ALICE)
+    written = "".join(str(vars(line)) for line in caplog.records)
+    assert "'key': 'alice'" in written
+    assert "a-secret-of-alice" not in written
+    assert "hair dryer" not in written, "prompts are logged only when asked for"
+
+
+def test_prompts_reach_the_log_when_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        predict(app_of(log_prompts=True), CHOICE)
+    assert "hair dryer" in "".join(str(vars(line)) for line in caplog.records)
+
+
+def test_without_keys_only_this_machine_is_served() -> None:
+    async def ask(connection: httpx.AsyncClient) -> httpx.Response:
+        return await connection.get("/metrics")
+
+    problem(talk(app_of(), ask, server="192.0.2.7"), 403, "no_keys")
+    assert talk(app_of(insecure=True), ask, server="192.0.2.7").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "insecure", "allowed"),
+    [
+        ("127.0.0.1", "", False, True),
+        ("::1", "", False, True),
+        ("localhost", "", False, True),
+        ("0.0.0.0", "", False, False),  # noqa: S104  # what must be refused
+        ("192.0.2.7", "", False, False),
+        ("example.org", "", False, False),
+        ("0.0.0.0", "", True, True),  # noqa: S104
+        ("0.0.0.0", KEYS, False, True),  # noqa: S104
+    ],
+)
+def test_a_public_address_needs_keys(host: str, keys: str, insecure: bool, allowed: bool) -> None:
+    server = ServerSettings.parse({"host": host, "insecure": insecure})
+    if allowed:
+        check_address(server, ApiKeys.parse(keys))
+    else:
+        with pytest.raises(SetupError, match="--insecure"):
+            check_address(server, ApiKeys.parse(keys))

@@ -1,0 +1,49 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.serving.calls import app_of, call, problem
+
+JSON = {"content-type": "application/json"}
+
+
+def test_no_such_path() -> None:
+    problem(call(app_of(), "GET", "/nothing"), 404, "no_such_path")
+
+
+def test_method_not_allowed_lists_what_is() -> None:
+    response = call(app_of(), "GET", "/v1/predict")
+    problem(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"nul", b"[" * 100_000, b'{"a": ' + b"9" * 10_000 + b"}"])
+def test_what_is_not_json_is_400_or_422(body: bytes) -> None:
+    response = call(app_of(), "POST", "/v1/predict", content=body, headers=JSON)
+    assert response.status_code in (400, 422)
+    problem(response, response.status_code, "bad_request" if response.status_code == 400 else "invalid_request")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+def test_other_kinds_of_body_are_415(kind: str) -> None:
+    headers = {"content-type": kind} if kind else {}
+    problem(call(app_of(), "POST", "/v1/predict", content=b"{}", headers=headers), 415, "not_json")
+
+
+def test_a_large_body_is_413_whether_declared_or_not() -> None:
+    app = app_of(max_body_bytes=1024)
+    problem(call(app, "POST", "/v1/predict", content=b" " * 1025, headers=JSON), 413, "body_too_large")
+
+    async def undeclared() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b" " * 256
+
+    response = call(app, "POST", "/v1/predict", content=undeclared(), headers=JSON)
+    assert "content-length" not in response.request.headers
+    problem(response, 413, "body_too_large")
+
+
+@pytest.mark.parametrize(("given", "kept"), [("abc-1.2_X", True), ("a b", False), ("x" * 65, False), ("\u00e9", False)])
+def test_request_ids_are_kept_where_harmless(given: str, kept: bool) -> None:
+    response = call(app_of(), "GET", "/livez", headers={"x-request-id": given.encode("latin-1")})
+    assert (response.headers["x-request-id"] == given) is kept
