@@ -5,6 +5,7 @@ Only the three text metrics' libraries are common to both, for the rules name th
 
 import ast
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -65,7 +66,9 @@ def reference_ranking(response: str) -> list[int]:
 
 def reference_entities(response: str) -> list[str]:
     try:
-        value = ast.literal_eval(response)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = ast.literal_eval(response)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         value = None
     if isinstance(value, list):
