@@ -1,6 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
+
+# The models of the tests are tiny: more threads only wait for one another, for minutes on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 END, START, PAD = "<|im_end|>", "<|im_start|>", "<|endoftext|>"
+LLAMA_TOKENS = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
 
 SENTENCES = [
     "Which of these garden chairs suits a small balcony? Answer with the number of the option.",
@@ -48,7 +49,7 @@ def train_tokenizer(vocab_size: int = 640) -> PreTrainedTokenizerFast:
 
 def train_sentencepiece_tokenizer(vocab_size: int = 900) -> PreTrainedTokenizerFast:
     """A Llama-style tokenizer: a space is written ▁, and unknown characters fall back to bytes."""
-    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token=LLAMA_TOKENS["unk_token"]))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     tokenizer.decoder = decoders.Sequence(
         [
@@ -60,19 +61,14 @@ def train_sentencepiece_tokenizer(vocab_size: int = 900) -> PreTrainedTokenizerF
     )
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))],
+        special_tokens=[*LLAMA_TOKENS.values(), *(f"<0x{byte:02X}>" for byte in range(256))],
         show_progress=False,
     )
     tokenizer.train_from_iterator(SENTENCES, trainer)
     # The trainer knows no other way to put the bytes into the vocabulary than as special tokens.
     state = json.loads(tokenizer.to_str())
     state["added_tokens"] = [token for token in state["added_tokens"] if not token["content"].startswith("<0x")]
-    return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(state)),
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(state)), **LLAMA_TOKENS)
 
 
 def build_checkpoint(folder: Path, *, seed: int = 0) -> Path:

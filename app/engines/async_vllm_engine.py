@@ -50,9 +50,9 @@ class AsyncVllmEngine:
         faults = importlib.import_module("vllm.exceptions")
         self._failures = (faults.VLLMServerError, faults.GracefulHTTPError)
         self.adapters = adapter_requests(settings)
-        self._llm: AsyncLLM | None = self._start(settings)
         self._numbers = count()
-        self._last_heard = time.monotonic()
+        self._hear()
+        self._llm: AsyncLLM | None = self._start(settings)
         self.context_length: int = self.llm.model_config.max_model_len
         # Tokenising is Python and Rust that would hold up every other answer.
         self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
@@ -135,7 +135,7 @@ class AsyncVllmEngine:
         prompt = self._inputs.tokens_input([self._tokenizer.end_ids[0]])
         try:
             async for _ in self.llm.generate(prompt, params, f"probe-{next(self._numbers)}"):
-                self._last_heard = time.monotonic()
+                self._hear()
         except self._failures as error:
             raise EngineError(f"vLLM failed: {first_line(error)}") from error
 
@@ -145,6 +145,9 @@ class AsyncVllmEngine:
             self._tokenising.shutdown(wait=False, cancel_futures=True)
             self._llm.shutdown()
             self._llm = None
+
+    def _hear(self) -> None:
+        self._last_heard = time.monotonic()
 
     async def _prepare(self, request: GenerationRequest) -> PreparedRequest:
         return await asyncio.get_running_loop().run_in_executor(
@@ -165,7 +168,6 @@ class AsyncVllmEngine:
         try:
             async with aclosing(outputs):
                 async for output in outputs:
-                    self._last_heard = time.monotonic()
                     yield output.outputs[0]
         except self._failures as error:
             raise EngineError(f"vLLM failed: {first_line(error)}") from error
@@ -190,7 +192,9 @@ class AsyncVllmEngine:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        from app.engines.vllm_listening import listening
+
         try:
-            return AsyncLLM.from_engine_args(AsyncEngineArgs(**values))
+            return AsyncLLM.from_engine_args(AsyncEngineArgs(**values), stat_loggers=[listening(self._hear)])
         except (OSError, ValueError, RuntimeError) as error:
             raise SetupError(f"vLLM cannot load {self.model}: {first_line(error)}") from error

@@ -72,7 +72,7 @@ def engine_values(model: str, settings: VllmSettings, capability: tuple[int, int
         values["kv_cache_memory_bytes"] = settings.cpu_cache_gib << 30
     else:
         values["gpu_memory_utilization"] = settings.gpu_memory_utilization
-    return values | _lora_values(settings)
+    return values | _lora_values(settings, on_cpu=on_cpu)
 
 
 def _extra_args(request: GenerationRequest) -> dict[str, Any]:
@@ -85,13 +85,16 @@ def _extra_args(request: GenerationRequest) -> dict[str, Any]:
     return extra
 
 
-def _lora_values(settings: VllmSettings) -> dict[str, Any]:
+def _lora_values(settings: VllmSettings, *, on_cpu: bool) -> dict[str, Any]:
     if not settings.adapters:
         return {}
     ranks = [int(check_adapter(name, path).get("r", 8)) for name, path in settings.adapters.items()]
     room = next((rank for rank in LORA_RANKS if rank >= max(ranks)), LORA_RANKS[-1])
     count = len(settings.adapters)
-    return {"enable_lora": True, "max_lora_rank": room, "max_loras": min(count, 4), "max_cpu_loras": count}
+    # vLLM's CPU kernels give requests without an adapter the last slot's (index -1, vLLM 0.32), so that one
+    # is kept empty: adapters fill the slots from the first.
+    slots = count + 1 if on_cpu else min(count, 4)
+    return {"enable_lora": True, "max_lora_rank": room, "max_loras": slots, "max_cpu_loras": max(slots, count)}
 
 
 def _dtype(wanted: str, capability: tuple[int, int] | None) -> str:

@@ -30,12 +30,13 @@ def spell(text: bytes, vocabulary: Vocabulary, rng: random.Random) -> list[int]:
     tokens: list[int] = []
     place = 0
     while place < len(text):
-        found = []
-        node: int | None = ROOT
+        found: list[int] = []
+        node = ROOT
         for byte in text[place:]:
-            node = vocabulary.step(node, byte)
-            if node is None:
+            child = vocabulary.step(node, byte)
+            if child is None:
                 break
+            node = child
             found.extend(vocabulary.ids_at.get(node, ()))
         token = rng.choice(found)
         tokens.append(token)
