@@ -113,8 +113,8 @@ ASK: dict[TaskType, Callable[[random.Random], Asked]] = {
 }
 
 
-def synthetic_samples(copies: int = 1) -> list[Sample]:
-    """500 samples over 18 tasks, times `copies`; the same ones every time."""
+def synthetic_samples() -> list[Sample]:
+    """500 samples over 18 tasks, the same ones every time."""
     rng = random.Random(7)
     return [
         Sample(
@@ -126,7 +126,7 @@ def synthetic_samples(copies: int = 1) -> list[Sample]:
             plan.track,
         )
         for name, plan in PLANS.items()
-        for number in range(plan.n * copies)
+        for number in range(plan.n)
         for prompt, gold in [ASK[plan.task_type](rng)]
     ]
 
@@ -190,9 +190,9 @@ def _batches(rng: random.Random, count: int) -> list[BatchTime]:
 
 
 @cache
-def synthetic_evaluation(copies: int = 1, better: bool = False) -> Evaluation:
+def synthetic_evaluation(better: bool = False) -> Evaluation:
     """The evaluation of an imagined model, or of one that does better on some tasks and worse on one."""
-    samples = synthetic_samples(copies)
+    samples = synthetic_samples()
     answers: list[Answered | None] = []
     for place, sample in enumerate(samples):
         usual = PLANS[sample.task_name].skill

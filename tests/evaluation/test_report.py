@@ -8,7 +8,7 @@ import pytest
 
 from app.evaluation.page import fragment, p_value, percent, signed
 from app.evaluation.report import above_baselines, outcome_bars, render_report, track_groups
-from app.evaluation.schema import EvalReport, Provenance, SampleResult
+from app.evaluation.schema import ChatMessage, EvalReport, Provenance, SampleResult
 from tests.evaluation.synthetic import synthetic_evaluation
 
 HOSTILE = (
@@ -109,6 +109,17 @@ def test_the_policy_admits_this_script_and_style_alone(page: Page) -> None:
         assert f"{kind}-src 'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" in (policy or "")
     assert "default-src 'none'" in (policy or "")
     assert not any("style" in found or any(key.startswith("on") for key in found) for _, found in page.tags)
+
+
+def test_a_long_prompt_stands_in_the_page_once() -> None:
+    evaluation = synthetic_evaluation()
+
+    def size(prompt: str) -> int:
+        rendered = [ChatMessage(role="user", content=f"Question: {prompt.strip()} Answer:")]
+        sample = evaluation.results[0].model_copy(update={"prompt": prompt, "rendered": rendered})
+        return len(render_report(evaluation.report, [sample]))
+
+    assert size("word " * 1001) - size("word ") == 5 * 1000
 
 
 def _hostile(report: EvalReport, results: list[SampleResult]) -> tuple[EvalReport, list[SampleResult]]:
