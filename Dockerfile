@@ -1,8 +1,9 @@
-# Two images:
+# Three images:
 #   cuda (the default) for the competition's machines: docker build --tag shopbench .
-#   cpu for any other machine:                         docker build --target cpu --tag shopbench:cpu .
+#   cpu, the command line on any other machine:        docker build --target cpu --tag shopbench:cpu .
+#   server, the HTTP server on the same:               docker build --target server --tag shopbench:server .
 # Bases are pinned by tag. To pin one by digest too, append the @sha256:... that
-# `docker buildx imagetools inspect <base>` prints. Neither image needs a network once it is built.
+# `docker buildx imagetools inspect <base>` prints. No image needs a network once it is built.
 
 FROM python:3.12.13-slim-bookworm AS cpu
 
@@ -36,6 +37,16 @@ COPY --chown=1001:1001 . .
 HEALTHCHECK NONE
 ENTRYPOINT ["shopbench"]
 CMD ["demo"]
+
+
+# docker run --publish 8000:8000 --env SHOPBENCH_API_KEYS=alice:a-long-secret shopbench:server
+FROM cpu AS server
+
+EXPOSE 8000
+# The engine takes up to minutes to load before the first answer.
+HEALTHCHECK --start-period=5m --interval=30s --timeout=10s --retries=3 \
+    CMD ["python", "-c", "from http.client import HTTPConnection as C; c = C('127.0.0.1', 8000, timeout=5); c.request('GET', '/livez'); raise SystemExit(c.getresponse().status != 200)"]
+CMD ["serve", "--host", "0.0.0.0"]
 
 
 # The CUDA libraries come with the wheels of torch 2.13 (CUDA 13.0), so the base image is enough.

@@ -14,6 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from app.serving.keys import PUBLIC
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
@@ -198,19 +200,28 @@ def stages() -> dict[str, list[str]]:
 
 
 def test_the_image_for_the_competition_is_the_default(stages: dict[str, list[str]]) -> None:
-    assert list(stages) == ["cpu", "cuda"]
+    assert list(stages) == ["cpu", "server", "cuda"]
     assert stages["cuda"][0].startswith("FROM nvidia/cuda:13.0.")
 
 
 def test_every_image_has_a_pinned_base_and_runs_as_the_competitions_user(stages: dict[str, list[str]]) -> None:
+    assert stages.pop("server")[0] == "FROM cpu AS server"
     for name, lines in stages.items():
         assert re.match(r"FROM [\w/]+:\d+\.\d+\.\d+-\S+ AS ", lines[0]), lines[0]
         assert any("useradd --create-home --uid 1001 aicrowd" in line for line in lines), name
         assert [line for line in lines if line.startswith("USER ")] == ["USER 1001"], name
 
 
+def test_the_health_check_asks_a_path_that_needs_no_key(stages: dict[str, list[str]]) -> None:
+    (check,) = [line for line in stages["server"] if line.startswith("HEALTHCHECK ")]
+    paths = re.findall(r"'(/[^']*)'", check)
+
+    assert paths
+    assert set(paths) <= PUBLIC
+
+
 def test_no_image_asks_the_network_at_run_time(stages: dict[str, list[str]]) -> None:
-    for lines in stages.values():
+    for lines in (stages["cpu"], stages["cuda"]):
         (environment,) = [line for line in lines if line.startswith("ENV ")]
         assert {"HF_HUB_OFFLINE=1", "VLLM_NO_USAGE_STATS=1", "VLLM_DO_NOT_TRACK=1"} <= set(environment.split())
 
