@@ -7,7 +7,7 @@ import uvicorn
 
 from app.config import Settings
 from app.errors import EngineError, SetupError
-from app.serving.app import build_app, create_service
+from app.serving.app import build_app, create_chat, create_service
 from app.serving.keys import VARIABLE, ApiKeys, is_loopback
 from app.serving.logs import set_up_logging
 from app.serving.settings import ServerSettings
@@ -43,7 +43,7 @@ def serve(settings: Settings, address: Address) -> None:
         nonlocal engine_failed
         engine_failed = runner.should_exit = True
 
-    app = build_app(service, keys, stop)
+    app = build_app(service, keys, create_chat(service), stop)
     runner = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -21,6 +21,7 @@ from app.serving.health import Health
 from app.serving.keys import VARIABLE, ApiKeys, RequireKey
 from app.serving.logs import set_up_logging
 from app.serving.metrics import Metrics
+from app.serving.openai_routes import Chat, openai_router
 from app.serving.operations import operations_router
 from app.serving.predict import question_router
 from app.serving.problems import Problem, add_problem_responses
@@ -46,7 +47,8 @@ def create_app() -> FastAPI:
     server = ServerSettings.parse(settings.server_settings)
     set_up_logging(server.log_level)
     keys = ApiKeys.parse(os.environ.get(VARIABLE, ""))
-    return build_app(create_service(settings, server), keys)
+    service = create_service(settings, server)
+    return build_app(service, keys, create_chat(service))
 
 
 def create_service(settings: Settings, server: ServerSettings) -> Service:
@@ -70,7 +72,20 @@ def guard(predictor: AsyncPredictor, server: ServerSettings, model_name: str) ->
     return Service(predictor, server, model_name, admission, RateLimit(server.rate_limit), health, metrics)
 
 
-def build_app(service: Service, keys: ApiKeys, when_dead: Callable[[], None] | None = None) -> FastAPI:
+def create_chat(service: Service) -> Chat | None:
+    """Who answers conversations; None where the engine has no protocol layer of its own."""
+    if service.predictor.engine.name != "vllm":
+        return None
+    from app.engines.async_vllm_engine import AsyncVllmEngine
+    from app.serving.openai_chat import VllmChat
+
+    engine = service.predictor.engine
+    return VllmChat(engine, service.model_name) if isinstance(engine, AsyncVllmEngine) else None
+
+
+def build_app(
+    service: Service, keys: ApiKeys, chat: Chat | None = None, when_dead: Callable[[], None] | None = None
+) -> FastAPI:
     """Routes and middleware around a loaded model. `when_dead` is called once the engine has failed for good."""
 
     @asynccontextmanager
@@ -91,8 +106,10 @@ def build_app(service: Service, keys: ApiKeys, when_dead: Callable[[], None] | N
         redoc_url=None,
         redirect_slashes=False,
     )
-    for router in (question_router(service), operations_router(service)):
-        app.include_router(router)
+    app.include_router(question_router(service))
+    app.include_router(operations_router(service))
+    if chat is not None:
+        app.include_router(openai_router(service, chat))
     add_problem_responses(app)
     # The last one added is the outermost.
     app.add_middleware(CheckBody, max_bytes=service.settings.max_body_bytes)

@@ -1,0 +1,98 @@
+"""The real server, as a user starts it, in a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from app.config import ROOT
+
+STARTS_WITHIN = 480.0
+KEY = "a-secret-for-tests"
+HEADERS = {"authorization": f"Bearer {KEY}"}
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def connect(self, timeout: float = 120) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers=HEADERS, timeout=timeout)
+
+    def engine_pid(self) -> int:
+        """The process that holds the model: the descendant that vLLM has named so."""
+        listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+        rows = [line.split(None, 2) for line in listed.splitlines()]
+        family = {self.process.pid}
+        for _ in range(4):
+            family |= {int(pid) for pid, parent, *_ in rows if int(parent) in family}
+        (found,) = [int(pid) for pid, _, args in rows if int(pid) in family and "EngineCore" in args]
+        return found
+
+    def running(self) -> int:
+        """Requests that vLLM works on or has waiting, by its own count."""
+        text = self.connect().get("/metrics").text
+        lines = [
+            line
+            for line in text.splitlines()
+            if line.startswith(("vllm:num_requests_running", "vllm:num_requests_waiting{"))
+        ]
+        assert lines, text
+        return int(sum(float(line.rsplit(" ", 1)[1]) for line in lines))
+
+
+@contextmanager
+def live_server(checkpoint: Path, folder: Path, settings: str = "{}") -> Iterator[LiveServer]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = folder / "server.log"
+    environment = os.environ | {
+        "SHOPBENCH_API_KEYS": f"tests:{KEY}",
+        "SHOPBENCH_MODEL": str(checkpoint),
+        "SHOPBENCH_SERVER_SETTINGS": settings,
+    }
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", "serve", "--port", str(port)],
+            cwd=ROOT,
+            env=environment,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    server = LiveServer(process, f"http://127.0.0.1:{port}", log)
+    try:
+        _wait(server)
+        yield server
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _wait(server: LiveServer) -> None:
+    until = time.monotonic() + STARTS_WITHIN
+    while time.monotonic() < until:
+        if server.process.poll() is not None:
+            raise RuntimeError(f"the server ended with {server.process.returncode}:\n{server.log.read_text()[-3000:]}")
+        try:
+            if httpx.get(f"{server.url}/readyz", timeout=10).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.5)
+    raise RuntimeError(f"the server is not ready after {STARTS_WITHIN:g} s:\n{server.log.read_text()[-3000:]}")

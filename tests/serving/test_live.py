@@ -1,0 +1,182 @@
+"""The real server on the real engine. The tests share one process and stand in the order of what they do to it."""
+
+import json
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.config import ROOT
+from app.jsonl import read_rows
+from tests.serving.live_server import LiveServer, live_server
+
+pytestmark = pytest.mark.timeout(600)
+
+LONG = {"prompt": "Write a long description of a blue cotton shirt.\nOutput: ", "is_multiple_choice": False}
+SLOW_CHAT = {
+    "model": "tiny",
+    "messages": [{"role": "user", "content": "Tell me a long story."}],
+    "max_completion_tokens": 900,
+    "n": 8,
+    "temperature": 1.5,
+}
+
+
+def sample() -> list[dict[str, object]]:
+    rows = [row.question for row in read_rows(ROOT / "data" / "sample.jsonl")]
+    return [
+        {"id": row.id, "prompt": row.prompt, "is_multiple_choice": row.is_multiple_choice}
+        for row in rows
+        if row is not None
+    ]
+
+
+def settle(server: LiveServer, within: float = 15) -> None:
+    until = time.monotonic() + within
+    while server.running():
+        assert time.monotonic() < until, "the engine still works for nobody"
+        time.sleep(0.2)
+
+
+def test_the_sample_is_answered_alike_in_one_piece_and_as_a_stream(server: LiveServer) -> None:
+    with server.connect() as connection:
+        body = {"questions": sample(), "timeout": 120}
+        whole = connection.post("/v1/predict", json=body)
+        assert whole.status_code == 200, whole.text
+        streamed = connection.post("/v1/predict", json=body, headers={"accept": "application/x-ndjson"})
+    rows = {row["id"]: row for row in map(json.loads, streamed.text.splitlines())}
+    predictions = whole.json()["predictions"]
+    assert [row["id"] for row in predictions] == [row["id"] for row in sample()]
+    assert {row["task_type"] for row in predictions} >= {"multiple-choice", "ranking", "retrieval", "generation"}
+    for row in predictions:
+        assert row["answer"]
+        assert "error" not in row
+        assert rows[row["id"]]["answer"] == row["answer"]
+
+
+def test_pieces_of_text_add_up_to_the_raw_text(server: LiveServer) -> None:
+    with server.connect() as connection:
+        response = connection.post(
+            "/v1/predict", json={"questions": [LONG], "explain": True}, headers={"accept": "application/x-ndjson"}
+        )
+    routed, *deltas, last = map(json.loads, response.text.splitlines())
+    assert routed["event"] == "routed"
+    assert len(deltas) > 1
+    assert last["raw"].startswith("".join(line["text"] for line in deltas))
+
+
+def test_what_is_late_is_504_and_aborted_in_the_engine(server: LiveServer) -> None:
+    with server.connect() as connection:
+        started = time.monotonic()
+        response = connection.post("/v1/chat/completions", json=SLOW_CHAT, headers={"x-request-timeout": "0.3"})
+        assert response.status_code == 504, response.text
+        assert time.monotonic() - started < 5
+    settle(server)
+
+
+def test_a_client_that_loses_patience_is_aborted_in_the_engine(server: LiveServer) -> None:
+    with server.connect(timeout=0.5) as connection, pytest.raises(httpx.ReadTimeout):
+        connection.post("/v1/chat/completions", json=SLOW_CHAT)
+    settle(server)
+
+
+def test_a_client_that_leaves_a_stream_is_aborted_in_the_engine(server: LiveServer) -> None:
+    body = {**SLOW_CHAT, "stream": True}
+    with server.connect() as connection, connection.stream("POST", "/v1/chat/completions", json=body) as response:
+        assert next(response.iter_bytes()).startswith(b"data: ")
+    settle(server)
+
+
+def test_every_route_of_the_running_server_is_closed_or_listed(server: LiveServer) -> None:
+    with server.connect() as connection:
+        paths = connection.get("/openapi.json").json()["paths"]
+        assert "/v1/chat/completions" in paths
+        for path, methods in paths.items():
+            for method in methods:
+                status = httpx.request(method, server.url + path.replace("{model}", "tiny"), json={}).status_code
+                assert status == (200 if path in ("/livez", "/readyz") else 401), (method, path)
+        text = connection.get("/metrics").text
+    assert "vllm:prompt_tokens_total" in text
+    assert "shopbench_questions_total" in text
+
+
+def test_the_log_is_json_without_prompts_and_keys(server: LiveServer) -> None:
+    with server.connect() as connection:
+        connection.post("/v1/predict", json={"questions": [LONG]}, headers={"x-request-id": "find-me"})
+    text = server.log.read_text()
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    (line,) = [line for line in lines if line.get("request_id") == "find-me"]
+    assert (line["path"], line["status"], line["key"]) == ("/v1/predict", 200, "tests")
+    assert "blue cotton shirt" not in text
+    assert "a-secret-for-tests" not in text
+
+
+def test_an_engine_that_hangs_turns_readiness_red_and_back(server: LiveServer) -> None:
+    engine = server.engine_pid()
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        stopped = time.monotonic()
+        while httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200:
+            assert time.monotonic() - stopped < 10
+            time.sleep(0.2)
+        assert time.monotonic() - stopped < 10
+        assert httpx.get(f"{server.url}/livez").status_code == 200
+    finally:
+        os.kill(engine, signal.SIGCONT)
+    resumed = time.monotonic()
+    while httpx.get(f"{server.url}/readyz", timeout=30).status_code != 200:
+        assert time.monotonic() - resumed < 20
+
+
+def test_sigterm_loses_no_accepted_request(server: LiveServer) -> None:
+    statuses: list[int | str] = []
+
+    def ask(_: int) -> None:
+        with server.connect() as connection:
+            try:
+                statuses.append(connection.post("/v1/predict", json={"questions": [LONG] * 8}).status_code)
+            except httpx.ConnectError:
+                statuses.append("not accepted")
+
+    with ThreadPoolExecutor(8) as pool:
+        asking = [pool.submit(ask, number) for number in range(8)]
+        while server.running() < 8 and not all(one.done() for one in asking):
+            time.sleep(0.05)
+        server.process.send_signal(signal.SIGTERM)
+        for one in asking:
+            one.result()
+    assert statuses.count(200) >= 1
+    assert set(statuses) <= {200, "not accepted"}
+    server.process.wait(60)
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_an_engine_killed_under_load_fails_every_waiting_request_and_readiness(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    with live_server(checkpoint, tmp_path, '{"model_name": "tiny"}') as server:
+        results: list[int] = []
+
+        def ask() -> None:
+            with server.connect() as connection:
+                results.append(connection.post("/v1/chat/completions", json=SLOW_CHAT).status_code)
+
+        asking = [threading.Thread(target=ask) for _ in range(8)]
+        for one in asking:
+            one.start()
+        while server.running() < 8:
+            time.sleep(0.05)
+        os.kill(server.engine_pid(), signal.SIGKILL)
+        killed = time.monotonic()
+        while httpx.get(f"{server.url}/readyz", timeout=10).status_code == 200:
+            assert time.monotonic() - killed < 10
+        for one in asking:
+            one.join(10)
+        assert results == [503] * 8
+        assert httpx.get(f"{server.url}/livez").status_code == 503
+        assert server.process.wait(60) == 3
