@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from app.engines.base import Engine
 from app.engines.registry import create_engine
+from app.errors import EngineError
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +51,9 @@ def engines(checkpoint: Path, adapter: Path) -> Iterator[dict[str, Engine]]:
     yield loaded
     for engine in loaded.values():
         engine.close()
+        engine.close()
+        with pytest.raises(EngineError, match="closed"):
+            next(engine.generate([]))
 
 
 class _Engines(dict[str, Engine]):

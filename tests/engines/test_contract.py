@@ -13,6 +13,8 @@ from transformers import AutoModelForCausalLM
 from app.engines.base import Engine
 from app.engines.chat import load_chat_tokenizer
 from app.engines.prepared import prepare
+from app.engines.registry import create_engine
+from app.errors import EngineError
 from app.types import (
     Choice,
     Completion,
@@ -240,3 +242,19 @@ def test_engines_agree(engines: dict[str, Engine]) -> None:
         assert (other[key].finish_reason, other[key].output_tokens) == (one.finish_reason, one.output_tokens)
         if one.label_logprobs is not None:
             assert other[key].label_logprobs == pytest.approx(one.label_logprobs, abs=TOLERANCE)
+
+
+def test_a_second_stream_is_refused_while_one_runs(engine: Engine) -> None:
+    stream = engine.generate([ask("0", max_tokens=4), ask("1", max_tokens=4)])
+    next(stream)
+    with pytest.raises(EngineError, match="already generating"):
+        next(engine.generate([ask("2")]))
+    assert len(list(stream)) == 1
+
+
+def test_closing_twice_is_safe_and_ends_generating(checkpoint: Path) -> None:
+    engine = create_engine("transformers", checkpoint, {})
+    engine.close()
+    engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        next(engine.generate([ask("0")]))

@@ -1,0 +1,76 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from app.engines.chat import load_chat_tokenizer
+from app.engines.constraint_json import constraint_from_plain
+from app.engines.prepared import prepare
+from app.engines.settings import VllmSettings
+from app.engines.vllm_values import CONSTRAINT, SAMPLING, engine_values, sampling_values
+from app.errors import EngineError
+from app.types import Choice, Copy, GenerationRequest, Message, SamplingParams, Selection
+
+
+def values(checkpoint: Path, request: GenerationRequest) -> dict[str, object]:
+    tokenizer = load_chat_tokenizer(str(checkpoint))
+    return sampling_values(prepare(request, tokenizer, 1024, ()), tokenizer.end_ids)
+
+
+def ask(constraint: Choice | Selection | Copy | None, sampling: SamplingParams) -> GenerationRequest:
+    return GenerationRequest("0", (Message("user", "Which?"),), sampling, constraint)
+
+
+def test_a_choice_is_one_of_its_tokens_with_their_logprobs(checkpoint: Path) -> None:
+    tokenizer = load_chat_tokenizer(str(checkpoint))
+    found = values(checkpoint, ask(Choice(("0", "1")), SamplingParams(8)))
+    expected = [*tokenizer.vocabulary.label_ids("0"), *tokenizer.vocabulary.label_ids("1")]
+    assert found["allowed_token_ids"] == found["logprob_token_ids"] == expected
+    assert found["max_tokens"] == 1
+    assert "prompt_logprobs" not in found
+    assert "extra_args" not in found
+
+
+@pytest.mark.parametrize("constraint", [Selection((1, 2, 3), 2), Copy("red chair, größe 🙂", 3)])
+def test_other_constraints_travel_as_json(checkpoint: Path, constraint: Selection | Copy) -> None:
+    extra = values(checkpoint, ask(constraint, SamplingParams(8)))["extra_args"]
+    assert isinstance(extra, dict)
+    assert constraint_from_plain(json.loads(json.dumps(extra))[CONSTRAINT]) == constraint
+    assert SAMPLING not in extra
+
+
+def test_sampling_is_left_to_the_logits_processor(checkpoint: Path) -> None:
+    found = values(checkpoint, ask(None, SamplingParams(8, temperature=0.7, seed=3)))
+    assert found["temperature"] == 0
+    assert found["extra_args"] == {SAMPLING: {"temperature": 0.7, "seed": 3}}
+
+
+def test_text_is_made_in_the_loop_only_for_stop_strings(checkpoint: Path) -> None:
+    assert values(checkpoint, ask(None, SamplingParams(8)))["detokenize"] is False
+    found = values(checkpoint, ask(None, SamplingParams(8, stop=("\n",))))
+    assert (found["detokenize"], found["stop"]) == (True, ["\n"])
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype", "eager"), [(None, "float32", True), ((7, 5), "half", False), ((9, 0), "auto", False)]
+)
+def test_the_machine_decides_format_and_compilation(
+    capability: tuple[int, int] | None, dtype: str, eager: bool
+) -> None:
+    found = engine_values("model", VllmSettings.parse("vllm", {}), capability)
+    assert (found["dtype"], found["enforce_eager"]) == (dtype, eager)
+    assert found["trust_remote_code"] is False
+    assert found["enable_prefix_caching"] is True
+    assert ("kv_cache_memory_bytes" in found) == (capability is None)
+
+
+def test_room_for_adapters_follows_their_rank(adapter: Path) -> None:
+    settings = VllmSettings.parse("vllm", {"adapters": {"a": adapter, "b": adapter}})
+    on_gpu, on_cpu = engine_values("model", settings, (8, 0)), engine_values("model", settings, None)
+    assert (on_gpu["max_lora_rank"], on_gpu["max_loras"]) == (8, 2)
+    assert on_cpu["max_loras"] == 3
+
+
+def test_what_is_not_a_constraint_is_refused() -> None:
+    with pytest.raises(EngineError, match="not a constraint"):
+        constraint_from_plain({"kind": "regex"})
