@@ -91,9 +91,22 @@ row's answer (NER, generation). Sources that begin with "shop" or "titles" are g
 {"".join(map(_score_row, scores))}
 ## Limits
 
-Open questions, translation and arithmetic are far beyond this size. Product knowledge is what the data sets show.
-English first; other languages are covered by bytes and by what the data sets hold of them.
+{_reached(scores)}
+Product knowledge is what the data sets show. Other languages than English are covered by bytes and by what the data
+sets hold of them.
 """
+
+
+def _reached(scores: Sequence[Score]) -> str:
+    """Which sources are told apart from chance: by two standard errors, which are at most 1 / sqrt(rows)."""
+    clear = [
+        score.source for score in scores if score.score - max(score.baseline, score.majority or 0.0) > score.rows**-0.5
+    ]
+    named = f": {', '.join(clear)}" if clear else ""
+    return (
+        f"{len(clear)} of {len(scores)} sources are above their baseline (and their most frequent label) by more than "
+        f"two standard errors{named}.\nThe answers to the others have the right form and are no better than chance."
+    )
 
 
 def _section(values: Mapping[str, object], name: str) -> dict[str, object]:
