@@ -207,7 +207,7 @@ def synthetic_evaluation(better: bool = False) -> Evaluation:
         Provenance(
             engine="vllm",
             engine_version="0.32.0",
-            model="models/mini",
+            model="imagined-model",
             prompt_fingerprint="41d07ab39f2c" if better else "9f2c51d07ab3",
             git_revision="v0.1.0-14-g3f9c2aa",
             settings={"seed": 0, "max_num_seqs": 16, "enforce_eager": True},
