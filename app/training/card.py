@@ -105,7 +105,7 @@ def _reached(scores: Sequence[Score]) -> str:
     named = f": {', '.join(clear)}" if clear else ""
     return (
         f"{len(clear)} of {len(scores)} sources are above their baseline (and their most frequent label) by more than "
-        f"two standard errors{named}.\nThe answers to the others have the right form and are no better than chance."
+        f"two standard errors{named}.\nOf the others this is not shown."
     )
 
 

@@ -1,9 +1,10 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
 from app.training.tokenizer import SPECIAL_TOKENS, TURN_END, load_tokenizer, train_tokenizer
 
@@ -22,7 +23,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerFa
 def test_any_text_comes_back(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
     ids = tokenizer.encode(text, add_special_tokens=False)
     if not any(marker in text for marker in SPECIAL_TOKENS):
-        assert tokenizer.decode(ids) == text
+        assert tokenizer.decode(ids) == unicodedata.normalize("NFC", text)
 
 
 @pytest.mark.parametrize("text", ["静かなやかん", "红色水壶 2 升", "☕🫖 größer", "\n\n  \t x"])
@@ -54,6 +55,15 @@ def test_other_tools_load_it(tokenizer: PreTrainedTokenizerFast, tmp_path: Path)
     loaded = AutoTokenizer.from_pretrained(tmp_path)
     assert loaded.encode("A kettle, 12") == tokenizer.encode("A kettle, 12")
     assert loaded.convert_tokens_to_ids(SPECIAL_TOKENS) == [0, 1, 2]
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(max_size=60))
+def test_the_tokenizer_class_of_the_model_type_agrees(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    folder: Path = tmp_path_factory.getbasetemp() / "agree"
+    if not folder.is_dir():
+        train_tokenizer(TEXTS, 400, 512).save_pretrained(folder)
+    assert Qwen2Tokenizer.from_pretrained(folder).encode(text) == load_tokenizer(folder).encode(text)
 
 
 def test_training_it_twice_gives_the_same() -> None:
