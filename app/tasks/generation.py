@@ -8,7 +8,7 @@ from app.tasks.answers import PARSED_LENGTH, without_preface
 from app.tasks.fields import FieldKind
 from app.tasks.generation_kind import GenerationKind, kind_of, token_cap
 from app.tasks.instructions import Parts, dissect
-from app.tasks.languages import target_language
+from app.tasks.languages import DEFAULT, target_language
 from app.tasks.spans import copied, first_words
 from app.tasks.wording import NUMBER, either, number
 from app.types import Answer, Copy, Outcome, Question, SamplingParams, TaskType
@@ -83,8 +83,8 @@ class Generation:
         """Kind, language and source; English text of unknown kind where the prompt says nothing."""
         parts = dissect(question.prompt)
         asked = parts.wanted
-        language = target_language(asked)
-        kind = kind_of(asked, language)
+        language = target_language(asked, parts.cue)
+        kind = _kind(parts, language)
         spans = _max_spans(asked) if kind is GenerationKind.KEYPHRASE else 1
         return GenerationReading(kind, language, _source(parts, kind), spans)
 
@@ -102,6 +102,17 @@ class Generation:
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"a generation label is text, not {target!r}")
         return text.strip()
+
+
+def _kind(parts: Parts, language: str) -> GenerationKind:
+    """By the wording; where that says nothing, by the labels ("Question: ...", "Portuguese:")."""
+    kind = kind_of(parts.wanted, language)
+    if kind is not GenerationKind.TEXT:
+        return kind
+    if target_language("", parts.cue) != DEFAULT:
+        return GenerationKind.TRANSLATION
+    asked = any("question" in field.label for field in parts.fields if field.text)
+    return GenerationKind.ANSWER if asked else kind
 
 
 def _max_spans(asked: str) -> int:

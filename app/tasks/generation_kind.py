@@ -3,7 +3,8 @@
 import re
 from enum import StrEnum
 
-from app.tasks.wording import WORKED_SOLUTION, either
+from app.tasks.languages import LANGUAGES
+from app.tasks.wording import WORKED_SOLUTION, either, imperative
 
 
 class GenerationKind(StrEnum):
@@ -47,16 +48,20 @@ _COPY = either(
     "extract", "pull", "identif", "find", "locat", "choos", "select", "pick", "quot", "cop", "spot", "detect",
     "highlight", "pinpoint", "mark", "take", "retriev", "exact", "verbatim", "as is", "which", "what",
 )  # fmt: skip
-_PIECES = either("phrases?", "snippets?", "spans?", "excerpts?", "wording", "words")
-_PHRASE = re.compile(
-    rf"\bkey ?-?phrases?\b|\b{_PIECES}\b[^\n]{{0,80}}\breviews?\b|\breviews?\b[^\n]{{0,120}}\b{_PIECES}\b"
+_REVIEWS = r"\b(?:reviews?|feedback|comments?)\b"
+_PIECES = either("parts?", "passages?", "phrases?", "snippets?", "spans?", "excerpts?", "wording", "words")
+_PHRASE = re.compile(rf"\bkey ?-?phrases?\b|\b{_PIECES}\b[^\n]{{0,80}}{_REVIEWS}|{_REVIEWS}[^\n]{{0,120}}\b{_PIECES}\b")
+_PHRASE_OF_REVIEW = re.compile(
+    r"\bkey ?-?phrase\b[^.\n]{0,60}\breviews?\b|\breviews?['’]?s?\b[^.\n]{0,60}\bkey ?-?phrase\b"
 )
 _COPIES = re.compile(rf"\b{_COPY}")
-_WRITE = either("generate", "write", "create", "compose", "suggest", "propose", "craft", "draft")
-_TITLE = re.compile(rf"\b{_WRITE}\b[^\n]{{0,60}}\b(?:title|headline|name)\b")
+_WRITE = either(
+    "invent", "come up with", "generate", "write", "create", "compose", "suggest", "propose", "craft", "draft"
+)
+_TITLE = re.compile(rf"\b{_WRITE}\b[^\n]{{0,60}}\b(?:title|headline|(?<!category )(?<!brand )name)\b")
 _REPLY = either("answer", "respond", "response", "reply", "solution")
 _ASKED = either("question", "query", "inquiry", "asked")
-_LANGUAGE = either("german", "french", "spanish", "italian", "japanese", "english", "chinese", "portuguese")
+_LANGUAGE = either(*(language.lower() for language in LANGUAGES))
 _PLACE = either("online", "shopping", "web", "store", "market", "version", "title")
 _KEY = either("key", "main", "primary", "significant", "essential", "important")
 
@@ -66,7 +71,12 @@ _KINDS: tuple[tuple[GenerationKind, re.Pattern[str]], ...] = tuple(
         (GenerationKind.REASONING, (WORKED_SOLUTION.pattern, r"\bhow (?:many|much)\b.*\?\s*(?:$|answer)")),
         (
             GenerationKind.TRANSLATION,
-            (r"\btranslat", rf"\bin(?:to)? {_LANGUAGE}\b", rf"\b{_LANGUAGE}[- ](?:language )?{_PLACE}"),
+            (
+                r"\btranslat",
+                r"\bübersetz|\btraduc|\btradui|\btraduz|\bterjemah|翻訳|翻译|번역",
+                rf"\bin(?:to)? {_LANGUAGE}\b",
+                rf"\b{_LANGUAGE}[- ](?:language )?{_PLACE}",
+            ),
         ),
         (
             GenerationKind.ANSWER,
@@ -76,6 +86,7 @@ _KINDS: tuple[tuple[GenerationKind, re.Pattern[str]], ...] = tuple(
             GenerationKind.KEYWORDS,
             (
                 r"\bkey ?-?(?:word|phrase|term)s?\b",
+                rf"\b{_WRITE}\b[^.\n]{{0,40}}\b(?:search (?:terms|queries|phrases|strings)|queries)\b",
                 rf"\b{_KEY}\b[^\n]{{0,20}}\b(?:feature|attribute|characteristic|aspect)s?\b",
             ),
         ),
@@ -85,9 +96,17 @@ _KINDS: tuple[tuple[GenerationKind, re.Pattern[str]], ...] = tuple(
                 r"\bcategor(?:y|ies)\b[^\n]{0,80}\b(?:belong|fit|falls?|apply|applicable|pertain|possible|suit)",
                 r"\b(?:determin|decid|evaluat|which|assign|state|name|list)\w*\b[^\n]{0,40}\bcategories\b",
                 r"\b(?:classif|categori[sz])",
+                r"\bcategory (?:path|tree|name|hierarchy)\b(?! (?:mean|stand|is about))",
             ),
         ),
-        (GenerationKind.SUMMARY, (r"\bsummar", r"\btl;?dr\b")),
+        (
+            GenerationKind.SUMMARY,
+            (
+                r"\bsummar",
+                r"\btl;?dr\b",
+                imperative("condense", "shorten", "sum up", "boil down", "abridge", "compress"),
+            ),
+        ),
         (
             GenerationKind.EXPLANATION,
             (
@@ -105,9 +124,12 @@ def kind_of(wanted: str, language: str) -> GenerationKind:
     """The kind of text that instructions (in lower case) ask for, in a target language."""
     if _PHRASE.search(wanted) and _COPIES.search(wanted) and not WORKED_SOLUTION.search(wanted):
         return GenerationKind.KEYPHRASE
+    if _PHRASE_OF_REVIEW.search(wanted) and "generat" not in wanted:
+        return GenerationKind.KEYPHRASE
     if _TITLE.search(wanted) and language == "English" and "english" not in wanted:
         return GenerationKind.TITLE
-    return next((kind for kind, pattern in _KINDS if pattern.search(wanted)), GenerationKind.TEXT)
+    kind = next((kind for kind, pattern in _KINDS if pattern.search(wanted)), None)
+    return kind or (GenerationKind.ANSWER if "?" in wanted else GenerationKind.TEXT)
 
 
 def token_cap(kind: GenerationKind, language: str) -> int:

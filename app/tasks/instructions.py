@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from app.tasks.fields import Field, FieldKind, find_fields
@@ -15,7 +15,9 @@ _ASK = re.compile(
     r"|identify|translate|summari[sz]e|write|give|list|generate|explain|provide|find|locate|which|what)\b",
     re.IGNORECASE,
 )
+_SENTENCE_END = re.compile(r"(?<=[.?!;])[ \t]+")
 _FORBIDDEN = re.compile(r"\b(?:do not|don['’]t|never|without|no need to|(?:should|must|may|can) ?not|avoid)\b[^.;!\n]*")
+_QUESTION_LABEL = re.compile(r"\b(?:question|inquiry)\b")
 _LONG = 400
 _TRAILING_LINES = 4
 _BLANK = " … "
@@ -47,6 +49,12 @@ class Parts:
     """The list that the prompt is about."""
     quoted: tuple[Quoted, ...]
 
+    @property
+    def cue(self) -> str:
+        """The label at the end that waits for the answer ("brand"), in lower case; empty where there is none."""
+        last = self.fields[-1] if self.fields else None
+        return last.label if last and not last.text else ""
+
     def data(self, *kinds: FieldKind) -> tuple[Field, ...]:
         """The fields of these kinds that hold text and are not the question, in order."""
         return tuple(field for field in self.fields if field.kind in kinds and field.text and field is not self.asking)
@@ -70,7 +78,8 @@ def dissect(prompt: str) -> Parts:
     """Take a prompt apart. Total; linear in its length. The last few results are kept."""
     lists = find_lists(prompt)
     quoted = find_quoted(prompt)
-    fields = _without_trailing_ask(prompt, _up_to_ask(prompt, find_fields(prompt), quoted), lists)
+    fields = tuple(_without_inline_ask(field) for field in _up_to_ask(prompt, find_fields(prompt), quoted))
+    fields = _without_trailing_ask(prompt, fields, lists)
     data = [(field.line_start, field.end) for field in fields if field.kind in {FieldKind.PROSE, FieldKind.LINE}]
     entries = [(entry.line_start, entry.end) for found in lists for entry in found.entries]
     spans = _gaps(len(prompt), data + entries)
@@ -78,7 +87,7 @@ def dissect(prompt: str) -> Parts:
     instructions = _BLANK.join(prompt[a:b] for a, b in _gaps(len(prompt), data + entries + quotations))
     asking = None
     if not _says_something(instructions, fields):
-        asking = next((field for field in fields if field.text and field.kind is FieldKind.PROSE), None)
+        asking = _asking(fields)
         spans = ((asking.start, asking.end),) if asking else ((0, len(prompt)),)
         outside = [(0, spans[0][0]), (spans[0][1], len(prompt))]
         instructions = _BLANK.join(prompt[a:b] for a, b in _gaps(len(prompt), outside + quotations))
@@ -129,6 +138,20 @@ def _up_to_ask(prompt: str, fields: tuple[Field, ...], quoted: tuple[Quoted, ...
     return tuple(shorter(field) for field in fields)
 
 
+def _without_inline_ask(field: Field) -> Field:
+    """End a text that shares its line with instructions before the sentence that asks for something."""
+    if not field.inline and field.kind is not FieldKind.LINE:
+        return field
+    sentences = [(match.start(), match.end()) for match in _SENTENCE_END.finditer(field.text)][-_TRAILING_LINES:]
+    cut = len(field.text)
+    for end, start in reversed(sentences):
+        if not field.text[start].isupper() or not _ASK.match(field.text[start : start + _LONG]):
+            break
+        cut = end
+    text = field.text[:cut]
+    return replace(field, text=text, end=field.start + cut)
+
+
 def _without_trailing_ask(prompt: str, fields: tuple[Field, ...], lists: tuple[NumberedList, ...]) -> tuple[Field, ...]:
     """End the last running text before a line that asks for something ("Please select three numbers.")."""
     texts = [index for index, field in enumerate(fields) if field.kind is FieldKind.PROSE]
@@ -147,6 +170,13 @@ def _without_trailing_ask(prompt: str, fields: tuple[Field, ...], lists: tuple[N
     text = prompt[field.start : cut].rstrip()
     shorter = Field(field.label, field.kind, text, field.line_start, field.start, field.start + len(text))
     return (*fields[: texts[-1]], shorter, *fields[texts[-1] + 1 :])
+
+
+def _asking(fields: tuple[Field, ...]) -> Field | None:
+    """The field that is the question: the one that says so, else the first running text."""
+    texts = [field for field in fields if field.text and field.kind is FieldKind.PROSE]
+    questions = [field for field in texts if _QUESTION_LABEL.search(field.label)]
+    return next(iter(questions or texts), None)
 
 
 def _says_something(instructions: str, fields: tuple[Field, ...]) -> bool:

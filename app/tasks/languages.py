@@ -21,20 +21,31 @@ _ARTICLES = r"(?:(?:the|an?|a\(n\)|its?|fluent|natural|native|plain|simplified|t
 _TARGETS = tuple(
     re.compile(pattern)
     for pattern in (
+        rf"(?:->|→|=>) ?{_NAME}",
         rf"\b(?:in)?to {_ARTICLES}{_NAME}",
-        rf"{_NAME}[- ](?:language )?(?:online|e-?commerce|shopping|web ?site|web ?shop|shop|store|market|site|version"
-        r"|title|translation|equivalent|customers?|shoppers?|buyers?|users?|audience|speaking|speakers?|listing"
-        r"|counterpart)",
+        rf"{_NAME}[- ](?:language )?(?:version|title|translation|equivalent|counterpart|name|wording)",
+        rf"{_NAME}[- ](?:language )?(?:online|e-?commerce|shopping|web ?site|web ?shop|shop|store|market|site"
+        r"|customers?|shoppers?|buyers?|users?|audience|speaking|speakers?|listing)",
         rf"\b(?:in|for|auf|en)\s+{_ARTICLES}{_NAME}",
     )
 )
-_NAMED = re.compile(rf"(?<!from )(?<!from the )(?<!original )\b{_NAME}")
-_CONVERTS = re.compile(r"\b(?:translat|convert|locali[sz]|language|version|marketplace)")
+_NAMED = re.compile(rf"(?<!from )(?<!from the )(?<!original )(?:\b|(?=[^\x00-\x7f])){_NAME}")
+_CUE = re.compile(
+    rf"(?:in |(?:target|output|translation|title|text) ?)?\(?{_NAME}\)?"
+    r"(?: (?:version|title|translation|text|query|name|equivalent))?"
+)
+_CONVERTS = re.compile(r"翻訳|翻译|\b(?:translat|convert|locali[sz]|language|version|marketplace)")
 _CODE = re.compile(rf"(?:\b(?:in)?to|->|→|=>|-)\s*\(?(?P<code>{'|'.join(_CODES)})\b\)?(?=\s*(?:$|[:.\n…)]))")
 
 
-def target_language(asked: str) -> str:
-    """The English name of the language that instructions (in lower case) ask for; English where none."""
+def target_language(asked: str, cue: str = "") -> str:
+    """The English name of the language that instructions ask for; English where none.
+
+    `cue` is the label that waits for the answer ("Portuguese:"). Both in lower case.
+    """
+    awaited = _CUE.fullmatch(cue) if cue else None
+    if awaited:
+        return _NAMES[awaited["name"]]
     for pattern in _TARGETS:
         match = pattern.search(asked)
         if match:

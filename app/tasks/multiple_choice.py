@@ -16,13 +16,14 @@ _RATES = re.compile(
     r"|assess|sentiment|points?|level)\b"
 )
 _SCALE = re.compile(
-    r"(?<![\d.,])(?:(?P<low>[01])|one)\s*(?:\([^()\n]{0,60}\)\s*|(?:being|is|=|means?|for)\b[^.\d\n]{0,40}?\s)?"
+    r"(?<![\d.,])(?:(?P<low>[01])|one)\s*(?:\([^()\n]{0,60}\)\s*|(?:stars?|points?)\s|(?:being|is|=|means?|for)\b[^.\d\n]{0,40}?\s)?"
     rf"(?:-|–|—|to|through|and|\.\.+|…|up to)\s*{NUMBER}(?![\d.,]*\d)"
 )
 _STEPS = re.compile(rf"\b{NUMBER}[- ](?:point|level|step|star (?:scale|rating))s?\b")
 _MEANING = re.compile(
     r"(?<![\w.])(?P<number>[0-9])['\"]?\s*"
-    r"(?:=|(?:if|for|means?|denotes?|indicates?|when|stands|represents?|otherwise|as|being)\b|\((?=[a-z]))"
+    r"(?:=|(?:if|for|means?|denotes?|indicates?|when|stands|represents?|otherwise|as|being)\b|\((?=[a-z])|:\s*(?=[a-z]))"
+    r"|(?<![\w.])(?P<before>[0-9]) [a-z][a-z ]{1,30}(?=\s?/)|(?<=/)\s?(?P<after>[0-9]) (?=[a-z])"
 )
 _YES_NO = re.compile(r"\b(?:yes|true)\s*(?:/|or|and|if\b.{0,200}?\b)\s*(?:no|false)\b|\bbinary\b")
 _LABEL_IN_TEXT = re.compile(r"(?<![\w.,])(?:[0-9A-Z](?!\w|[.,][0-9])|[a-z](?=[).:]))")
@@ -139,5 +140,5 @@ def _scale(parts: Parts) -> tuple[str, ...]:
 
 def _meanings(parts: Parts) -> tuple[str, ...]:
     """Labels that the instructions define in passing ("1 if it fits, 0 otherwise")."""
-    labels = sorted({match["number"] for match in _MEANING.finditer(parts.asked)})
+    labels = sorted({match["number"] or match["before"] or match["after"] for match in _MEANING.finditer(parts.asked)})
     return tuple(labels) if len(labels) > 1 else ()

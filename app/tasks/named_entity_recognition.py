@@ -10,7 +10,7 @@ from app.tasks.fields import Field, FieldKind
 from app.tasks.instructions import Parts, dissect
 from app.tasks.quotes import Quoted
 from app.tasks.spans import copied, first_words, last_words, word_with_digit
-from app.tasks.wording import WORKED_SOLUTION, either
+from app.tasks.wording import WORKED_SOLUTION, either, imperative
 from app.types import Answer, Copy, Question, SamplingParams, TaskType
 
 _MANY = 5
@@ -24,34 +24,67 @@ _VERB = either(
     "point out", "single out", "name", "list", "give", "show", "return", "output", "get", "tell", "what", "which",
     "label",
 )  # fmt: skip
+_EXTRACTS = either(
+    "extract", "find", "locat", "identif", "pinpoint", "highlight", "spot", "detect", "recogni[sz]", "pull", "underlin",
+    "mark", "tag", "annotat", "isolat", "copy", "copies", "point out", "single out", "label", "lift", "take",
+    "extrah", "extrae", "extrai", "ekstrak",
+)  # fmt: skip
 _SOURCE = either(
     "titles?", "quer(?:y|ies)", "search(?: (?:terms?|strings?|phrases?|texts?))?", "listings?", "product names?",
     "headlines?", "keywords?",
 )  # fmt: skip
+_TEXT = either(_SOURCE, "text", "sentence", "string", "descriptions?", "utterance")
 _ATTRIBUTE = either(
     "brands?", "colou?rs?", "materials?", "sizes?", "genders?", "product types?", "quantit(?:y|ies)",
     "dimensions?", "weights?", "flavou?rs?", "scents?", "patterns?", "styles?", "audiences?", "compositions?",
     "model(?: name| number)?s?", "manufacturers?", "departments?", "age(?: group| range)?s?", "volumes?",
     "capacit(?:y|ies)", "count", "variety", "ingredients?", "shapes?", "finish", "theme", "type",
     "attribute(?: values?)?", "slots?", "spans?", "phrases?", "words?", "parts?", "components?", "sections?",
-    "tokens?", "values?", "substrings?", "terms?", "occasions?", "seasons?", "location", "unit",
+    "tokens?", "values?", "substrings?", "terms?", "occasions?", "seasons?", "location", "unit", "fabrics?",
+    "features?", "dosages?", "devices?", "connectivity", "compatib\\w+", "recipients?", "characters?", "franchises?",
 )  # fmt: skip
 _VERB_WORD = rf"\b{_VERB}[a-z]*\b"
+_IN_QUOTES = r"\b(?:in|from|within|out of|given)[:,]? ['\"`‘“「『«„]? ?…"
 _ASKS = re.compile(
-    rf"{_VERB_WORD}[^\n]{{0,200}}?\b{_ATTRIBUTE}\b[^\n]{{0,200}}?\b{_SOURCE}\b"
-    rf"|\b{_SOURCE}\b[^\n]{{0,200}}?{_VERB_WORD}[^\n]{{0,120}}?\b{_ATTRIBUTE}\b"
+    rf"{_VERB_WORD}[^\n]{{0,200}}?\b{_ATTRIBUTE}\b[^\n]{{0,200}}?(?:\b{_TEXT}\b|{_IN_QUOTES})"
+    rf"|(?:\b{_TEXT}\b|{_IN_QUOTES})[^\n]{{0,200}}?{_VERB_WORD}[^\n]{{0,120}}?\b{_ATTRIBUTE}\b"
+    rf"|\b{_EXTRACTS}[a-z]*\b[^\n.?!]{{0,100}}?\b(?:from|in|within|out of|of)\b[^\n.?!]{{0,60}}?(?:\b{_TEXT}\b|…)"
+    rf"|\b(?:what|which)\b[^\n.?!]{{0,60}}?\b(?:mention|appear|occur|express|contain|named)[a-z]*\b[^\n.?!]{{0,40}}?"
+    rf"(?:\b{_TEXT}\b|…)"
 )
+_MARKS = re.compile(
+    imperative(
+        "extract", "identify", "detect", "tag", "annotate", "spot", "locate", "recogni[sz]e", "copy", "mark",
+        "highlight", "isolate", "pinpoint",
+    )
+)  # fmt: skip
+"""A verb, a kind of thing and a text; with a verb that means copying, the thing may be of any kind."""
 _ASKS_NAMED = re.compile(_VERB_WORD)
-_IN_SOURCE = re.compile(rf"\b{_SOURCE}\b|\bdescription\b|\btext\b|\bsentence\b")
+_ATTRIBUTE_CUE = re.compile(
+    r"(?!.*(?:phrase|span|words?|terms?|type|sections?)\b)"
+    rf"(?:(?:[\w-]+ )?{_ATTRIBUTE}(?: ?\(?s\)?)?|entit(?:y|ies)|values?)"
+)
+_IN_SOURCE = re.compile(rf"\b{_TEXT}\b")
+_KEY = either(
+    "important", "key", "main", "primary", "essential", "significant", "notable", "crucial", "core", "central",
+    "salient", "major", "relevant", "suitable", "critical", "distinctive", "standout",
+)  # fmt: skip
+_POINT = either(
+    "keyword", "term", "word", "phrase", "point", "attribute", "feature", "component", "characteristic", "aspect",
+    "detail", "propertie", "qualitie", "element", "trait", "information", "descriptor", "selling point", "function",
+)  # fmt: skip
 _WRITES = re.compile(
     either(
         r"\bkey ?-?phrases?\b",
         r"\b(?:translat|summar|explain|rewrite|paraphras|classif)",
-        r"\b(?:describe|category|categories)\b",
+        imperative("describe"),
+        r"\b(?:part|phrase|words?|passage|snippet|span|excerpt)s?\b[^.]{0,60}\b(?:review|feedback|comment)",
+        r"\b(?:review|feedback|comment)s?\b[^.]{0,60}\b(?:part|phrase|words?|passage|snippet|span|excerpt)s?\b",
+        r"\b(?:category|categories)\b",
         r"\bkeywords? (?:sets?|that summar)",
         r"\b(?:generate|write|create|compose|suggest|propose|craft) (?:an? |the |one )",
-        r"\b(?:two|three|four|five|six|ten|\d+|important|key|main|relevant|suitable) (?:[\w-]+ ){0,2}?"
-        r"(?:keywords|terms|words|phrases|points|attributes|features|components)\b",
+        rf"\b(?:two|three|four|five|six|ten|\d+|{_KEY}) (?:[\w-]+ ){{0,2}}?{_POINT}s\b",
+        rf"\b{_KEY} (?:[\w-]+ ){{0,2}}?(?:{_POINT}|property|quality)\b",
         r"\banswer the (?:\w+ )?(?:question|query)",
         WORKED_SOLUTION.pattern,
     )
@@ -66,14 +99,18 @@ _OTHER = re.compile(
     )
 )
 _SOURCE_LABEL = re.compile(
-    r"quer|title|search|name|text|sentence|utterance|headline|listing|product|item|input|keyword|description"
+    r"quer|title|search|name|text|sentence|string|utterance|headline|listing|product|item|input|keyword|description"
+    r"|review|comment|message|content"
 )
 _TYPE_LABEL = re.compile(r"entity|attribute|type|category|label|brand|aspect")
 _BEFORE_SOURCE = re.compile(rf"\b{_SOURCE}\b(?: (?:is|reads|of|below|given|called))?\s*[:,=]?\s*$")
 _INLINE = re.compile(
-    rf"\b{_SOURCE}[ \t]*[:：][ \t]*(?P<text>(?!['\"“‘`「])\S[^\n]{{2,}})$", re.MULTILINE | re.IGNORECASE
+    rf"\b(?:{_TEXT}|from|in)[ \t]*[:：][ \t]*(?P<text>(?!['\"“‘`「])\S[^\n]{{2,}})$", re.MULTILINE | re.IGNORECASE
 )
 """A title or query that ends the line of its question, without quotation marks."""
+_INSTRUCTS = re.compile(rf"{_VERB_WORD}|\b{_TEXT}\b|[.?!:：]\s*$|^\W*(?:you|please|do|answer)\b", re.IGNORECASE)
+_INTRODUCED = re.compile(r"^[A-Z]['’\w]*(?: ['’\w]+){1,6}: ")
+"""Words that lead in a text ("A buyer typed: ...")."""
 _QUANTITY = re.compile(
     r"quantit|size|mass|weight|dimension|volume|capacit|count|number|unit|age|year|model|power|voltage|memory"
 )
@@ -128,19 +165,7 @@ class NamedEntityRecognition:
         """The wording found."""
         if question.is_multiple_choice:
             return None
-        parts = dissect(question.prompt)
-        asked = parts.wanted
-        writes = _WRITES.search(asked)
-        entity = _ENTITY.search(asked)
-        if entity and not _OTHER.search(asked):
-            return f"names an entity ('{entity.group()}')"
-        if writes:
-            return None
-        named = _quoted_type(parts)
-        if named and _ASKS_NAMED.search(asked) and _IN_SOURCE.search(asked):
-            return f"asks for '{named.text}' in a text"
-        found = _ASKS.search(_with_labels(parts))
-        return f"asks for part of a title or query ('{found.group()[:60]}')" if found and _has_source(parts) else None
+        return _wording(dissect(question.prompt))
 
     def read(self, question: Question) -> EntityReading:
         """The text to copy from: the query or title of the prompt, else all its data, else all of it."""
@@ -168,6 +193,24 @@ class NamedEntityRecognition:
         return join_spans(words)
 
 
+def _wording(parts: Parts) -> str | None:
+    asked = parts.wanted
+    entity = _ENTITY.search(asked) if "entit" in asked or "ner" in asked else None
+    if entity and not _OTHER.search(asked):
+        return f"names an entity ('{entity.group()}')"
+    if not _has_source(parts) or _WRITES.search(asked):
+        return None
+    named = _quoted_type(parts)
+    if named and _ASKS_NAMED.search(asked) and _IN_SOURCE.search(asked):
+        return f"asks for '{named.text}' in a text"
+    if _source_fields(parts) and _ATTRIBUTE_CUE.fullmatch(parts.cue):
+        return f"waits for a value ('{parts.cue}')"
+    found = _ASKS.search(_with_labels(parts))
+    if not found and any(field.kind is FieldKind.LINE for field in _source_fields(parts)):
+        found = _MARKS.search(asked)
+    return f"asks for part of a text ('{found.group()[:60]}')" if found else None
+
+
 def _quoted_type(parts: Parts) -> Quoted | None:
     """A short quotation that names what to look for, next to a longer text to look in."""
     unquoted = parts.data(FieldKind.LINE, FieldKind.PROSE) or _INLINE.search(parts.prompt)
@@ -181,12 +224,12 @@ def _quoted_type(parts: Parts) -> Quoted | None:
 
 def _with_labels(parts: Parts) -> str:
     """What is asked, with the label of the text it is asked about ("... Query")."""
-    labels = [field.label for field in parts.data(FieldKind.LINE)]
+    labels = [field.label for field in parts.data(FieldKind.LINE, FieldKind.PROSE)]
     return " ".join([parts.wanted, *labels])
 
 
 def _has_source(parts: Parts) -> bool:
-    return bool(parts.quoted or parts.data(FieldKind.LINE, FieldKind.PROSE))
+    return bool(parts.quoted or parts.data(FieldKind.LINE, FieldKind.PROSE) or _unlabelled(parts))
 
 
 def _source(parts: Parts) -> str:
@@ -197,7 +240,17 @@ def _source(parts: Parts) -> str:
     if inline:
         return inline["text"].strip()
     quoted = _quoted_source(parts)
-    return quoted.text if quoted else parts.prompt.strip()
+    return quoted.text if quoted else _unlabelled(parts) or parts.prompt.strip()
+
+
+def _unlabelled(parts: Parts) -> str:
+    """A text without label or quotation marks: at the end of its question, or on a line that asks for nothing."""
+    inline = _INLINE.search(parts.prompt)
+    if inline:
+        return inline["text"].strip()
+    lines = [line.strip() for start, end in parts.spans for line in parts.prompt[start:end].splitlines()]
+    longest = max((line for line in lines if line and not _INSTRUCTS.search(line)), key=len, default="")
+    return _INTRODUCED.sub("", longest)
 
 
 def _source_fields(parts: Parts) -> list[Field]:

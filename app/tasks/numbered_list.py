@@ -1,27 +1,31 @@
 """The numbered lists of a prompt: where they stand and what their labels are."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 _PREFIX = r"[ \t]*(?:[-*•][ \t]+)?(?:(?:option|choice|product|candidate|no\.?|#)[ \t]*)?"
 _MARKER = (
     r"(?:(?P<open>[(\[])[ \t]?(?P<wrapped>\d{1,3})[ \t]?[)\]]"
-    r"|(?P<bare>\d{1,3})(?P<close>[.):\]、．]|[ \t]?[-–](?=[ \t])))"
+    r"|(?P<bare>\d{1,3})(?P<close>[.):\]、．]|[ \t]?(?:[-–|]|[-=]>)(?=[ \t])))"
 )
 _LINE_MARKER = re.compile(rf"^(?:{_PREFIX}){_MARKER}(?P<space>[ \t]*)(?P<next>\S?)", re.IGNORECASE | re.MULTILINE)
-_LABELLED_FIRST = re.compile(rf"(?<=[:：])[ \t]*(?=[(\[]?[01][.)\]]){_MARKER}(?P<space>[ \t]*)(?P<next>\S?)")
+_LABELLED_FIRST = re.compile(rf"[:：][ \t]*(?=[(\[]?[01][.)\]]){_MARKER}(?P<space>[ \t]*)(?P<next>\S?)")
 _INLINE_MARKER = re.compile(rf"(?:^|(?<=\s)){_MARKER}(?P<space>[ \t]+|\b|$)(?P<next>\S?)", re.MULTILINE)
 _FIRST = ("0.", "1.", "0)", "1)", "0]", "1]", "0:", "1:", "0-", "1-", "0 ", "1 ")
 _LETTER_MARKER = re.compile(
     r"^[ \t]*(?:(?P<open>[(\[])(?P<wrapped>[A-Ja-j])[)\]]|(?P<bare>[A-Ja-j])(?P<close>[.):]))(?=\s|\S)", re.MULTILINE
+)
+_INLINE_LETTER = re.compile(
+    r"(?:^|(?<=[\s,;:]))(?P<open>[(\[]?)(?P<letter>[A-Ja-j])(?P<close>[)\]])(?=\s)", re.MULTILINE
 )
 _LIST_LABEL = re.compile(
     r"\b(?:list|products?|items?|candidates?|options?|choices?|aspects?|snippets?|quer(?:y|ies)|brands?|categor(?:y|ies)"
     r"|keywords?|keyphrases?|phrases?|titles?|entries|statements?|attributes?|following|below)\b",
     re.IGNORECASE,
 )
+_PHRASE_END = re.compile(r"[.;!?] ")
 _OUTPUT_LINE = re.compile(
     r"^[ \t]*(?:output|answer|response|result|reply)\b[^\n:：]{0,60}[:：]", re.IGNORECASE | re.MULTILINE
 )
@@ -83,10 +87,14 @@ def find_lists(prompt: str) -> tuple[NumberedList, ...]:
 
 def find_letters(prompt: str) -> tuple[str, ...]:
     """The labels of the last lettered list ("A. ...", "(b) ..."), as they stand; empty where there is none."""
+    lines = (match["wrapped"] or match["bare"] for match in _LETTER_MARKER.finditer(prompt))
+    return _last_run(lines) or _last_run(match["letter"] for match in _INLINE_LETTER.finditer(prompt))
+
+
+def _last_run(letters: Iterable[str]) -> tuple[str, ...]:
     best: list[str] = []
     run: list[str] = []
-    for match in _LETTER_MARKER.finditer(prompt):
-        letter = match["wrapped"] or match["bare"]
+    for letter in letters:
         if run and ord(letter) == ord(run[-1]) + 1:
             run.append(letter)
         elif letter in "Aa":
@@ -116,8 +124,15 @@ def _markers(pattern: re.Pattern[str], prompt: str) -> Iterator[_Marker]:
 
 
 def _labelled_first(prompt: str) -> Iterator[_Marker]:
-    """First entries on the line of their label ("Products: 0. lamp")."""
-    yield from _markers(_LABELLED_FIRST, prompt)
+    """Entries on the line of their label ("Products: 0. lamp 1. rug")."""
+    for first in _markers(_LABELLED_FIRST, prompt):
+        yield first
+        end = prompt.find("\n", first.start)
+        rest = prompt[first.start : end if end >= 0 else len(prompt)]
+        for marker in _inline_markers(rest):
+            yield replace(
+                marker, line_start=first.start + marker.line_start, start=first.start + marker.start, tight=first.tight
+            )
 
 
 def _inline_markers(prompt: str) -> list[_Marker]:
@@ -169,5 +184,5 @@ def _last_end(prompt: str, start: int, *, one_line: bool) -> int:
 
 def _announced(prompt: str, line_start: int) -> bool:
     before = prompt[max(0, line_start - 400) : line_start].rstrip()
-    label = before.rsplit("\n", 1)[-1]
+    label = _PHRASE_END.split(before.rsplit("\n", 1)[-1])[-1]
     return label.endswith((":", "：")) and _LIST_LABEL.search(label) is not None

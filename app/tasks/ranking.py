@@ -18,17 +18,26 @@ _RANKS = re.compile(
     either(
         r"\b(?:re-?)?rank(?:s|ed|ing|ings)?\b",
         r"\bprioriti[sz]e",
-        r"\bmost (?:\w+ )?to (?:the )?least\b",
+        r"\bmost\b[^\n]{0,60}(?<!at )\bleast\b",
+        r"\bassign\w* (?:an|the) order\b",
         r"\bbest (?:match )?to (?:the )?worst\b",
         r"\b(?:descending|decreasing|ascending) (?:order|relevance)",
         r"\bin (?:the )?order of\b",
-        r"\bwhich order\b",
+        r"\b(?:which|what) order\b",
+        r"\b(?:the |their )?(?:correct|right|best|resulting|final|relevance|result|sorted) order(?:ing)?\b",
+        r"\b(?:return|output|give|print|show|provide|write|determine|decide(?: on)?|find) (?:me )?(?:the|their|its)"
+        r" order\b",
+        r"\b(?:sorted|ordered|ordering|sequenced?)\b[^.]{0,40}\b(?:by|relevan\w+|from|list)\b",
+        r"\bsort(?:iere|ieren|ier)?\b",
         r"\bhigh(?:est)? to (?:the )?low(?:est)?\b",
         r"\b(?:re-?order|arrange|sort|order) "
         r"(?:the|these|those|them|all|it|each|every|following|by|products|items|candidates)\b",
     )
 )
-_FIRST = re.compile(r"\b(?:best|most \w+|highest|closest|strongest)\b[^.\n]{0,40}\bfirst\b")
+_FIRST = re.compile(
+    r"\b(?:best|most \w+|highest|closest|strongest)\b[^.\n]{0,40}\b(?:first|(?:at|on) (?:the )?top|leads?|second)\b"
+)
+_CUE = re.compile(r"(?:.* )?(?:order(?:ed list|ing)?|rank(?:s|ing|ed list)?|sorted list)")
 _SELECTS = re.compile(r"\b(?:select|choose|pick|identify|find)\b")
 _PICK = either("select", "choose", "pick", "return", "output", "give", "find", "identify", "recommend", "top")
 _SOME_OF_THEM = re.compile(rf"\b{_PICK}\b[^.\n]{{0,40}}?[ -]{NUMBER}\b")
@@ -88,6 +97,8 @@ class Ranking:
         found = _RANKS.search(asked)
         if found is None and not _SELECTS.search(asked):
             found = _FIRST.search(asked)
+        if found is None:
+            found = _CUE.fullmatch(parts.cue)
         if found is None or _picks_some(asked, parts):
             return None
         return f"asks to put a numbered list in order ('{found.group()[:40]}')"

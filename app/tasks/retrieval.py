@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.errors import InputError
 from app.tasks.answers import complete, is_number_list, join_numbers, literal, numbers_in, parse_integers
 from app.tasks.instructions import Parts, dissect
-from app.tasks.wording import NUMBER, WORKED_SOLUTION, either, number
+from app.tasks.wording import NUMBER, WORKED_SOLUTION, either, imperative, number
 from app.types import Answer, Outcome, Question, SamplingParams, Selection, TaskType
 
 _READ = 3
@@ -15,7 +15,7 @@ _DEFAULT = tuple(range(1, 11))
 _UNITS = either(
     "numbers?", "ind(?:ex|ices|exes)", "integers?", "ids?", "digits?", "products?", "items?", "aspects?",
     "snippets?", "quer(?:y|ies)", "brands?", "keywords?", "options?", "candidates?", "entr(?:y|ies)",
-    "categor(?:y|ies)", "phrases?", "statements?", "attributes?", "reviews?", "titles?", "articles?",
+    "categor(?:y|ies)", "phrases?", "listings?", "statements?", "attributes?", "reviews?", "titles?", "articles?",
 )  # fmt: skip
 _VERB = either(
     "select", "choose", "pick", "identify", "output", "find", "give", "return", "list", "provide", "name",
@@ -27,7 +27,9 @@ _COUNTS = tuple(
     re.compile(pattern)
     for pattern in (
         rf"\b{_VERB}\b(?: \w+){{0,3}}? {NUMBER} (?:comma|number|ind(?:ex|ices)|integer|ids?\b|digits?\b)",
-        rf"\b(?:top|best)[ -]{NUMBER}\b",
+        rf"\b(?:top|best|which) {NUMBER}\b",
+        rf"\btop-{NUMBER}\b",
+        r"\b(?P<n>single) (?:[\w-]+ )?" + _UNITS + r"\b",
         rf"\b{_VERB}\b(?:,? (?!of\b|from\b|list\b|contains\b)[\w-]+){{0,3}}? {NUMBER}\b(?! ?(?:to|or more|-) )",
         rf"{_NOT_THE_SIZE}\b{NUMBER} (?:most )?(?:\w+ ){{0,2}}?{_UNITS}\b",
     )
@@ -44,14 +46,18 @@ _NUMBERS = re.compile(
     )
 )
 _PICKS = re.compile(
+    r"選|选|"
     r"\b"
     + either(
+        "wähl", "welche", "eli[gj]", "seleccion", "choisi", "sélectionn", "pilih", "scegli", "tell", "top",
         "select", "choos", "pick", "identif", "find", "retriev", "recommend", "indicat", "determin", "predict",
         "guess", "mark", "tick", "return", "output", "list", "name", "which", "what",
     )
 )  # fmt: skip
 _WRITES = re.compile(
-    r"\bexplain\b|\btranslate\b|\bsummari[sz]e\b|\b(?:write|generate|compose) (?:a|an|the)\b|\bdescribe\b|\bwhy\b"
+    r"\bexplain\b|\btranslate\b|\bsummari[sz]e\b|\b(?:write|generate|compose) (?:a|an|the)\b|\bwhy\b"
+    rf"|{imperative('describe')}"
+    r"|\b(?:in|with|within|using) (?:an?|one|two|three|\d+) (?:[a-z]+ )?(?:sentence|line|paragraph)"
 )
 _LONG = 6
 
@@ -107,6 +113,8 @@ class Retrieval:
             return None
         wording = _NUMBERS.search(asked)
         size = len(parts.list.entries)
+        if _few(parts) and not parts.embedded(parts.list) and not _WRITES.search(asked):
+            return f"asks for some of a list of {size}"
         if wording and (not parts.embedded(parts.list) or "list" in asked or "ind" in wording.group()):
             return f"asks for numbers of a list of {size} ('{wording.group()[:40]}')"
         if size >= _LONG and not parts.embedded(parts.list) and not _WRITES.search(asked):
@@ -139,8 +147,17 @@ class Retrieval:
 
 def _count(parts: Parts) -> int:
     """How many the instructions ask for."""
+    return _asked_count(parts.asked) or _READ
+
+
+def _few(parts: Parts) -> bool:
+    """Whether a count is asked for that leaves some of the listed entries out."""
+    return parts.list is not None and 0 < _asked_count(parts.wanted) < len(parts.list.entries)
+
+
+def _asked_count(asked: str) -> int:
     for pattern in _COUNTS:
-        match = pattern.search(parts.asked)
+        match = pattern.search(asked)
         if match:
             return number(match["n"])
-    return _READ
+    return 0

@@ -10,11 +10,18 @@ NUMBER = rf"(?P<n>[1-9][0-9]?|{'|'.join(NUMBER_WORDS)})"
 """A whole number from 1 to 99 in digits, or to ten in words, as the group `n`."""
 
 WORKED_SOLUTION = re.compile(r"\bstep[ -]by[ -]step\b|\bshow your (?:work|reasoning)\b|\bchain of thought\b")
+_BEFORE_IMPERATIVE = ("^", "[.:;,!?…'\"”’»」] ", "please ", "and ", "then ", "to ")
 
 
 def either(*alternatives: str) -> str:
     """A regular expression for any of the given ones."""
     return f"(?:{'|'.join(alternatives)})"
+
+
+def imperative(*verbs: str) -> str:
+    """A regular expression for verbs where they tell what to do ("Describe ..."), not where they narrate."""
+    behind = {verb: either(*(rf"(?<={before}{verb})" for before in _BEFORE_IMPERATIVE)) for verb in verbs}
+    return either(*(rf"\b{verb}\b{place}" for verb, place in behind.items()))
 
 
 def number(text: str) -> int:
