@@ -1,6 +1,8 @@
 """`shopbench serve`: the HTTP server."""
 
+import logging
 import os
+import socket
 from dataclasses import dataclass
 
 import uvicorn
@@ -11,6 +13,8 @@ from app.serving.app import build_app, create_chat, create_service
 from app.serving.keys import VARIABLE, ApiKeys, is_loopback
 from app.serving.logs import set_up_logging
 from app.serving.settings import ServerSettings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ def serve(settings: Settings, address: Address) -> None:
     keys = ApiKeys.parse(os.environ.get(VARIABLE, ""))
     check_address(server, keys)
     set_up_logging(server.log_level)
+    bound = bind(server.host, server.port)
+    log.info("loading", extra={"model": settings.model, "url": _url(bound)})
     service = create_service(settings, server)
     engine_failed = False
 
@@ -47,19 +53,33 @@ def serve(settings: Settings, address: Address) -> None:
     runner = uvicorn.Server(
         uvicorn.Config(
             app,
-            host=server.host,
-            port=server.port,
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=int(server.drain_timeout),
         )
     )
-    runner.run()
-    if not runner.started:
-        raise SetupError(f"cannot listen on {server.host}:{server.port}: is the port taken? choose another with --port")
+    runner.run(sockets=[bound])
     if engine_failed:
         raise EngineError("the engine failed for good; the log has the reason")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the address before the model is loaded. Connections are refused until the server is ready for them.
+
+    Raises:
+        SetupError: there is no such address, or it is taken.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        raise SetupError(
+            f"cannot listen on {host} port {port}: {error.strerror}; choose with --host and --port"
+        ) from error
+    return bound
 
 
 def check_address(server: ServerSettings, keys: ApiKeys) -> None:
@@ -73,3 +93,8 @@ def check_address(server: ServerSettings, keys: ApiKeys) -> None:
             f"{server.host} can be reached from other machines and no keys are set: set {VARIABLE}=name:key, "
             "listen on 127.0.0.1, or say --insecure"
         )
+
+
+def _url(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from vllm.sampling_params import RequestOutputKind
     from vllm.v1.engine.async_llm import AsyncLLM
 
+SERVED = {
+    "disable_log_stats": False,
+    # Free to write blanks between the parts of a JSON answer, small models write nothing else.
+    "structured_outputs_config": {"disable_any_whitespace": True},
+}
 UNFINISHED = "\ufffd"
 """What the beginning of a character decodes to."""
 
@@ -185,7 +190,7 @@ class AsyncVllmEngine:
         return finish(prepared, self._tokenizer, ids, token_logprobs=token_logprobs, text=text)
 
     def _start(self, settings: VllmSettings) -> "AsyncLLM":
-        values = engine_values(self.model, settings, compute_capability()) | {"disable_log_stats": False}
+        values = engine_values(self.model, settings, compute_capability()) | SERVED
         if values["enforce_eager"]:
             # vLLM compiles a few small functions even so. On CPUs that needs a C++ compiler and seconds.
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")

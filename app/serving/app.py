@@ -23,6 +23,7 @@ from app.serving.logs import set_up_logging
 from app.serving.metrics import Metrics
 from app.serving.openai_routes import Chat, openai_router
 from app.serving.operations import operations_router
+from app.serving.playground import playground_router
 from app.serving.predict import question_router
 from app.serving.problems import Problem, add_problem_responses
 from app.serving.request_context import RequestContext
@@ -108,6 +109,7 @@ def build_app(
     )
     app.include_router(question_router(service))
     app.include_router(operations_router(service))
+    app.include_router(playground_router())
     if chat is not None:
         app.include_router(openai_router(service, chat))
     add_problem_responses(app)

@@ -14,7 +14,7 @@ from app.serving.problems import ProblemError
 
 VARIABLE = "SHOPBENCH_API_KEYS"
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-PUBLIC = frozenset({"/livez", "/readyz", "/", "/playground.css", "/playground.js", "/favicon.svg"})
+PUBLIC = frozenset({"/livez", "/readyz", "/", "/playground.css", "/playground.js", "/favicon.svg", "/samples.json"})
 """Exact paths. Whatever else there is, or will be, needs a key once keys are set."""
 
 

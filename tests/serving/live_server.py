@@ -1,8 +1,8 @@
 """The real server, as a user starts it, in a process of its own."""
 
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +18,14 @@ from app.config import ROOT
 STARTS_WITHIN = 480.0
 KEY = "a-secret-for-tests"
 HEADERS = {"authorization": f"Bearer {KEY}"}
+LONG = {"prompt": "Write a long description of a blue cotton shirt.\nOutput: ", "is_multiple_choice": False}
+SLOW_CHAT = {
+    "model": "tiny",
+    "messages": [{"role": "user", "content": "Tell me a long story."}],
+    "max_completion_tokens": 900,
+    "n": 8,
+    "temperature": 1.5,
+}
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,6 @@ class LiveServer:
 
 @contextmanager
 def live_server(checkpoint: Path, folder: Path, settings: str = "{}") -> Iterator[LiveServer]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     log = folder / "server.log"
     environment = os.environ | {
         "SHOPBENCH_API_KEYS": f"tests:{KEY}",
@@ -64,15 +69,15 @@ def live_server(checkpoint: Path, folder: Path, settings: str = "{}") -> Iterato
     }
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve", "--port", str(port)],
+            [sys.executable, "-m", "app", "serve", "--port", "0"],
             cwd=ROOT,
             env=environment,
             stdout=file,
             stderr=file,
             start_new_session=True,
         )
-    server = LiveServer(process, f"http://127.0.0.1:{port}", log)
     try:
+        server = LiveServer(process, _url(process, log), log)
         _wait(server)
         yield server
     finally:
@@ -83,6 +88,15 @@ def live_server(checkpoint: Path, folder: Path, settings: str = "{}") -> Iterato
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _url(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    until = time.monotonic() + STARTS_WITHIN
+    while process.poll() is None and time.monotonic() < until:
+        if found := re.search(r'"url": "(http://[^"]+)/"', log.read_text()):
+            return found[1]
+        time.sleep(0.2)
+    raise RuntimeError(f"the server names no address:\n{log.read_text()[-3000:]}")
 
 
 def _wait(server: LiveServer) -> None:

@@ -31,7 +31,7 @@ def test_every_route_but_the_listed_ones_needs_a_key() -> None:
 
 
 def test_what_is_public_is_this_and_no_more() -> None:
-    assert {"/livez", "/readyz", "/", "/playground.css", "/playground.js", "/favicon.svg"} == PUBLIC
+    assert {"/livez", "/readyz", "/", "/playground.css", "/playground.js", "/favicon.svg", "/samples.json"} == PUBLIC
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/docs", "/openapi.json", "/metrics", "/livez/", "/livez;x", "/livez%00"])

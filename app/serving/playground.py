@@ -1,0 +1,56 @@
+"""The page at `/`: static files of this package, and the project's own sample questions."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from app.config import ROOT
+from app.jsonl import read_rows
+from app.routing import route
+
+STATIC = Path(__file__).parent / "static"
+SAMPLE = ROOT / "data" / "sample.jsonl"
+FILES = {
+    "/": "index.html",
+    "/playground.css": "playground.css",
+    "/playground.js": "playground.js",
+    "/favicon.svg": "favicon.svg",
+}
+
+
+def playground_router() -> APIRouter:
+    """The routes, which are no part of the interface for programs."""
+    router = APIRouter(include_in_schema=False)
+    questions = _samples()
+
+    def serve_file(path: str, name: str) -> None:
+        @router.get(path)
+        async def file() -> Response:
+            return FileResponse(STATIC / name, headers={"Cache-Control": "no-cache"})
+
+    for path, name in FILES.items():
+        serve_file(path, name)
+
+    @router.get("/samples.json")
+    async def samples() -> Response:
+        return JSONResponse(questions)
+
+    return router
+
+
+def _samples() -> list[dict[str, Any]]:
+    """The project's sample questions; none where the server runs without its checkout."""
+    if not SAMPLE.exists():
+        return []
+    questions = [row.question for row in read_rows(SAMPLE) if row.question is not None]
+    return [
+        {
+            "id": question.id,
+            "prompt": question.prompt,
+            "is_multiple_choice": question.is_multiple_choice,
+            "task_type": route(question).type,
+        }
+        for question in questions
+    ]

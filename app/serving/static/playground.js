@@ -1,0 +1,259 @@
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+let key = "";
+let samples = [];
+let asking = null;
+let again = null;
+let answers = [];
+
+/* The server's lines as they come. Problems become errors with the server's own words. */
+async function* lines(body, signal) {
+  const headers = { "Content-Type": "application/json", Accept: "application/x-ndjson" };
+  if (key) headers.Authorization = `Bearer ${key}`;
+  const response = await fetch("v1/predict", { method: "POST", headers, body: JSON.stringify(body), signal });
+  if (!response.ok) {
+    const problem = await response.json().catch(() => ({}));
+    throw Object.assign(new Error(problem.detail || `the server answers ${response.status}`), { status: response.status });
+  }
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const parts = (rest + value).split("\n");
+    rest = parts.pop();
+    for (const part of parts) if (part) yield JSON.parse(part);
+  }
+}
+
+/* Once a key is asked for, what was refused is tried again with it. */
+async function attempt(work, show) {
+  if (asking) asking.abort();
+  const own = (asking = new AbortController());
+  busy(true);
+  show("");
+  try {
+    await work(own.signal);
+    $("key-form").hidden = true;
+  } catch (error) {
+    if (error.name === "AbortError") {
+      if (asking === own) show("Stopped.");
+    } else if (error.status === 401) {
+      again = () => attempt(work, show);
+      $("key-form").hidden = false;
+      $("key").focus();
+      show(key ? "The server does not know this key." : "The server asks for a key.");
+    } else {
+      show(error.message);
+    }
+  } finally {
+    if (asking === own) {
+      asking = null;
+      busy(false);
+    }
+  }
+}
+
+function busy(yes) {
+  $("result").setAttribute("aria-busy", yes);
+  $("stop").hidden = !yes;
+  $("go").disabled = yes;
+}
+
+function fail(message) {
+  $("error").textContent = message;
+  $("error").hidden = !message;
+}
+
+function ask() {
+  const question = { prompt: $("prompt").value, is_multiple_choice: $("choice").checked };
+  return attempt(async (signal) => {
+    begin();
+    for await (const line of lines({ questions: [question], explain: true }, signal)) {
+      if (line.event === "routed") showRoute(line);
+      else if (line.event === "delta") $("raw").textContent += line.text;
+      else showPrediction(line);
+    }
+  }, fail);
+}
+
+function begin() {
+  $("empty").hidden = true;
+  $("answer").hidden = true;
+  $("labels").hidden = true;
+  for (const id of ["raw", "seconds", "outcome", "status"]) $(id).textContent = "";
+  $("final").textContent = "…";
+}
+
+function showRoute(line) {
+  $("answer").hidden = false;
+  $("type").textContent = words(line.task_type);
+  $("why").textContent = line.reason;
+  $("messages").replaceChildren(
+    ...line.messages.flatMap((message) => [element("h3", message.role), element("div", message.content, "text")]),
+  );
+}
+
+function showPrediction(row) {
+  $("final").textContent = row.answer ?? "no answer";
+  $("raw").textContent = row.raw;
+  grade($("outcome"), row.outcome);
+  $("seconds").textContent = `${Math.round(row.seconds * 1000)} ms`;
+  if (row.error) fail(row.error.message);
+  if (row.label_probs) showBars(row);
+  $("status").textContent = row.answer === null ? "No answer." : `Answer: ${row.answer}. ${row.outcome}.`;
+}
+
+function showBars(row) {
+  const ranked = Object.entries(row.label_probs);
+  const best = Math.max(...ranked.map(([, p]) => p));
+  $("labels").hidden = false;
+  $("mass").textContent = `(${percent(row.label_mass)} of the model's mass is on a label)`;
+  $("bars").replaceChildren(
+    ...ranked.map(([label, p]) => {
+      const bar = element("div");
+      bar.style.width = `${100 * p}%`;
+      const track = element("div", "", "track");
+      track.setAttribute("aria-hidden", "true");
+      track.append(bar);
+      const line = element("li", "", p === best ? "first" : "");
+      line.append(element("span", label), track, element("span", percent(p)));
+      return line;
+    }),
+  );
+}
+
+async function runFile(questions) {
+  answers = [];
+  $("table-box").hidden = false;
+  $("save").hidden = true;
+  const cells = new Map();
+  $("rows").replaceChildren(
+    ...questions.map((question) => {
+      const row = element("tr");
+      const cut = question.prompt.length > 160 ? `${question.prompt.slice(0, 160)}…` : question.prompt;
+      row.append(element("td", question.id), element("td", cut), element("td"), element("td", "…"), element("td"));
+      cells.set(question.id, row.children);
+      return row;
+    }),
+  );
+  const progress = (text) => ($("progress").textContent = text);
+  await attempt(async (signal) => {
+    answers = [];
+    for await (const row of lines({ questions }, signal)) {
+      const [, , type, answer, outcome] = cells.get(row.id);
+      type.textContent = words(row.task_type);
+      answer.textContent = row.answer ?? row.error.message;
+      const chip = element("span");
+      grade(chip, row.outcome);
+      outcome.replaceChildren(chip);
+      answers.push(row);
+      progress(`${answers.length} of ${questions.length}`);
+    }
+    $("save").hidden = false;
+  }, (message) => message && progress(message));
+}
+
+/* JSON lines of the kit (input_field) or ours (prompt), or one JSON list of them. */
+function readQuestions(text) {
+  const trimmed = text.trim();
+  const rows = trimmed.startsWith("[") ? JSON.parse(trimmed) : trimmed.split("\n").filter((line) => line.trim()).map((line, number) => {
+    try {
+      return JSON.parse(line);
+    } catch {
+      throw new Error(`line ${number + 1} is not JSON`);
+    }
+  });
+  if (rows.length === 0 || rows.length > 256) throw new Error(`${rows.length} rows: give 1 to 256`);
+  return rows.map((row, number) => {
+    const prompt = row.prompt ?? row.input_field;
+    if (typeof prompt !== "string" || typeof row.is_multiple_choice !== "boolean") {
+      throw new Error(`row ${number + 1}: 'prompt' (text) and 'is_multiple_choice' (true or false) are needed`);
+    }
+    return { id: String(row.id ?? number), prompt, is_multiple_choice: row.is_multiple_choice };
+  });
+}
+
+function grade(chip, outcome) {
+  chip.textContent = outcome;
+  chip.className = `chip ${{ clean: "good", repaired: "fair", truncated: "fair", shortened: "fair" }[outcome] || "bad"}`;
+}
+
+function element(name, text = "", style = "") {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (style) made.className = style;
+  return made;
+}
+
+const words = (name) => (name || "").replaceAll("_", " ");
+const percent = (p) => `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)} %`;
+
+async function look() {
+  let ready = false;
+  try {
+    ready = (await fetch("readyz")).ok;
+  } catch {
+    /* unreachable is as good as not ready */
+  }
+  $("health").textContent = ready ? "ready" : "not ready";
+  $("health").className = `chip ${ready ? "good" : "bad"}`;
+}
+
+async function start() {
+  samples = await (await fetch("samples.json")).json();
+  $("sample").append(
+    ...samples.map((sample, number) => {
+      const option = element("option", `${words(sample.task_type)}: ${sample.prompt.replace(/\s+/g, " ").slice(0, 60)}`);
+      option.value = number;
+      return option;
+    }),
+  );
+}
+
+$("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  ask();
+});
+$("prompt").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
+});
+$("prompt").addEventListener("input", () => ($("sample").value = ""));
+$("sample").addEventListener("change", () => {
+  const sample = samples[$("sample").value];
+  $("prompt").value = sample ? sample.prompt : "";
+  $("choice").checked = Boolean(sample && sample.is_multiple_choice);
+});
+$("stop").addEventListener("click", () => asking && asking.abort());
+$("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  key = $("key").value.trim();
+  if (again) again();
+});
+$("samples").addEventListener("click", () => runFile(samples.map(({ id, prompt, is_multiple_choice }) => ({ id, prompt, is_multiple_choice }))));
+$("file").addEventListener("change", async () => {
+  const [file] = $("file").files;
+  $("file").value = "";
+  if (!file) return;
+  try {
+    await runFile(readQuestions(await file.text()));
+  } catch (error) {
+    $("progress").textContent = `${file.name}: ${error.message}`;
+  }
+});
+$("save").addEventListener("click", () => {
+  const link = element("a");
+  link.href = URL.createObjectURL(new Blob(answers.map((row) => `${JSON.stringify(row)}\n`), { type: "application/x-ndjson" }));
+  link.download = "answers.jsonl";
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
+$("theme").addEventListener("click", () => {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+});
+start();
+look();
+setInterval(look, 15000);
