@@ -1,0 +1,200 @@
+"""Rows a second of `shopbench predict`, of a bare `LLM.generate`, and of the starter kit's pattern.
+
+    python benchmarks/batch.py [--model models/mini] [--rows 960] [--rounds 3] [--ways predict bare kit]
+
+All three run in one process on one loaded engine, in turns, each from an empty prefix cache:
+
+- predict: the whole batch job, from the input file to the finished output: reading, routing, rendering, tokenizing,
+  journal with its fsyncs, decoding, writing;
+- bare: `LLM.generate` in one call over the token ids and the sampling that predict's requests come to, ready made;
+- kit: batches of 16, one call each, choices with one new token and everything else with 100, unconstrained.
+
+The rows are the project's sample questions, each made unique by a number, so that nothing is answered twice.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from app.batch.file_job import FileJob, answer_file
+from app.batch.identity import settings_identity
+from app.config import ROOT, Settings, load_settings
+from app.engines.chat import ChatTokenizer
+from app.engines.prepared import PreparedRequest, prepare
+from app.engines.settings import VllmSettings
+from app.engines.vllm_engine import VllmEngine
+from app.engines.vllm_start import compute_capability
+from app.engines.vllm_values import engine_values, sampling_values
+from app.jsonl import read_rows
+from app.predictor import Predictor, Prepared
+from app.prompting import PromptLibrary
+from app.types import Choice, Question
+
+if TYPE_CHECKING:
+    from vllm import LLM
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+KIT_BATCH = 16
+KIT_TOKENS = 100
+WAYS = ("predict", "bare", "kit")
+
+
+class SharedEngine(VllmEngine):
+    """The project's engine on the engine of an `LLM`, so that all three measure the same one."""
+
+    llm: "LLM"
+
+    def _start(self) -> "LLMEngine":
+        from vllm import LLM
+
+        values = engine_values(self.model, self._settings, compute_capability())
+        self.llm = LLM(**values)
+        return self.llm.llm_engine
+
+    @property
+    def tokenizer(self) -> ChatTokenizer:
+        return self._tokenizer
+
+    def close(self) -> None:
+        """It serves another round."""
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The three, over the same questions."""
+
+    engine: SharedEngine
+    predictor: Predictor
+    settings: Settings
+    questions: list[Question]
+    source: Path
+    prepared: list[PreparedRequest]
+
+    def predict(self) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            job = FileJob(self.source, Path(folder) / "out.jsonl")
+            return answer_file(job, lambda: self.predictor, lambda: settings_identity(self.settings)).seconds
+
+    def bare(self) -> float:
+        from vllm import SamplingParams
+
+        ends = self.engine.tokenizer.end_ids
+        params = [SamplingParams(**sampling_values(request, ends)) for request in self.prepared]
+        prompts = [{"prompt_token_ids": request.prompt_ids} for request in self.prepared]
+        started = time.perf_counter()
+        self.engine.llm.generate(prompts, params, use_tqdm=False)
+        return time.perf_counter() - started
+
+    def kit(self) -> float:
+        from vllm import SamplingParams
+
+        started = time.perf_counter()
+        for choices in (True, False):
+            same = [r for r in self.prepared if isinstance(r.request.constraint, Choice) is choices]
+            params = SamplingParams(temperature=0.0, max_tokens=1 if choices else KIT_TOKENS)
+            for batch in _batches(same):
+                prompts = [{"prompt_token_ids": request.prompt_ids} for request in batch]
+                self.engine.llm.generate(prompts, params, use_tqdm=False)
+        return time.perf_counter() - started
+
+
+def _batches(requests: list[PreparedRequest]) -> Iterator[list[PreparedRequest]]:
+    for start in range(0, len(requests), KIT_BATCH):
+        yield requests[start : start + KIT_BATCH]
+
+
+def questions(count: int) -> list[Question]:
+    samples = [row.question for row in read_rows(ROOT / "data" / "sample.jsonl") if row.question is not None]
+    made = []
+    for number in range(count):
+        sample = samples[number % len(samples)]
+        head, separator, tail = sample.prompt.rpartition("\n")
+        prompt = f"{head} (no. {number}){separator}{tail}" if separator else f"{sample.prompt} (no. {number})"
+        made.append(replace(sample, id=str(number), prompt=prompt))
+    return made
+
+
+def write(path: Path, rows: list[Question]) -> Path:
+    lines = [{"id": q.id, "prompt": q.prompt, "is_multiple_choice": q.is_multiple_choice} for q in rows]
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    return path
+
+
+def ready(predictor: Predictor, engine: SharedEngine, rows: list[Question]) -> list[PreparedRequest]:
+    """What predict's requests come to, in the file's order."""
+    found = []
+    for question in rows:
+        prepared = predictor.prepare(question, question.id)
+        if isinstance(prepared, Prepared):
+            found.append(prepare(prepared.request, engine.tokenizer, engine.context_length, {}))
+    return found
+
+
+def measure(ways: Ways, names: list[str], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each way in each round; the first round warms up and is not kept."""
+    all_runs: dict[str, Callable[[], float]] = {"predict": ways.predict, "bare": ways.bare, "kit": ways.kit}
+    runs = {name: all_runs[name] for name in names}
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        # Every other round goes backwards, so that no way always follows the same one.
+        for name, run in sorted(runs.items(), reverse=number % 2 == 1):
+            ways.engine.llm.reset_prefix_cache()
+            taken = run()
+            if number:
+                seconds[name].append(taken)
+                print(f"round {number}: {name:8} {len(ways.questions) / taken:8.1f} rows/s", file=sys.stderr)
+    return seconds
+
+
+def ratios(own: list[float], other: list[float]) -> dict[str, float]:
+    """How many times as fast, round by round."""
+    found = sorted(theirs / ours for ours, theirs in zip(own, other, strict=True))
+    return {"median": round(statistics.median(found), 3), "lowest": round(found[0], 3), "highest": round(found[-1], 3)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=str(ROOT / "models" / "mini"))
+    parser.add_argument("--rows", type=int, default=960)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    given = parser.parse_args()
+    settings = load_settings(None, {"model": given.model})
+    engine = SharedEngine(settings.model, VllmSettings.parse("vllm", {}))
+    predictor = Predictor(engine, PromptLibrary(settings.prompts))
+    rows = questions(given.rows)
+    with tempfile.TemporaryDirectory() as folder:
+        source = write(Path(folder) / "in.jsonl", rows)
+        ways = Ways(engine, predictor, settings, rows, source, ready(predictor, engine, rows))
+        seconds = measure(ways, given.ways, given.rounds)
+    rates = {name: round(given.rows / statistics.median(taken), 1) for name, taken in seconds.items()}
+    others = [name for name in given.ways if name != "predict" and "predict" in given.ways]
+    pairs = {f"predict / {name}": ratios(seconds["predict"], seconds[name]) for name in others}
+    print(
+        json.dumps(
+            {
+                "rows": given.rows,
+                "rounds": given.rounds,
+                "model": Path(given.model).name,
+                "engine": f"vllm {engine.version}",
+                "machine": platform.processor() or platform.machine(),
+                "rows_per_second": rates,
+                "ratio": pairs,
+            },
+            indent=2,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
