@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SERVED = {
     "disable_log_stats": False,
     # Free to write blanks between the parts of a JSON answer, small models write nothing else.
-    "structured_outputs_config": {"disable_any_whitespace": True},
+    "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
 }
 UNFINISHED = "\ufffd"
 """What the beginning of a character decodes to."""
