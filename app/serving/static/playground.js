@@ -97,9 +97,10 @@ function showRoute(line) {
 
 function showPrediction(row) {
   $("final").textContent = row.answer ?? "no answer";
+  $("final").classList.toggle("big", (row.answer ?? "").length <= 40);
   $("raw").textContent = row.raw;
   grade($("outcome"), row.outcome);
-  $("seconds").textContent = `${Math.round(row.seconds * 1000)} ms`;
+  $("seconds").textContent = row.seconds < 1 ? `${Math.round(row.seconds * 1000)} ms` : `${row.seconds.toFixed(1)} s`;
   if (row.error) fail(row.error.message);
   if (row.label_probs) showBars(row);
   $("status").textContent = row.answer === null ? "No answer." : `Answer: ${row.answer}. ${row.outcome}.`;
@@ -109,7 +110,7 @@ function showBars(row) {
   const ranked = Object.entries(row.label_probs);
   const best = Math.max(...ranked.map(([, p]) => p));
   $("labels").hidden = false;
-  $("mass").textContent = `(${percent(row.label_mass)} of the model's mass is on a label)`;
+  $("mass").textContent = `· ${percent(row.label_mass)} of the model's probability is on a label`;
   $("bars").replaceChildren(
     ...ranked.map(([label, p]) => {
       const bar = element("div");
