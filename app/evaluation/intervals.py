@@ -108,6 +108,13 @@ def percentile(drawn: Drawn, level: float = LEVEL) -> Interval | None:
     return Interval(low=float(low), high=float(high), level=level, method="stratified bootstrap")
 
 
+def within_scores(interval: Interval | None) -> Interval | None:
+    """The part of an interval that a score can take, 0 to 1: widened draws may reach beyond."""
+    if interval is None:
+        return None
+    return interval.model_copy(update={"low": max(0.0, interval.low), "high": min(1.0, interval.high)})
+
+
 def _expanded_tail(n: int, level: float) -> float:
     from scipy.stats import norm, t
 

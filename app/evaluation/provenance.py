@@ -16,7 +16,7 @@ def from_predictor(predictor: Predictor, settings: Mapping[str, JsonValue]) -> P
     return Provenance(
         engine=predictor.engine.name,
         engine_version=predictor.engine.version,
-        model=predictor.engine.model,
+        model=_shown(predictor.engine.model),
         prompt_fingerprint=predictor.prompts.fingerprint,
         git_revision=git_revision(),
         settings=dict(settings),
@@ -28,6 +28,12 @@ def from_answers(answers: Iterable[Answered], settings: Mapping[str, JsonValue])
     fingerprints = {answered.fingerprint for answered in answers}
     shared = fingerprints.pop() if len(fingerprints) == 1 else None
     return Provenance(prompt_fingerprint=shared, git_revision=git_revision(), settings=dict(settings))
+
+
+def _shown(model: str) -> str:
+    """A checkpoint of the project by its place in it: reports leave the machine that made them."""
+    path = Path(model)
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else model
 
 
 def git_revision(folder: Path = ROOT) -> str | None:

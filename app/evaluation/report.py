@@ -8,10 +8,11 @@ from app.evaluation import charts
 from app.evaluation.embedding import sample_table
 from app.evaluation.page import render_page
 from app.evaluation.schema import EvalReport, PublishedScore, SampleResult, TaskScore, TrackScore
+from app.types import Outcome
 
 ALL_AROUND = "5"
 """The track that is the mean over the other four, as published scores name it."""
-OUTCOME_ORDER = ("clean", "repaired", "truncated", "fallback", "error", "unknown")
+OUTCOME_ORDER = (*(outcome.value for outcome in Outcome), "unknown")
 
 
 @dataclass(frozen=True, slots=True)

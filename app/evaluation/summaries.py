@@ -20,6 +20,7 @@ from app.evaluation.intervals import (
     percentile,
     pooled_f1,
     wilson,
+    within_scores,
 )
 from app.evaluation.metric_names import Metric
 from app.evaluation.schema import Baselines, Interval, Overall, TaskScore, TrackScore
@@ -77,7 +78,7 @@ def summarise_tracks(tasks: Mapping[str, TaskSummary]) -> tuple[dict[str, TrackS
             number=track_number(name),
             tasks=list(inside),
             score=_mean_score(inside.values()),
-            interval=percentile(drawn) if drawn else None,
+            interval=within_scores(percentile(drawn)) if drawn else None,
             baselines=mean_baselines([task.score for task in inside.values()]),
         )
     return scores, draws
@@ -95,9 +96,9 @@ def summarise_all(
     known = [track.score for track in tracks.values() if track.score is not None]
     return Overall(
         mean_over_tasks=_mean_score(tasks.values()),
-        mean_over_tasks_interval=percentile(over_tasks) if over_tasks else None,
+        mean_over_tasks_interval=within_scores(percentile(over_tasks)) if over_tasks else None,
         mean_over_tracks=fmean(known) if known else None,
-        mean_over_tracks_interval=percentile(over_tracks) if over_tracks else None,
+        mean_over_tracks_interval=within_scores(percentile(over_tracks)) if over_tracks else None,
         n_tasks=sum(task.score.score is not None for task in tasks.values()),
         n_samples=sum(task.score.n for task in tasks.values()),
         not_scored=dict(not_scored),

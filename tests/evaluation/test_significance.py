@@ -14,7 +14,9 @@ from app.evaluation.intervals import (
     percentile,
     pooled_f1,
     wilson,
+    within_scores,
 )
+from app.evaluation.schema import Interval
 from app.evaluation.significance import benjamini_hochberg, mcnemar, paired_bootstrap, tail_share, verdict
 
 ALPHA = 0.05
@@ -225,3 +227,9 @@ def test_large_tasks_are_resampled_in_parts() -> None:
     drawn = bootstrap(values, mean, rng, 200)
     assert drawn.draws.shape == (200,)
     assert drawn.draws.std() == pytest.approx(values.std() / 30_000**0.5, rel=0.3)
+
+
+def test_an_interval_of_a_score_stays_within_the_scores() -> None:
+    wide = Interval(low=-0.03, high=1.2, method="stratified bootstrap")
+    assert within_scores(wide) == Interval(low=0.0, high=1.0, method="stratified bootstrap")
+    assert within_scores(None) is None
