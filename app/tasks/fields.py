@@ -105,7 +105,7 @@ def find_fields(prompt: str) -> tuple[Field, ...]:
         labels += [label for match in _HEADING.finditer(prompt) if (label := _label(match))]
     labels.sort(key=lambda label: label.start)
     cue = _cue(prompt)
-    if cue and (not labels or labels[-1].start < cue.start):
+    if cue and (not labels or labels[-1].line_start < cue.line_start):
         labels.append(cue)
     bounds = [*(label.line_start for label in labels[1:]), len(prompt)]
     return tuple(_field(prompt, label, end) for label, end in zip(labels, bounds, strict=False))
@@ -129,7 +129,8 @@ def _cue(prompt: str) -> _Label | None:
     is_heading = prompt.startswith("#", start)
     if not is_heading and not prompt.endswith((":", "：", "="), 0, end):
         return None
-    start = max(start, *(prompt.rfind(mark, start, end) + 2 for mark in (". ", "? ", "! ")))
+    sentences = (prompt.rfind(mark, start, end) for mark in (". ", "? ", "! "))
+    start = max([start, *(place + 2 for place in sentences if place >= 0)])
     match = _CUE.fullmatch(prompt, start, end)
     if match is None:
         return None

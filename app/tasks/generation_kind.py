@@ -56,9 +56,12 @@ _PHRASE_OF_REVIEW = re.compile(
 )
 _COPIES = re.compile(rf"\b{_COPY}")
 _WRITE = either(
-    "invent", "come up with", "generate", "write", "create", "compose", "suggest", "propose", "craft", "draft"
+    "invent", "come up with", "make", "generate", "write", "create", "compose", "suggest", "propose", "craft", "draft"
 )
-_TITLE = re.compile(rf"\b{_WRITE}\b[^\n]{{0,60}}\b(?:title|headline|(?<!category )(?<!brand )name)\b")
+_TITLE = re.compile(
+    rf"\b{_WRITE}\b[^\n]{{0,60}}\b(?:title|headline|(?<!category )(?<!brand )name)\b"
+    r"|\b(?:provide|give|produce) (?:me )?(?:an?|one) (?:[\w-]+ ){0,2}?(?:title|headline|name)\b"
+)
 _REPLY = either("answer", "respond", "response", "reply", "solution")
 _ASKED = either("question", "query", "inquiry", "asked")
 _LANGUAGE = either(*(language.lower() for language in LANGUAGES))
@@ -73,8 +76,10 @@ _KINDS: tuple[tuple[GenerationKind, re.Pattern[str]], ...] = tuple(
             GenerationKind.TRANSLATION,
             (
                 r"\btranslat",
+                rf"\bthe {_LANGUAGE} for\b",
                 r"\bübersetz|\btraduc|\btradui|\btraduz|\bterjemah|翻訳|翻译|번역",
                 rf"\bin(?:to)? {_LANGUAGE}\b",
+                rf"\bthe {_LANGUAGE} for\b",
                 rf"\b{_LANGUAGE}[- ](?:language )?{_PLACE}",
             ),
         ),
@@ -104,13 +109,14 @@ _KINDS: tuple[tuple[GenerationKind, re.Pattern[str]], ...] = tuple(
             (
                 r"\bsummar",
                 r"\btl;?dr\b",
-                imperative("condense", "shorten", "sum up", "boil down", "abridge", "compress"),
+                r"\bboil\b[^.\n]{0,60}\bdown\b",
+                imperative("condense", "shorten", "sum up", "abridge", "compress"),
             ),
         ),
         (
             GenerationKind.EXPLANATION,
             (
-                r"\b(?:explain|motivat)",
+                r"\b(?:explain|explanation|motivat)",
                 r"\b(?:why|tell me|describe|define|definition|what is|what are|reasons?|discuss|elaborate)\b",
                 r"\b(?:insights?|about)\b",
             ),

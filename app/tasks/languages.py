@@ -22,6 +22,7 @@ _TARGETS = tuple(
     re.compile(pattern)
     for pattern in (
         rf"(?:->|→|=>) ?{_NAME}",
+        rf"\bthe {_NAME} (?:for|of)\b",
         rf"\b(?:in)?to {_ARTICLES}{_NAME}",
         rf"{_NAME}[- ](?:language )?(?:version|title|translation|equivalent|counterpart|name|wording)",
         rf"{_NAME}[- ](?:language )?(?:online|e-?commerce|shopping|web ?site|web ?shop|shop|store|market|site"
@@ -31,8 +32,8 @@ _TARGETS = tuple(
 )
 _NAMED = re.compile(rf"(?<!from )(?<!from the )(?<!original )(?:\b|(?=[^\x00-\x7f])){_NAME}")
 _CUE = re.compile(
-    rf"(?:in |(?:target|output|translation|title|text) ?)?\(?{_NAME}\)?"
-    r"(?: (?:version|title|translation|text|query|name|equivalent))?"
+    rf"(?:.* )?(?:\(?{_NAME}\)?(?: (?:version|title|translation|text|query|name|equivalent))?"
+    rf"|\((?P<code>{'|'.join(_CODES)})\))"
 )
 _CONVERTS = re.compile(r"翻訳|翻译|\b(?:translat|convert|locali[sz]|language|version|marketplace)")
 _CODE = re.compile(rf"(?:\b(?:in)?to|->|→|=>|-)\s*\(?(?P<code>{'|'.join(_CODES)})\b\)?(?=\s*(?:$|[:.\n…)]))")
@@ -45,7 +46,7 @@ def target_language(asked: str, cue: str = "") -> str:
     """
     awaited = _CUE.fullmatch(cue) if cue else None
     if awaited:
-        return _NAMES[awaited["name"]]
+        return _NAMES[awaited["name"]] if awaited["name"] else _CODES[awaited["code"]]
     for pattern in _TARGETS:
         match = pattern.search(asked)
         if match:

@@ -20,6 +20,7 @@ _SCALE = re.compile(
     rf"(?:-|–|—|to|through|and|\.\.+|…|up to)\s*{NUMBER}(?![\d.,]*\d)"
 )
 _STEPS = re.compile(rf"\b{NUMBER}[- ](?:point|level|step|star (?:scale|rating))s?\b")
+_OUT_OF = re.compile(rf"\b(?:stars?|points?|rating|score)\b[^.\n]{{0,20}}\bout of {NUMBER}\b")
 _MEANING = re.compile(
     r"(?<![\w.])(?P<number>[0-9])['\"]?\s*"
     r"(?:=|(?:if|for|means?|denotes?|indicates?|when|stands|represents?|otherwise|as|being)\b|\((?=[a-z])|:\s*(?=[a-z]))"
@@ -130,8 +131,7 @@ def _scale(parts: Parts) -> tuple[str, ...]:
     if not _RATES.search(parts.asked):
         return ()
     match = _SCALE.search(parts.asked)
-    steps = None if match else _STEPS.search(parts.asked)
-    found = match or steps
+    found = match or _STEPS.search(parts.asked) or _OUT_OF.search(parts.asked)
     if found is None or not 2 <= number(found["n"]) <= 10:
         return ()
     low = int(match["low"] or 1) if match else 1

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from app.errors import InputError
 from app.tasks.answers import join_spans, parse_spans, string_list
-from app.tasks.fields import Field, FieldKind
+from app.tasks.entity_source import TYPE_LABEL, has_source, quoted_type, source_fields, source_text
+from app.tasks.entity_words import ATTRIBUTE, EXTRACTS, SOURCE, TEXT, VERB_WORD
+from app.tasks.fields import FieldKind
 from app.tasks.instructions import Parts, dissect
-from app.tasks.quotes import Quoted
 from app.tasks.spans import copied, first_words, last_words, word_with_digit
 from app.tasks.wording import WORKED_SOLUTION, either, imperative
 from app.types import Answer, Copy, Question, SamplingParams, TaskType
@@ -17,54 +18,34 @@ _MANY = 5
 _TOKENS = 48
 """Titles' longest entities are some 15 words; a small vocabulary needs about three tokens for each."""
 
-_ENTITY = re.compile(r"\bentit(?:y|ies|ys)\b|\bner\b|\bnamed[- ]entit")
-_VERB = either(
-    "extract", "find", "locat", "identif", "pinpoint", "highlight", "select", "choos", "spot", "detect",
-    "recogni[sz]", "pull", "pick", "underlin", "mark", "tag", "isolat", "retriev", "copy", "copies", "determin",
-    "point out", "single out", "name", "list", "give", "show", "return", "output", "get", "tell", "what", "which",
-    "label",
-)  # fmt: skip
-_EXTRACTS = either(
-    "extract", "find", "locat", "identif", "pinpoint", "highlight", "spot", "detect", "recogni[sz]", "pull", "underlin",
-    "mark", "tag", "annotat", "isolat", "copy", "copies", "point out", "single out", "label", "lift", "take",
-    "extrah", "extrae", "extrai", "ekstrak",
-)  # fmt: skip
-_SOURCE = either(
-    "titles?", "quer(?:y|ies)", "search(?: (?:terms?|strings?|phrases?|texts?))?", "listings?", "product names?",
-    "headlines?", "keywords?",
-)  # fmt: skip
-_TEXT = either(_SOURCE, "text", "sentence", "string", "descriptions?", "utterance")
-_ATTRIBUTE = either(
-    "brands?", "colou?rs?", "materials?", "sizes?", "genders?", "product types?", "quantit(?:y|ies)",
-    "dimensions?", "weights?", "flavou?rs?", "scents?", "patterns?", "styles?", "audiences?", "compositions?",
-    "model(?: name| number)?s?", "manufacturers?", "departments?", "age(?: group| range)?s?", "volumes?",
-    "capacit(?:y|ies)", "count", "variety", "ingredients?", "shapes?", "finish", "theme", "type",
-    "attribute(?: values?)?", "slots?", "spans?", "phrases?", "words?", "parts?", "components?", "sections?",
-    "tokens?", "values?", "substrings?", "terms?", "occasions?", "seasons?", "location", "unit", "fabrics?",
-    "features?", "dosages?", "devices?", "connectivity", "compatib\\w+", "recipients?", "characters?", "franchises?",
-)  # fmt: skip
-_VERB_WORD = rf"\b{_VERB}[a-z]*\b"
+_ENTITY = re.compile(r"\bentit(?:y|ies|ys)\b|\bner\b|\bnamed[- ]entit|\bslot[- ]filling\b")
 _IN_QUOTES = r"\b(?:in|from|within|out of|given)[:,]? ['\"`‘“「『«„]? ?…"
 _ASKS = re.compile(
-    rf"{_VERB_WORD}[^\n]{{0,200}}?\b{_ATTRIBUTE}\b[^\n]{{0,200}}?(?:\b{_TEXT}\b|{_IN_QUOTES})"
-    rf"|(?:\b{_TEXT}\b|{_IN_QUOTES})[^\n]{{0,200}}?{_VERB_WORD}[^\n]{{0,120}}?\b{_ATTRIBUTE}\b"
-    rf"|\b{_EXTRACTS}[a-z]*\b[^\n.?!]{{0,100}}?\b(?:from|in|within|out of|of)\b[^\n.?!]{{0,60}}?(?:\b{_TEXT}\b|…)"
+    rf"{VERB_WORD}[^\n]{{0,200}}?\b{ATTRIBUTE}\b[^\n]{{0,200}}?(?:\b{TEXT}\b|{_IN_QUOTES})"
+    rf"|(?:\b{TEXT}\b|{_IN_QUOTES})[^\n]{{0,200}}?{VERB_WORD}[^\n]{{0,120}}?\b{ATTRIBUTE}\b"
+    rf"|\b{EXTRACTS}[a-z]*\b[^\n.?!]{{0,100}}?\b(?:from|in|within|out of|of)\b[^\n.?!]{{0,60}}?(?:\b{TEXT}\b|…)"
+    rf"|\b{EXTRACTS}[a-z]*\b[^\n.?!]{{0,60}}?\b(?:from|in) ?:"
+    r"|\b(?:what|which) (?:tokens?|words?|spans?|parts?|phrases?|substrings?|expressions?) (?:of|in|from)\b"
     rf"|\b(?:what|which)\b[^\n.?!]{{0,60}}?\b(?:mention|appear|occur|express|contain|named)[a-z]*\b[^\n.?!]{{0,40}}?"
-    rf"(?:\b{_TEXT}\b|…)"
+    rf"(?:\b{TEXT}\b|…)"
 )
+"""A verb, a kind of thing and a text; with a verb that means copying, the thing may be of any kind."""
 _MARKS = re.compile(
     imperative(
         "extract", "identify", "detect", "tag", "annotate", "spot", "locate", "recogni[sz]e", "copy", "mark",
         "highlight", "isolate", "pinpoint",
     )
 )  # fmt: skip
-"""A verb, a kind of thing and a text; with a verb that means copying, the thing may be of any kind."""
-_ASKS_NAMED = re.compile(_VERB_WORD)
+_LOCATED = re.compile(rf"\b(?:in|from|within|out of|according to) (?:(?!order|addition)[\w'’-]+ ){{0,3}}?{SOURCE}\b")
+"""Where the answer is said to stand."""
+_EVERY = re.compile(r"\b(?:extract|tag|mark|annotate|identify|highlight) (?:all|every|each|any)\b")
+_NAMES_SOURCE = re.compile(rf"\b{SOURCE}\b")
+_ASKS_NAMED = re.compile(VERB_WORD)
 _ATTRIBUTE_CUE = re.compile(
     r"(?!.*(?:phrase|span|words?|terms?|type|sections?)\b)"
-    rf"(?:(?:[\w-]+ )?{_ATTRIBUTE}(?: ?\(?s\)?)?|entit(?:y|ies)|values?)"
+    rf"(?:(?:[\w-]+ )?{ATTRIBUTE}(?: ?\(?s\)?)?|entit(?:y|ies)|values?)"
 )
-_IN_SOURCE = re.compile(rf"\b{_TEXT}\b")
+_IN_SOURCE = re.compile(rf"\b{TEXT}\b")
 _KEY = either(
     "important", "key", "main", "primary", "essential", "significant", "notable", "crucial", "core", "central",
     "salient", "major", "relevant", "suitable", "critical", "distinctive", "standout",
@@ -85,10 +66,12 @@ _WRITES = re.compile(
         r"\b(?:generate|write|create|compose|suggest|propose|craft) (?:an? |the |one )",
         rf"\b(?:two|three|four|five|six|ten|\d+|{_KEY}) (?:[\w-]+ ){{0,2}}?{_POINT}s\b",
         rf"\b{_KEY} (?:[\w-]+ ){{0,2}}?(?:{_POINT}|property|quality)\b",
+        r"\b(?:response|respond|reply) to\b",
         r"\banswer the (?:\w+ )?(?:question|query)",
         WORKED_SOLUTION.pattern,
     )
 )
+_REASONS = re.compile(r"\b(?:why|how|explain|reasons?|intent\w*|meaning|means?|correct|rewrite|similar|related)\b")
 _OTHER = re.compile(
     either(
         r"\breviews?\b[^\n]*\bkey ?-?phrase",
@@ -98,19 +81,6 @@ _OTHER = re.compile(
         WORKED_SOLUTION.pattern,
     )
 )
-_SOURCE_LABEL = re.compile(
-    r"quer|title|search|name|text|sentence|string|utterance|headline|listing|product|item|input|keyword|description"
-    r"|review|comment|message|content"
-)
-_TYPE_LABEL = re.compile(r"entity|attribute|type|category|label|brand|aspect")
-_BEFORE_SOURCE = re.compile(rf"\b{_SOURCE}\b(?: (?:is|reads|of|below|given|called))?\s*[:,=]?\s*$")
-_INLINE = re.compile(
-    rf"\b(?:{_TEXT}|from|in)[ \t]*[:：][ \t]*(?P<text>(?!['\"“‘`「])\S[^\n]{{2,}})$", re.MULTILINE | re.IGNORECASE
-)
-"""A title or query that ends the line of its question, without quotation marks."""
-_INSTRUCTS = re.compile(rf"{_VERB_WORD}|\b{_TEXT}\b|[.?!:：]\s*$|^\W*(?:you|please|do|answer)\b", re.IGNORECASE)
-_INTRODUCED = re.compile(r"^[A-Z]['’\w]*(?: ['’\w]+){1,6}: ")
-"""Words that lead in a text ("A buyer typed: ...")."""
 _QUANTITY = re.compile(
     r"quantit|size|mass|weight|dimension|volume|capacit|count|number|unit|age|year|model|power|voltage|memory"
 )
@@ -170,7 +140,7 @@ class NamedEntityRecognition:
     def read(self, question: Question) -> EntityReading:
         """The text to copy from: the query or title of the prompt, else all its data, else all of it."""
         parts = dissect(question.prompt)
-        return EntityReading(_source(parts), _entity_type(parts), _MANY)
+        return EntityReading(source_text(parts), _entity_type(parts), _MANY)
 
     def parse(self, answer: str) -> list[str]:
         """Rule: a Python list literal of strings if it is one, else text between commas."""
@@ -195,31 +165,24 @@ class NamedEntityRecognition:
 
 def _wording(parts: Parts) -> str | None:
     asked = parts.wanted
-    entity = _ENTITY.search(asked) if "entit" in asked or "ner" in asked else None
+    entity = _ENTITY.search(asked) if "entit" in asked or "ner" in asked or "slot" in asked else None
     if entity and not _OTHER.search(asked):
         return f"names an entity ('{entity.group()}')"
-    if not _has_source(parts) or _WRITES.search(asked):
+    if not has_source(parts) or _WRITES.search(asked):
         return None
-    named = _quoted_type(parts)
+    named = quoted_type(parts)
     if named and _ASKS_NAMED.search(asked) and _IN_SOURCE.search(asked):
         return f"asks for '{named.text}' in a text"
-    if _source_fields(parts) and _ATTRIBUTE_CUE.fullmatch(parts.cue):
+    if source_fields(parts) and _ATTRIBUTE_CUE.fullmatch(parts.cue):
         return f"waits for a value ('{parts.cue}')"
     found = _ASKS.search(_with_labels(parts))
-    if not found and any(field.kind is FieldKind.LINE for field in _source_fields(parts)):
+    if not found and (_NAMES_SOURCE.search(asked) or any(f.kind is FieldKind.LINE for f in source_fields(parts))):
         found = _MARKS.search(asked)
+    if not found and source_fields(parts):
+        found = _EVERY.search(asked)
+    if not found and _ASKS_NAMED.search(asked) and not _REASONS.search(asked):
+        found = _LOCATED.search(asked)
     return f"asks for part of a text ('{found.group()[:60]}')" if found else None
-
-
-def _quoted_type(parts: Parts) -> Quoted | None:
-    """A short quotation that names what to look for, next to a longer text to look in."""
-    unquoted = parts.data(FieldKind.LINE, FieldKind.PROSE) or _INLINE.search(parts.prompt)
-    if not unquoted and len(parts.quoted) < 2:
-        return None
-    source = None if _source_fields(parts) or _INLINE.search(parts.prompt) else _quoted_source(parts)
-    short = [span for span in parts.quoted if len(span.text) <= 40 and parts.in_instructions(span)]
-    others = [span for span in short if span != source]
-    return others[0] if others else None
 
 
 def _with_labels(parts: Parts) -> str:
@@ -228,65 +191,12 @@ def _with_labels(parts: Parts) -> str:
     return " ".join([parts.wanted, *labels])
 
 
-def _has_source(parts: Parts) -> bool:
-    return bool(parts.quoted or parts.data(FieldKind.LINE, FieldKind.PROSE) or _unlabelled(parts))
-
-
-def _source(parts: Parts) -> str:
-    fields = _source_fields(parts)
-    if fields:
-        return _unquoted(fields[0].text)
-    inline = _INLINE.search(parts.prompt)
-    if inline:
-        return inline["text"].strip()
-    quoted = _quoted_source(parts)
-    return quoted.text if quoted else _unlabelled(parts) or parts.prompt.strip()
-
-
-def _unlabelled(parts: Parts) -> str:
-    """A text without label or quotation marks: at the end of its question, or on a line that asks for nothing."""
-    inline = _INLINE.search(parts.prompt)
-    if inline:
-        return inline["text"].strip()
-    lines = [line.strip() for start, end in parts.spans for line in parts.prompt[start:end].splitlines()]
-    longest = max((line for line in lines if line and not _INSTRUCTS.search(line)), key=len, default="")
-    return _INTRODUCED.sub("", longest)
-
-
-def _source_fields(parts: Parts) -> list[Field]:
-    """The fields to copy from; not one that is itself the question ("Input: Find the 'SIZE' in ...")."""
-    return [
-        field
-        for field in parts.data(FieldKind.LINE, FieldKind.PROSE)
-        if _SOURCE_LABEL.search(field.label) and not _TYPE_LABEL.search(field.label.removeprefix("product "))
-    ]
-
-
-def _quoted_source(parts: Parts) -> Quoted | None:
-    """The quotation that follows a word for a text ("product title '...'"), else the longest."""
-    if not parts.quoted:
-        return None
-    for span in parts.quoted:
-        before = parts.prompt[max(0, span.start - 40) : span.start - 1].lower()
-        if _BEFORE_SOURCE.search(before):
-            return span
-    return max(parts.quoted, key=lambda span: len(span.text))
-
-
-def _unquoted(text: str) -> str:
-    pairs = {"'": "'", '"': '"', "“": "”", "‘": "’", "「": "」"}
-    stripped = text.strip()
-    if len(stripped) > 2 and pairs.get(stripped[0]) == stripped[-1]:
-        return stripped[1:-1].strip() or stripped
-    return stripped
-
-
 def _entity_type(parts: Parts) -> str:
     for field in parts.data(FieldKind.LINE):
-        if _TYPE_LABEL.search(field.label) and len(field.text) <= 60:
+        if TYPE_LABEL.search(field.label) and len(field.text) <= 60:
             return field.text
-    named = _quoted_type(parts)
+    named = quoted_type(parts)
     if named:
         return named.text
-    found = re.search(rf"\b{_ATTRIBUTE}\b", parts.asked)
+    found = re.search(rf"\b{ATTRIBUTE}\b", parts.asked)
     return found.group() if found else "entity"

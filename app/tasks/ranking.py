@@ -19,10 +19,11 @@ _RANKS = re.compile(
         r"\b(?:re-?)?rank(?:s|ed|ing|ings)?\b",
         r"\bprioriti[sz]e",
         r"\bmost\b[^\n]{0,60}(?<!at )\bleast\b",
+        r"\b(?:put|bring|place|line)\b[^.\n]{0,60}\b(?:in|into|up)\b[^.\n]{0,20}\border\b",
         r"\bassign\w* (?:an|the) order\b",
         r"\bbest (?:match )?to (?:the )?worst\b",
         r"\b(?:descending|decreasing|ascending) (?:order|relevance)",
-        r"\bin (?:the )?order of\b",
+        r"\bin (?:the |an? )?order (?:of|in which|that)\b",
         r"\b(?:which|what) order\b",
         r"\b(?:the |their )?(?:correct|right|best|resulting|final|relevance|result|sorted) order(?:ing)?\b",
         r"\b(?:return|output|give|print|show|provide|write|determine|decide(?: on)?|find) (?:me )?(?:the|their|its)"

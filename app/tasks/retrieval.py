@@ -27,6 +27,7 @@ _COUNTS = tuple(
     re.compile(pattern)
     for pattern in (
         rf"\b{_VERB}\b(?: \w+){{0,3}}? {NUMBER} (?:comma|number|ind(?:ex|ices)|integer|ids?\b|digits?\b)",
+        rf"\b{NUMBER} of (?:them|these|those)\b",
         rf"\b(?:top|best|which) {NUMBER}\b",
         rf"\btop-{NUMBER}\b",
         r"\b(?P<n>single) (?:[\w-]+ )?" + _UNITS + r"\b",

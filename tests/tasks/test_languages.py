@@ -17,9 +17,25 @@ from app.tasks.languages import LANGUAGES, target_language
         ("give the translation, in bahasa", "Indonesian"),
         ("explain what a french press is", "English"),
         ("explain what a trivet is", "English"),
+        ("translate (german -> english)", "English"),
+        ("give me the italian for this", "Italian"),
+        ("korean shoppers see this. give the english title", "English"),
         ("", "English"),
     ],
 )
 def test_the_language_asked_for(asked: str, language: str) -> None:
     assert target_language(asked) == language
     assert language in LANGUAGES
+
+
+@pytest.mark.parametrize(
+    ("cue", "language"),
+    [
+        ("portuguese", "Portuguese"),
+        ("target (french)", "French"),
+        ("product title (es)", "Spanish"),
+        ("output", "English"),
+    ],
+)
+def test_the_label_that_waits_names_the_language(cue: str, language: str) -> None:
+    assert target_language("", cue) == language

@@ -86,3 +86,18 @@ def test_entries_are_where_they_say(prompt: str) -> None:
 def test_what_is_listed_is_read_back(words: list[str], first: int) -> None:
     prompt = "Select.\n" + "\n".join(f"{n}. {w}" for n, w in enumerate(words, first)) + "\nOutput:"
     assert entries(prompt) == [(n, w.strip()) for n, w in enumerate(words, first)]
+
+
+@pytest.mark.parametrize("form", ["{} | {}", "{} => {}", "{} -> {}"])
+def test_bars_and_arrows(form: str) -> None:
+    prompt = "\n".join(form.format(number, word) for number, word in enumerate(("lamp", "rug", "mug"), 1))
+    assert [found.numbers for found in find_lists(f"Pick.\n{prompt}\nOutput:")] == [(1, 2, 3)]
+
+
+def test_options_in_one_line_after_a_list_of_facts() -> None:
+    found = find_lists("1. Height: 3 cm\n2. Width: 2 cm\nWhich? Options: 0. 6 1. 60 2. 0.6 3. 600\nAnswer:")
+    assert [one.numbers for one in found] == [(1, 2), (0, 1, 2, 3)]
+
+
+def test_letters_within_a_line() -> None:
+    assert find_letters("Which? (A) linen (B) fleece (C) silk. Answer:") == ("A", "B", "C")
