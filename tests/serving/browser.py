@@ -55,10 +55,13 @@ class Page:
 
     async def press(self, key: str, *, control: bool = False) -> None:
         codes = {"Enter": 13, "Tab": 9}
-        for kind in ("keyDown", "keyUp"):
+        # Without its text, Enter submits no form.
+        typed = {"text": "\r"} if key == "Enter" and not control else {}
+        for kind, text in (("keyDown", typed), ("keyUp", {})):
             await self.send(
                 "Input.dispatchKeyEvent",
                 type=kind,
+                **text,
                 key=key,
                 code=key,
                 windowsVirtualKeyCode=codes[key],
