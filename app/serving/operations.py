@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from app.serving.problems import ProblemError, problem_responses
 from app.serving.service import Service
@@ -27,7 +27,12 @@ def operations_router(service: Service) -> APIRouter:
             raise ProblemError(503, "not_ready", reason, headers={"Retry-After": "5"})
         return JSONResponse({"status": "ready"})
 
-    @router.get("/metrics", summary="Figures for Prometheus", responses=problem_responses(401, 403))
+    @router.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        response_class=PlainTextResponse,
+        responses=problem_responses(401, 403),
+    )
     async def metrics() -> Response:
         """The server's own figures, vLLM's and the process', in Prometheus' text format."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,66 @@
+"""Requests made up from the OpenAPI document: SHOPBENCH_FUZZ_CASES=2000 for a long run. The engine is scripted: this
+is about what the server takes and gives; `test_openai.py` asks vLLM's layer."""
+
+import os
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import (
+    content_type_conformance,
+    not_a_server_error,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from app.async_predictor import AsyncPredictor
+from app.config import ROOT
+from app.prompting import PromptLibrary
+from app.serving.app import build_app, guard
+from app.serving.keys import ApiKeys
+from app.serving.openai_schemas import ChatRequest
+from app.serving.settings import ServerSettings
+from tests.serving.scripted_async_engine import ScriptedAsyncEngine
+
+CASES = int(os.environ.get("SHOPBENCH_FUZZ_CASES", "25"))
+
+
+class ScriptedChat:
+    """Answers every conversation alike."""
+
+    async def complete(self, body: ChatRequest) -> dict[str, Any]:
+        return {"object": "chat.completion", "model": body.model, "choices": []}
+
+    async def stream(self, body: ChatRequest) -> AsyncGenerator[str, None]:
+        async def events() -> AsyncGenerator[str, None]:
+            yield f"data: {body.n}\n\n"
+
+        return events()
+
+    async def models(self) -> list[dict[str, Any]]:
+        return [{"id": "scripted", "object": "model"}]
+
+
+class LastingPredictor(AsyncPredictor):
+    """Schemathesis starts and stops the application around every call."""
+
+    def close(self) -> None:
+        """Stay open for the next one."""
+
+
+def fuzzed() -> schemathesis.BaseSchema:
+    predictor = LastingPredictor(ScriptedAsyncEngine(), PromptLibrary(ROOT / "prompts"))
+    service = guard(predictor, ServerSettings.parse({"insecure": True}), "scripted")
+    app = build_app(service, ApiKeys.parse(""), ScriptedChat())
+    return schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+@fuzzed().parametrize()
+@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_made_up_requests_are_answered_as_the_document_says(case: schemathesis.Case[Any]) -> None:
+    response = case.call()
+    if response.status_code == 504 and ("timeout" in str(case.body) or "timeout" in str(case.headers).lower()):
+        return  # A time too short for any answer is refused by this very status.
+    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+    case.validate_response(response, checks=checks)
