@@ -29,6 +29,7 @@ from app.serving.problems import Problem, add_problem_responses
 from app.serving.request_context import RequestContext
 from app.serving.service import Service
 from app.serving.settings import ServerSettings
+from app.serving.tracing import TraceRequests, create_tracer, tracing_wanted
 
 DESCRIPTION = (
     "Answers e-commerce questions in the form that the competition's evaluator reads. "
@@ -117,6 +118,8 @@ def build_app(
     app.add_middleware(CheckBody, max_bytes=service.settings.max_body_bytes)
     app.add_middleware(RequireKey, keys=keys, insecure=service.settings.insecure)
     app.add_middleware(SecurityHeaders)
+    if tracing_wanted():
+        app.add_middleware(TraceRequests, tracer=create_tracer())
     app.add_middleware(RequestContext, metrics=service.metrics)
     _describe(app)
     return app
