@@ -51,3 +51,17 @@ def test_idle_time_between_batches_does_not_count() -> None:
         clock.wait(1000.0)
         found = predictor.predict([text(n) for n in range(16)])
         assert {prediction.outcome for prediction in found} == {Outcome.CLEAN}
+
+
+def test_an_engine_that_is_slow_only_at_its_first_call_is_asked_everything() -> None:
+    clock = FakeClock()
+    cold = [5.0]
+    engine = SteppedEngine(
+        room=16,
+        step_seconds=0.02,
+        wait=clock.wait,
+        on_request=lambda _: clock.wait(cold.pop() if cold else 0.0),
+    )
+    predictor = TimedPredictor(Predictor(engine, PROMPTS), 10.0, clock)
+    found = [*predictor.predict([text(n) for n in range(16)]), *predictor.predict([text(99)])]
+    assert {prediction.outcome for prediction in found} == {Outcome.CLEAN}
