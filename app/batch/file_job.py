@@ -81,6 +81,9 @@ def answer_file(
             whole = loaded_identity(known or identity(), predictor)
             journal.begin(whole)
             budget = _budget(job, total, started)
+            if budget is not None and budget.expired:
+                took = time.monotonic() - started
+                watcher.said(f"loading took {took:.0f} s, which leaves no time to ask anything: allow more")
             return _answer(job, read, write, predictor, journal, whole, total, budget, watcher)
         finally:
             predictor.close()

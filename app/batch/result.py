@@ -47,6 +47,7 @@ def stored(prediction: Prediction, usage: Usage) -> dict[str, Any]:
         "task_type": prediction.task_type,
         "answer": prediction.answer,
         "outcome": prediction.outcome,
+        "raw": prediction.raw if prediction.raw != prediction.answer else None,
         "label_probs": dict(prediction.label_probs) if prediction.label_probs is not None else None,
         "label_mass": prediction.label_mass,
         "usage": [usage.prompt_tokens, usage.output_tokens, usage.finish_reason],
@@ -65,6 +66,7 @@ def restored(data: dict[str, Any], row: Row, origin: Origin) -> Result:
         TaskType(task_type) if task_type is not None else None,
         data["answer"],
         Outcome(data["outcome"]),
+        raw=data["answer"] if data["raw"] is None else data["raw"],
         label_probs=data["label_probs"],
         label_mass=data["label_mass"],
     )

@@ -190,6 +190,20 @@ def test_a_time_budget_counts_from_the_start(source: Path, tmp_path: Path) -> No
     assert len(engine.asked) == 40
 
 
+def test_loading_that_takes_the_whole_budget_is_told(source: Path, tmp_path: Path) -> None:
+    class Listening(Watcher):
+        heard = ""
+
+        def said(self, line: str) -> None:
+            self.heard += line
+
+    watcher = Listening()
+    prompts = PromptLibrary(ROOT / "prompts")
+    job = FileJob(source, tmp_path / "out.jsonl", time_budget=1e-6)
+    answer_file(job, lambda: Predictor(SteppedEngine(), prompts), lambda: IDENTITY, watcher)
+    assert watcher.heard == "loading took 0 s, which leaves no time to ask anything: allow more"
+
+
 def test_hurried_answers_are_not_taken_for_whole_ones(tmp_path: Path) -> None:
     source = write_questions(tmp_path / "in.jsonl", [text(n) for n in range(64)])
     job = FileJob(source, tmp_path / "out.jsonl", time_budget=1.2)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from _csv import Reader as CsvReader
 
 PROMPT_COLUMNS = ("prompt", "input_field")
-COLUMNS = ("id", "task_type", "answer", "outcome", "prompts", "label_probs", "label_mass", "error")
+COLUMNS = ("id", "task_type", "answer", "outcome", "prompts", "raw", "label_probs", "label_mass", "error")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 

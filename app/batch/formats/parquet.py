@@ -52,7 +52,7 @@ class ParquetWriter:
         """
         self._arrow = _pyarrow("pyarrow")
         text, number = self._arrow.string(), self._arrow.float64()
-        columns = [(name, text) for name in ("id", "task_type", "answer", "outcome", "prompts")]
+        columns = [(name, text) for name in ("id", "task_type", "answer", "outcome", "prompts", "raw")]
         columns += [("label_probs", self._arrow.map_(text, number)), ("label_mass", number)]
         columns += [("error", self._arrow.struct([("code", text), ("message", text)]))]
         self._schema = self._arrow.schema(columns)
