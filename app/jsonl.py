@@ -60,7 +60,10 @@ def read_objects(path: Path) -> Iterator[tuple[int, object]]:
 
 
 def prediction_row(prediction: Prediction, fingerprint: str) -> dict[str, Any]:
-    """A prediction as an output row: what is not known is left out, but `task_type` and `answer` always stand."""
+    """A prediction as an output row: `task_type` and `answer` always stand, what is not known is left out.
+
+    `raw` is the model's own text, where that is not the answer.
+    """
     row: dict[str, Any] = {
         "id": prediction.id,
         "task_type": prediction.task_type,
@@ -68,6 +71,8 @@ def prediction_row(prediction: Prediction, fingerprint: str) -> dict[str, Any]:
         "outcome": prediction.outcome,
         "prompts": fingerprint,
     }
+    if prediction.raw and prediction.raw != prediction.answer:
+        row["raw"] = prediction.raw
     prediction = rounded(prediction)
     if prediction.label_probs is not None:
         row["label_probs"] = dict(prediction.label_probs)

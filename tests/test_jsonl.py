@@ -99,6 +99,13 @@ def test_a_prediction_as_a_row() -> None:
     }
 
 
+def test_the_models_own_text_stands_where_it_is_not_the_answer() -> None:
+    repaired = Prediction("a", TaskType.RANKING, "2,1,3", Outcome.REPAIRED, raw="2 then 1")
+    assert prediction_row(repaired, "abc")["raw"] == "2 then 1"
+    clean = Prediction("a", TaskType.RANKING, "2,1,3", Outcome.CLEAN, raw="2,1,3")
+    assert "raw" not in prediction_row(clean, "abc")
+
+
 def test_an_error_as_a_row() -> None:
     prediction = Prediction("a", None, None, Outcome.ERROR, error=Failure("no_text", "row 0 has no text"))
     assert json.loads(dump(prediction_row(prediction, "abc"))) == {
