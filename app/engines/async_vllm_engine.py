@@ -3,10 +3,11 @@
 import asyncio
 import importlib
 import os
+import signal
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -200,6 +201,17 @@ class AsyncVllmEngine:
         from app.engines.vllm_listening import listening
 
         try:
-            return AsyncLLM.from_engine_args(AsyncEngineArgs(**values), stat_loggers=[listening(self._hear)])
+            with _interrupts_kept_from_children():
+                return AsyncLLM.from_engine_args(AsyncEngineArgs(**values), stat_loggers=[listening(self._hear)])
         except (OSError, ValueError, RuntimeError) as error:
             raise SetupError(f"vLLM cannot load {self.model}: {first_line(error)}") from error
+
+
+@contextmanager
+def _interrupts_kept_from_children() -> Iterator[None]:
+    """Ctrl+C reaches every process of a terminal. vLLM's would end at once, and with it what was accepted."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -5,6 +5,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -76,7 +77,7 @@ class RequireKey:
         if scope["path"] in self._public:
             return None
         if not self._keys:
-            if self._insecure or is_loopback((scope.get("server") or ("", None))[0]):
+            if self._insecure or _stays_here(scope):
                 return None
             return ProblemError(
                 403, "no_keys", f"no keys are set, so only this machine is served: set {VARIABLE} on the server"
@@ -102,6 +103,19 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _stays_here(scope: Scope) -> bool:
+    """Whether both the address that was reached and the name that was asked for are this machine's.
+
+    A page from elsewhere can make its own name point here; the browser then sends that name as Host.
+    """
+    reached = (scope.get("server") or ("", None))[0]
+    try:
+        named = urlsplit("//" + Headers(scope=scope).get("host", "")).hostname
+    except ValueError:
+        return False
+    return is_loopback(reached) and (named is None or is_loopback(named))
 
 
 def _digest(key: str) -> bytes:

@@ -97,6 +97,14 @@ def test_without_keys_only_this_machine_is_served() -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost:8000", 200), ("127.0.0.1", 200), ("[::1]:8000", 200), ("evil.example", 403), ("[", 403), ("", 200)],
+)
+def test_a_foreign_name_for_this_machine_is_refused(host: str, status: int) -> None:
+    assert call(app_of(), "GET", "/metrics", headers={"host": host}).status_code == status
+
+
+@pytest.mark.parametrize(
     ("host", "keys", "insecure", "allowed"),
     [
         ("127.0.0.1", "", False, True),
