@@ -1,6 +1,7 @@
 """The command line. Each command imports what it needs when it runs, so that `--help` stays instant."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -86,13 +87,14 @@ def predict(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")] = False,
 ) -> None:
     """Answer every question of a file, in the file's order. Given again after a stop, it goes on."""
+    started = time.monotonic()
     from app.batch.duration import parse_duration
     from app.batch.file_job import FileJob
     from app.commands.predict import conclude, predict_file, report
     from app.config import load_settings
 
     seconds = parse_duration(time_budget) if time_budget else None
-    job = FileJob(source, target, input_format, output_format, overwrite, max_errors, seconds)
+    job = FileJob(source, target, input_format, output_format, overwrite, max_errors, seconds, started)
     summary = predict_file(job, load_settings(config, {"engine": engine, "model": model, "seed": seed}), quiet=quiet)
     if not quiet:
         report(summary, job)

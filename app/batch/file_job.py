@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.batch.budget import Budget
@@ -26,7 +26,7 @@ from app.predictor import Predictor
 class FileJob:
     """What to answer, where to, and when to stop early.
 
-    `time_budget` is in seconds from the moment the job is made ready, loading included; `max_errors` is the
+    `time_budget` is in seconds from `started_at` on `time.monotonic`, loading included; `max_errors` is the
     number of failed rows that ends the run.
     """
 
@@ -37,6 +37,7 @@ class FileJob:
     overwrite: bool = False
     max_errors: int | None = None
     time_budget: float | None = None
+    started_at: float = field(default_factory=time.monotonic)
 
 
 class Watcher:
@@ -67,7 +68,6 @@ def answer_file(
         InputError: the source cannot be read, the target not written, another run holds the target, or its
             journal was made with something else.
     """
-    started = time.monotonic()
     watcher = watcher or Watcher()
     read = input_format(job.source, job.input_format)
     write = output_format(job.target, job.output_format, read)
@@ -80,9 +80,9 @@ def answer_file(
         try:
             whole = loaded_identity(known or identity(), predictor)
             journal.begin(whole)
-            budget = _budget(job, total, started)
+            budget = _budget(job, total)
             if budget is not None and budget.expired:
-                took = time.monotonic() - started
+                took = time.monotonic() - job.started_at
                 watcher.said(f"loading took {took:.0f} s, which leaves no time to ask anything: allow more")
             return _answer(job, read, write, predictor, journal, whole, total, budget, watcher)
         finally:
@@ -134,10 +134,10 @@ def _count(read: Format, job: FileJob) -> int | None:
     return None
 
 
-def _budget(job: FileJob, total: int | None, started: float) -> Budget | None:
+def _budget(job: FileJob, total: int | None) -> Budget | None:
     if job.time_budget is None or total is None:
         return None
-    left = max(0.0, job.time_budget - (time.monotonic() - started))
+    left = max(0.0, job.time_budget - (time.monotonic() - job.started_at))
     return Budget(left, total, Pace(time.monotonic), time.monotonic)
 
 

@@ -13,6 +13,8 @@ MEMORY_SECONDS = 30.0
 """Older measurements fade with this time constant."""
 SEVERAL_TOKENS = 4
 """Output tokens from which the wait for the first one matters little."""
+PRIOR_ROWS = 4
+"""So many answers of full length are taken for granted before the first one is seen."""
 KNOWN_ROWS = 16
 """Finished rows from which a rate means something."""
 
@@ -55,6 +57,13 @@ class _Mean:
 class _Cost:
     prompt: _Mean = field(default_factory=_Mean)
     output: _Mean = field(default_factory=_Mean)
+    cap: _Mean = field(default_factory=_Mean)
+
+    @property
+    def output_tokens(self) -> float:
+        """Between the cap, when nothing was seen, and the mean of what was: the shortest answers end first."""
+        seen = self.output.count
+        return (self.output.total + PRIOR_ROWS * self.cap.value) / (seen + PRIOR_ROWS)
 
 
 class Pace:
@@ -94,9 +103,10 @@ class Pace:
         """The engine was idle until now."""
         self._at = self._clock()
 
-    def saw(self, kind: AnswerKind) -> None:
+    def saw(self, kind: AnswerKind, max_tokens: int) -> None:
         """Count a row of the input, asked or not: the mix of what is still to come is taken to be the same."""
         self._seen[kind] += 1
+        self._costs[kind].cap.add(max_tokens)
 
     def finished(
         self, kind: AnswerKind, prompt_tokens: int, output_tokens: int, asked_at: float, *, shortened: bool
@@ -132,7 +142,7 @@ class Pace:
 
     def _row_work(self, kind: AnswerKind, text_tokens: float | None) -> float:
         cost = self._costs[kind]
-        output = cost.output.value
+        output = cost.output_tokens
         if kind is AnswerKind.TEXT and text_tokens is not None:
             output = text_tokens
         return cost.prompt.value / PROMPT_TOKENS_PER_OUTPUT_TOKEN + output

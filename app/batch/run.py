@@ -127,7 +127,7 @@ class BatchRun:
             self._settle(found)
             return False
         if self._limits.budget is not None:
-            self._limits.budget.pace.saw(found.kind)
+            self._limits.budget.pace.saw(found.kind, found.request.sampling.max_tokens)
         if (stored := self._stored(found)) is not None:
             self._settle(stored)
             return False

@@ -166,11 +166,21 @@ class TestPace:
     def test_shortened_answers_say_nothing_about_whole_ones(self) -> None:
         clock = FakeClock()
         pace = Pace(clock)
-        pace.saw(AnswerKind.TEXT)
+        pace.saw(AnswerKind.TEXT, 40)
         for tokens, shortened in ((40, False), (8, True), (8, True)):
             clock.wait(1.0)
             pace.finished(AnswerKind.TEXT, 0, tokens, 0.0, shortened=shortened)
         assert pace.mean_work([AnswerKind.TEXT]) == 40
+
+    def test_what_was_not_seen_yet_is_taken_to_be_long(self) -> None:
+        clock = FakeClock()
+        pace = Pace(clock)
+        pace.saw(AnswerKind.TEXT, 100)
+        assert pace.mean_work([AnswerKind.TEXT]) == 100
+        for _ in range(100):
+            clock.wait(1.0)
+            pace.finished(AnswerKind.TEXT, 0, 20, clock.now - 1.0, shortened=False)
+        assert pace.mean_work([AnswerKind.TEXT]) == pytest.approx(20, rel=0.2)
 
     def test_recent_times_count_more(self) -> None:
         clock = FakeClock()
