@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import TypeVar
 
-from app.engines.base import AsyncEngine
+from app.engines.base import SHORT_PROMPT, AsyncEngine
 from app.predictor import Prepared, QuestionPath
 from app.prompting import PromptLibrary
 from app.types import Completion, Prediction
@@ -25,12 +25,16 @@ class AsyncPredictor(QuestionPath):
         """
         super().__init__(engine, prompts)
         self.engine = engine
-        # Long prompts take milliseconds to route and render, during which answers must go on flowing. One
-        # thread: more would only wait for each other's Python.
+        # One thread: more would only wait for each other's Python.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
 
-    async def apart(self, work: Callable[[], T]) -> T:
-        """Run something that computes, such as `prepare`, beside the event loop."""
+    async def apart(self, work: Callable[[], T], characters: int) -> T:
+        """Run something that computes on so many characters, such as `prepare`, without holding up the others.
+
+        A long prompt takes milliseconds and goes to a thread. For a short one the way there takes longer.
+        """
+        if characters <= SHORT_PROMPT:
+            return work()
         return await asyncio.get_running_loop().run_in_executor(self._preparing, work)
 
     async def answer(self, prepared: Prepared) -> Prediction:

@@ -11,6 +11,7 @@ from contextlib import aclosing, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
+from app.engines.base import SHORT_PROMPT
 from app.engines.chat import load_chat_tokenizer
 from app.engines.prepared import PreparedRequest, finish, prepare, text_so_far
 from app.engines.refusal import RefusedRequestError
@@ -60,7 +61,7 @@ class AsyncVllmEngine:
         self._hear()
         self._llm: AsyncLLM | None = self._start(settings)
         self.context_length: int = self.llm.model_config.max_model_len
-        # Tokenising is Python and Rust that would hold up every other answer.
+        # Tokenising a long prompt would hold up every other answer.
         self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
 
     @property
@@ -156,9 +157,10 @@ class AsyncVllmEngine:
         self._last_heard = time.monotonic()
 
     async def _prepare(self, request: GenerationRequest) -> PreparedRequest:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._tokenising, prepare, request, self._tokenizer, self.context_length, self.adapters
-        )
+        given = (request, self._tokenizer, self.context_length, self.adapters)
+        if sum(len(message.content) for message in request.messages) <= SHORT_PROMPT:
+            return prepare(*given)
+        return await asyncio.get_running_loop().run_in_executor(self._tokenising, prepare, *given)
 
     async def _outputs(
         self, prepared: PreparedRequest, kind: "RequestOutputKind"

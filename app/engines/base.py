@@ -58,6 +58,10 @@ class Engine(LoadedModel, Protocol):
         ...
 
 
+SHORT_PROMPT = 4096
+"""Characters that a server may work on between two steps of its event loop: they take a fraction of a millisecond."""
+
+
 class AsyncEngine(LoadedModel, Protocol):
     """An engine for a server: many requests at once, each with a caller of its own.
 

@@ -71,7 +71,7 @@ class Answering:
 
     async def answer(self, asked: Asked) -> Answered:
         """The answer, or the error that stands for it. What is late is aborted in the engine."""
-        task, reason = await self._predictor.apart(asked.route)
+        task, reason = await self._predictor.apart(asked.route, len(asked.question.prompt))
         prepared: Prepared | None = None
         try:
             async with asyncio.timeout_at(self._late):
@@ -84,7 +84,7 @@ class Answering:
 
     async def trace(self, asked: Asked, tell: Callable[[dict[str, Any]], None]) -> Answered:
         """As `answer`, telling the route and each piece of text on the way."""
-        task, reason = await self._predictor.apart(asked.route)
+        task, reason = await self._predictor.apart(asked.route, len(asked.question.prompt))
         prepared: Prepared | None = None
         name = asked.question.id
         try:
@@ -131,7 +131,8 @@ class Answering:
 
     async def _prepare(self, asked: Asked, task: Task) -> tuple[Prepared | None, Prediction]:
         question = asked.question
-        made = await self._predictor.apart(partial(self._predictor.prepare, question, question.id, task))
+        work = partial(self._predictor.prepare, question, question.id, task)
+        made = await self._predictor.apart(work, len(question.prompt))
         if isinstance(made, Prepared):
             return made, _unanswered(asked, task)
         return None, made

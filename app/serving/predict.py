@@ -67,7 +67,7 @@ def question_router(service: Service) -> APIRouter:
         service.rates.take(request.scope.get("shopbench.key", ""), len(questions))
         routes = []
         for asked in questions:
-            task, reason = await service.predictor.apart(asked.route)
+            task, reason = await service.predictor.apart(asked.route, len(asked.question.prompt))
             routes.append({"id": asked.question.id, "task_type": task.type, "reason": reason})
         return JSONResponse({"routes": routes})
 
