@@ -1,0 +1,34 @@
+"""What README.md says of the project is true: its tree, its links, its commands."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+
+from app.cli import cli
+from app.config import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_tree_is_current() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: the tree lists what git tracks")
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "tree.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
+def test_links_lead_somewhere(target: str) -> None:
+    assert (ROOT / target).exists()
+
+
+def test_every_command_that_is_named_exists() -> None:
+    named = set(re.findall(r"\bshopbench ([a-z]+)", README))
+    commands = set(getattr(get_command(cli), "commands", {}))
+    assert named >= {"predict", "route", "evaluate", "compare", "serve"}
+    assert named <= commands
