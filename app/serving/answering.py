@@ -108,26 +108,31 @@ class Answering:
         ready: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
         async def one(asked: Asked) -> None:
-            if explained:
-                answered = await self.trace(asked, ready.put_nowait)
-                ready.put_nowait({"event": "prediction", **answered.row(explained=True)})
-            else:
-                ready.put_nowait((await self.answer(asked)).row(explained=False))
-            ready.put_nowait(None)
-
-        async with asyncio.TaskGroup() as group:
-            running = [group.create_task(one(asked)) for asked in questions]
             try:
-                left = len(questions)
-                while left:
-                    row = await ready.get()
-                    if row is None:
-                        left -= 1
-                    else:
-                        yield row
+                if explained:
+                    answered = await self.trace(asked, ready.put_nowait)
+                    ready.put_nowait({"event": "prediction", **answered.row(explained=True)})
+                else:
+                    ready.put_nowait((await self.answer(asked)).row(explained=False))
             finally:
-                for task in running:
-                    task.cancel()
+                ready.put_nowait(None)
+
+        # No task group: closing a generator that is inside one ends in an exception group.
+        running = [asyncio.create_task(one(asked)) for asked in questions]
+        try:
+            left = len(questions)
+            while left:
+                row = await ready.get()
+                if row is None:
+                    left -= 1
+                else:
+                    yield row
+            for task in running:
+                task.result()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _prepare(self, asked: Asked, task: Task) -> tuple[Prepared | None, Prediction]:
         question = asked.question
