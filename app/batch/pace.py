@@ -11,6 +11,8 @@ PROMPT_TOKENS_PER_OUTPUT_TOKEN = 16.0
 """Prompt tokens that take as long as one output token, roughly: prompts are read many tokens at a time."""
 MEMORY_SECONDS = 30.0
 """Older measurements fade with this time constant."""
+GAP_MEMORY_SECONDS = 10.0
+"""The pause before the first answers is the longest, and does not come back."""
 SEVERAL_TOKENS = 4
 """Output tokens from which the wait for the first one matters little."""
 PRIOR_ROWS = 4
@@ -117,9 +119,10 @@ class Pace:
         fade = math.exp(-gap / MEMORY_SECONDS)
         self._work = self._work * fade + prompt_tokens / PROMPT_TOKENS_PER_OUTPUT_TOKEN + output_tokens
         self._seconds = self._seconds * fade + gap
-        self.longest_gap = max(self.longest_gap * fade, gap)
+        self.longest_gap = max(self.longest_gap * math.exp(-gap / GAP_MEMORY_SECONDS), gap)
+        self.seconds_per_token *= fade
         if output_tokens >= SEVERAL_TOKENS:
-            self.seconds_per_token = max(self.seconds_per_token * fade, (now - asked_at) / output_tokens)
+            self.seconds_per_token = max(self.seconds_per_token, (now - asked_at) / output_tokens)
         else:
             self.first_token_seconds = max(self.first_token_seconds * fade, now - asked_at)
         self.finished_rows += 1
