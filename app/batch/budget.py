@@ -15,7 +15,7 @@ ROW_SECONDS = 0.001
 """To give one row its default answer and write it; five times what was measured."""
 CLOSING_PART = 0.02
 """Part of the limit kept for the end of the file, at least `CLOSING_SECONDS`."""
-CLOSING_SECONDS = 0.5
+CLOSING_SECONDS = 1.0
 MOST_KEPT = 0.5
 """The reserve never takes more than this part of the limit."""
 
