@@ -96,7 +96,10 @@ def test_every_route_of_the_running_server_is_closed_or_listed(server: LiveServe
 def test_the_log_is_json_without_prompts_and_keys(server: LiveServer) -> None:
     with server.connect() as connection:
         connection.post("/v1/predict", json={"questions": [LONG]}, headers={"x-request-id": "find-me"})
-    text = server.log.read_text()
+    # The line is written after the answer has left.
+    waited = time.monotonic()
+    while "find-me" not in (text := server.log.read_text()) and time.monotonic() - waited < 10:
+        time.sleep(0.1)
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     (line,) = [line for line in lines if line.get("request_id") == "find-me"]
     assert (line["path"], line["status"], line["key"]) == ("/v1/predict", 200, "tests")
