@@ -24,7 +24,7 @@ QUESTION = "Shop {}. Which of these is sold by its wattage?\n0. bookmark\n1. hai
 class Load:
     session: aiohttp.ClientSession
     url: str
-    numbers: count[int] = field(default_factory=count)
+    numbers: "count[int]" = field(default_factory=count)
     statuses: Counter[int | str] = field(default_factory=Counter)
     accepted: list[float] = field(default_factory=list)
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from itertools import count
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 from app.engines.base import SHORT_PROMPT
@@ -212,6 +213,8 @@ class AsyncVllmEngine:
 @contextmanager
 def _interrupts_kept_from_children() -> Iterator[None]:
     """Ctrl+C reaches every process of a terminal. vLLM's would end at once, and with it what was accepted."""
+    # Started later, Python's resource tracker would let the signal through again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -29,6 +29,7 @@ from app.serving.problems import Problem, add_problem_responses
 from app.serving.request_context import RequestContext
 from app.serving.service import Service
 from app.serving.settings import ServerSettings
+from app.serving.shedding import ShedLoad
 from app.serving.tracing import TraceRequests, create_tracer, tracing_wanted
 
 DESCRIPTION = (
@@ -116,6 +117,7 @@ def build_app(
     add_problem_responses(app)
     # The last one added is the outermost.
     app.add_middleware(CheckBody, max_bytes=service.settings.max_body_bytes)
+    app.add_middleware(ShedLoad, admission=service.admission, metrics=service.metrics)
     app.add_middleware(RequireKey, keys=keys, insecure=service.settings.insecure)
     app.add_middleware(SecurityHeaders)
     if tracing_wanted():

@@ -11,6 +11,8 @@ from app.types import GenerationRequest
 from tests.serving.calls import TEXT, app_of, predict, problem, talk
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 
+JSON = {"content-type": "application/json"}
+
 
 def test_beyond_the_queue_is_429_and_room_comes_back() -> None:
     gate = asyncio.Event()
@@ -25,6 +27,8 @@ def test_beyond_the_queue_is_429_and_room_comes_back() -> None:
         while len(engine.asked) < 4:
             await asyncio.sleep(0.01)
         refused = await connection.post("/v1/predict", json={"questions": [TEXT]})
+        unread = await connection.post("/v1/predict", content=b"not even JSON", headers=JSON)
+        problem(unread, 429, "overloaded")
         gate.set()
         accepted = list(await asyncio.gather(*held_up))
         return accepted, refused, await connection.post("/v1/predict", json=body)
