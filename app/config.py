@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.errors import SetupError
+from app.setting_errors import explain, unknown
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout. Files are found from here, since the competition's evaluator chooses the working directory."""
@@ -49,7 +49,7 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, object] | No
     try:
         settings = _with_file(values)(**given)
     except ValidationError as error:
-        raise SetupError(where + _first_line(error)) from error
+        raise SetupError(where + explain(error, Settings.model_fields)) from error
     _refuse_unknown_environment()
     return _resolve(settings)
 
@@ -101,21 +101,6 @@ def _from_here_or_root(path: Path) -> Path:
     return path.resolve() if path.exists() else ROOT / path
 
 
-def _first_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return _unknown(name)
-    return f"setting {name!r}: {first['msg'].lower()} (given: {first['input']!r})"
-
-
-def _unknown(name: str) -> str:
-    known = sorted(Settings.model_fields)
-    close = get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known settings: {', '.join(known)}"
-    return f"unknown setting {name!r}; {hint}"
-
-
 # Other parts of the project read these themselves.
 _OTHER_VARIABLES = frozenset({"SHOPBENCH_API_KEYS", "SHOPBENCH_CONFIG"})
 
@@ -125,4 +110,4 @@ def _refuse_unknown_environment() -> None:
         if variable.startswith(ENVIRONMENT_PREFIX) and variable not in _OTHER_VARIABLES:
             name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
             if name not in Settings.model_fields:
-                raise SetupError(f"environment variable {variable}: {_unknown(name)}")
+                raise SetupError(f"environment variable {variable}: {unknown(name, Settings.model_fields)}")

@@ -91,7 +91,7 @@ def _load(name: str, entry: EngineEntry) -> type:
         entry.prepare()
     module, _, attribute = entry.target.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]  # the table says what it is
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in (*entry.needs, "peft"):
             raise

@@ -1,13 +1,13 @@
 """What can be set on each engine. Unknown names are refused."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import SetupError
+from app.setting_errors import explain
 
 
 class EngineSettings(BaseModel):
@@ -34,18 +34,7 @@ class EngineSettings(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise SetupError(f"engine {engine}: {cls._explain(error)}") from error
-
-    @classmethod
-    def _explain(cls, error: ValidationError) -> str:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] != "extra_forbidden":
-            return f"setting {name!r}: {first['msg'].lower()} (given: {first['input']!r})"
-        known = sorted(cls.model_fields)
-        close = get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known settings: {', '.join(known)}"
-        return f"unknown setting {name!r}; {hint}"
+            raise SetupError(f"engine {engine}: {explain(error, cls.model_fields)}") from error
 
 
 class VllmSettings(EngineSettings):

@@ -69,7 +69,7 @@ class VllmChat:
             EngineError: vLLM failed.
         """
         made = await self._create(body)
-        return made.model_dump(mode="json", exclude_none=True)  # type: ignore[no-any-return]
+        return made.model_dump(mode="json", exclude_none=True)  # type: ignore[no-any-return]  # vLLM's classes are not checked here
 
     async def stream(self, body: ChatRequest) -> AsyncGenerator[str, None]:
         """Server-sent events. The first is waited for: where it is an error, the status can still say so.

@@ -124,7 +124,7 @@ def _grammar_errors(body: ChatRequest, settings: ServerSettings) -> list[FieldEr
     return errors
 
 
-def _refused(field: str, check: Any, value: object, settings: ServerSettings) -> list[FieldError]:  # noqa: ANN401
+def _refused(field: str, check: Any, value: object, settings: ServerSettings) -> list[FieldError]:  # noqa: ANN401  # any check
     try:
         check(value, settings.max_regex_characters)
     except ValueError as error:

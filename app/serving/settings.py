@@ -1,12 +1,12 @@
 """What can be set on the server. Unknown names are refused."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import SetupError
+from app.setting_errors import explain
 
 
 class ServerSettings(BaseModel):
@@ -46,15 +46,4 @@ class ServerSettings(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise SetupError(f"server_settings: {cls._explain(error)}") from error
-
-    @classmethod
-    def _explain(cls, error: ValidationError) -> str:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] != "extra_forbidden":
-            return f"setting {name!r}: {first['msg'].lower()} (given: {first['input']!r})"
-        known = sorted(cls.model_fields)
-        close = get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known settings: {', '.join(known)}"
-        return f"unknown setting {name!r}; {hint}"
+            raise SetupError(f"server_settings: {explain(error, cls.model_fields)}") from error

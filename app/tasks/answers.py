@@ -6,6 +6,8 @@ import unicodedata
 import warnings
 from collections.abc import Iterable, Sequence
 
+from app.types import Answer, Outcome
+
 PARSED_LENGTH = 5_000
 """Characters of an answer that the evaluator looks at."""
 
@@ -47,6 +49,16 @@ def join_numbers(numbers: Iterable[int]) -> str:
 def is_number_list(text: str) -> bool:
     """Whether a text is digits between commas and nothing else."""
     return re.fullmatch(r"\s*[0-9]{1,9}(?:\s*,\s*[0-9]{1,9})*\s*", text) is not None
+
+
+def numbers_answer(text: str, numbers: Sequence[int], count: int) -> Answer:
+    """`count` distinct numbers of the list: those that a model wrote, then the unwritten ones as listed."""
+    found = numbers_in(text, numbers)
+    chosen = join_numbers(complete(found, numbers, count))
+    if not found:
+        return Answer(chosen, Outcome.FALLBACK)
+    clean = is_number_list(text) and "".join(text.split()) == chosen
+    return Answer(chosen, Outcome.CLEAN if clean else Outcome.REPAIRED)
 
 
 def parse_integers(answer: str) -> list[int]:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.errors import InputError
-from app.tasks.answers import complete, is_number_list, join_numbers, literal, numbers_in, parse_integers
+from app.tasks.answers import join_numbers, literal, numbers_answer, parse_integers
 from app.tasks.instructions import Parts, dissect
 from app.tasks.wording import NUMBER, WORKED_SOLUTION, either, number
-from app.types import Answer, Outcome, Question, SamplingParams, Selection, TaskType
+from app.types import Answer, Question, SamplingParams, Selection, TaskType
 
 _LARGEST = 5
 """The evaluator drops larger numbers and reads no more than this many."""
@@ -68,12 +68,7 @@ class RankingReading:
 
     def answer(self, text: str) -> Answer:
         """A permutation: the numbers as the model wrote them, then the forgotten ones as listed."""
-        found = numbers_in(text, self.numbers)
-        ranked = join_numbers(complete(found, self.numbers, len(self.numbers)))
-        if not found:
-            return Answer(ranked, Outcome.FALLBACK)
-        clean = is_number_list(text) and "".join(text.split()) == ranked
-        return Answer(ranked, Outcome.CLEAN if clean else Outcome.REPAIRED)
+        return numbers_answer(text, self.numbers, len(self.numbers))
 
 
 class Ranking:

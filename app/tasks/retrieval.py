@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 
 from app.errors import InputError
-from app.tasks.answers import complete, is_number_list, join_numbers, literal, numbers_in, parse_integers
+from app.tasks.answers import join_numbers, literal, numbers_answer, parse_integers
 from app.tasks.instructions import Parts, dissect
 from app.tasks.wording import NUMBER, WORKED_SOLUTION, either, imperative, number
-from app.types import Answer, Outcome, Question, SamplingParams, Selection, TaskType
+from app.types import Answer, Question, SamplingParams, Selection, TaskType
 
 _READ = 3
 """The evaluator reads the first three numbers."""
@@ -87,12 +87,7 @@ class RetrievalReading:
 
     def answer(self, text: str) -> Answer:
         """Distinct listed numbers: the model's, then the first unused ones as listed."""
-        found = numbers_in(text, self.numbers)
-        chosen = join_numbers(complete(found, self.numbers, self.count))
-        if not found:
-            return Answer(chosen, Outcome.FALLBACK)
-        clean = is_number_list(text) and "".join(text.split()) == chosen
-        return Answer(chosen, Outcome.CLEAN if clean else Outcome.REPAIRED)
+        return numbers_answer(text, self.numbers, self.count)
 
 
 class Retrieval:

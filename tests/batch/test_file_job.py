@@ -133,7 +133,7 @@ def test_bad_rows_have_their_error_in_the_output(tmp_path: Path) -> None:
     source.write_text("\n".join([line(choice(0)), "{", '{"id": "q"}', line(choice(1))]))
     summary = answer(FileJob(source, tmp_path / "out.jsonl"), SteppedEngine())
     rows = rows_of(tmp_path / "out.jsonl")
-    assert [row.get("error", {}).get("code") for row in rows] == [None, "invalid_json", "no_text", None]  # type: ignore[attr-defined]
+    assert [row.get("error", {}).get("code") for row in rows] == [None, "invalid_json", "no_text", None]  # type: ignore[attr-defined]  # JSON
     assert [row["id"] for row in rows] == ["c0", "1", "q", "c1"]
     assert summary.errors == 2
     assert [failure.code for failure in summary.first_failures] == ["invalid_json", "no_text"]
@@ -249,7 +249,7 @@ def test_a_target_that_cannot_be_written_is_refused_first(source: Path, tmp_path
 
 def test_the_identity_follows_checkpoint_prompts_and_number_format(checkpoint: Path) -> None:
     def identity(**settings: object) -> dict[str, str]:
-        return dict(settings_identity(Settings(model=str(checkpoint), **settings)))  # type: ignore[arg-type]
+        return dict(settings_identity(Settings(model=str(checkpoint), **settings)))  # type: ignore[arg-type]  # plain values
 
     plain = identity()
     assert identity() == plain

@@ -113,8 +113,8 @@ def test_a_foreign_name_for_this_machine_is_refused(host: str, status: int) -> N
         ("0.0.0.0", "", False, False),  # noqa: S104  # what must be refused
         ("192.0.2.7", "", False, False),
         ("example.org", "", False, False),
-        ("0.0.0.0", "", True, True),  # noqa: S104
-        ("0.0.0.0", KEYS, False, True),  # noqa: S104
+        ("0.0.0.0", "", True, True),  # noqa: S104  # refused here
+        ("0.0.0.0", KEYS, False, True),  # noqa: S104  # not bound
     ],
 )
 def test_a_public_address_needs_keys(host: str, keys: str, insecure: bool, allowed: bool) -> None:
