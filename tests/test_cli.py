@@ -42,7 +42,7 @@ def questions(tmp_path: Path) -> Path:
 
 def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
     probe = (
-        "import sys\nfrom app.cli import cli\ntry:\n    cli(['--help'])\nexcept SystemExit:\n    pass\n"
+        "import sys\nfrom app.cli.main import cli\ntry:\n    cli(['--help'])\nexcept SystemExit:\n    pass\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     result = subprocess.run(

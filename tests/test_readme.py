@@ -7,7 +7,7 @@ import sys
 import pytest
 from typer.main import get_command
 
-from app.cli import cli
+from app.cli.main import cli
 from app.config import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

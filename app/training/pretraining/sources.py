@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.errors import InputError, SetupError
-from app.training.examples import Example, format_numbers
-from app.training.listing import find_entries, renumber
+from app.training.pretraining.examples import Example, format_numbers
+from app.training.pretraining.listing import find_entries, renumber
 from app.types import TaskType
 
 SELECTED = 3

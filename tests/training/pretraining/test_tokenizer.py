@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
-from app.training.tokenizer import SPECIAL_TOKENS, TURN_END, load_tokenizer, train_tokenizer
+from app.training.pretraining.tokenizer import SPECIAL_TOKENS, TURN_END, load_tokenizer, train_tokenizer
 
 TEXTS = [f"A red kettle of {number} litres, and a brown saddle for the lantern." for number in range(60)]
 

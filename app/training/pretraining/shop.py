@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from app.training.lexicon import ASPECTS, ATTRIBUTES, OPINIONS, PRODUCTS, SYLLABLES
+from app.training.pretraining.lexicon import ASPECTS, ATTRIBUTES, OPINIONS, PRODUCTS, SYLLABLES
 
 
 @dataclass(frozen=True, slots=True)

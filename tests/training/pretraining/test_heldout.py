@@ -1,7 +1,7 @@
 import pytest
 
-from app.training.examples import Example
-from app.training.heldout import labels_of, score_answers
+from app.training.pretraining.examples import Example
+from app.training.pretraining.heldout import labels_of, score_answers
 from app.types import TaskType
 
 LIST = "Pick.\n" + "\n".join(f"{number}. ware" for number in range(1, 11))

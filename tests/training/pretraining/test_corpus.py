@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from app.errors import InputError, SetupError
-from app.training.corpus import build_corpus
-from app.training.settings import DataSettings
-from tests.training.datasets import choice_row, write_data
+from app.training.pretraining.corpus import build_corpus
+from app.training.pretraining.settings import DataSettings
+from tests.training.pretraining.datasets import choice_row, write_data
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 
 
 def settings(folder: Path, *evaluation_files: Path) -> DataSettings:

@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from app.prompting import PromptLibrary
 from app.tasks.registry import task_of
-from app.training.examples import Example
+from app.training.pretraining.examples import Example
 from app.types import Message, Question, TaskType
 
 

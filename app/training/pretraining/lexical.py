@@ -8,8 +8,8 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from app.training.examples import Example, format_numbers
-from app.training.synthetic import NER, choice, number_lines
+from app.training.pretraining.examples import Example, format_numbers
+from app.training.pretraining.synthetic import NER, choice, number_lines
 from app.types import TaskType
 
 _WORD = re.compile(r"\w{4,}")

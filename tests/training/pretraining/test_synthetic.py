@@ -3,11 +3,11 @@ import random
 import pytest
 
 from app.tasks.registry import task_of
-from app.training.examples import Example
-from app.training.lexical import TitleQuestions
-from app.training.listing import find_entries
-from app.training.shop import make_product, make_review
-from app.training.synthetic import GENERATORS, Generator, count_packs
+from app.training.pretraining.examples import Example
+from app.training.pretraining.lexical import TitleQuestions
+from app.training.pretraining.listing import find_entries
+from app.training.pretraining.shop import make_product, make_review
+from app.training.pretraining.synthetic import GENERATORS, Generator, count_packs
 from app.types import TaskType
 
 SEEDS = range(60)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from app.training.encoding import Encoded, Encoder, choose_targets
-from app.training.examples import Example, format_numbers
-from app.training.lexical import TitleQuestions
-from app.training.listing import permute
-from app.training.settings import DataSettings, OptimizerSettings
-from app.training.synthetic import GENERATORS
+from app.training.pretraining.encoding import Encoded, Encoder, choose_targets
+from app.training.pretraining.examples import Example, format_numbers
+from app.training.pretraining.lexical import TitleQuestions
+from app.training.pretraining.listing import permute
+from app.training.pretraining.settings import DataSettings, OptimizerSettings
+from app.training.pretraining.synthetic import GENERATORS
 from app.types import TaskType
 
 WIDTH = 32

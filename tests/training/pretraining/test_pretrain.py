@@ -7,14 +7,14 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app.errors import SetupError
-from app.training.network import Learner, build_model, learning_rate
-from app.training.pretrain import main, pretrain
-from app.training.settings import OptimizerSettings, PretrainConfig, load_pretrain_config
-from app.training.state import FILE, save_state
-from app.training.stream import Batch, split
-from tests.training.datasets import write_data
+from app.training.pretraining.network import Learner, build_model, learning_rate
+from app.training.pretraining.pretrain import main, pretrain
+from app.training.pretraining.settings import OptimizerSettings, PretrainConfig, load_pretrain_config
+from app.training.pretraining.state import FILE, save_state
+from app.training.pretraining.stream import Batch, split
+from tests.training.pretraining.datasets import write_data
 
-PROMPTS = Path(__file__).parents[2] / "prompts"
+PROMPTS = Path(__file__).parents[3] / "prompts"
 
 
 def write_config(folder: Path, name: str, steps: int = 6, **changes: object) -> Path:
@@ -103,7 +103,7 @@ def test_a_killed_run_ends_with_the_same_weights(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.training.pretrain.save_state", save_and_die)
+        patch.setattr("app.training.pretraining.pretrain.save_state", save_and_die)
         with pytest.raises(KeyboardInterrupt):
             pretrain(config)
     assert not config.output.exists()

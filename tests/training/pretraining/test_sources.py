@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from app.errors import InputError, SetupError
-from app.training.sources import read_ec_guide, read_sources
+from app.training.pretraining.sources import read_ec_guide, read_sources
 from app.types import TaskType
-from tests.training.datasets import choice_row, ec_guide_row, write_data
+from tests.training.pretraining.datasets import choice_row, ec_guide_row, write_data
 
 
 def read(tmp_path: Path, *rows: dict[str, object], name: str = "PRP") -> tuple[list[str], Counter[str]]:

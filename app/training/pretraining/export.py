@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from app.training.encoding import Encoder
-from app.training.examples import Example
+from app.training.pretraining.encoding import Encoder
+from app.training.pretraining.examples import Example
 from app.types import TaskType
 
 _PROBE = Example("Which of these is a shoe?\n0. kettle\n1. sandal\nAnswer:", "1", TaskType.MULTIPLE_CHOICE, "")

@@ -3,7 +3,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.training.listing import find_entries, permute, renumber
+from app.training.pretraining.listing import find_entries, permute, renumber
 
 TEXTS = st.lists(st.from_regex(r"[a-z]{1,8}( [a-z]{1,8})?", fullmatch=True), min_size=2, max_size=15, unique=True)
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from transformers import Qwen2ForCausalLM
 
-from app.training.encoding import Encoder
-from app.training.examples import Example
-from app.training.listing import find_entries
-from app.training.stream import ExampleStream
+from app.training.pretraining.encoding import Encoder
+from app.training.pretraining.examples import Example
+from app.training.pretraining.listing import find_entries
+from app.training.pretraining.stream import ExampleStream
 from app.types import TaskType
 
 BATCH = 32

@@ -1,4 +1,4 @@
-"""Train the embedded checkpoint from scratch: `python -m app.training.pretrain configs/pretrain.yaml`."""
+"""Train the embedded checkpoint from scratch: `python -m app.training.pretraining.pretrain configs/pretrain.yaml`."""
 
 import json
 import platform
@@ -14,16 +14,16 @@ from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from app.errors import ShopBenchError
 from app.prompting import PromptLibrary
-from app.training.card import write_card
-from app.training.corpus import Corpus, build_corpus
-from app.training.encoding import Encoder
-from app.training.export import export_model
-from app.training.heldout import evaluate, generated_heldout
-from app.training.network import Learner, build_model, build_optimizers, learning_rate
-from app.training.settings import PretrainConfig, load_pretrain_config
-from app.training.state import Position, load_state, save_state
-from app.training.stream import ExampleStream, batches
-from app.training.tokenizer import load_tokenizer, train_tokenizer
+from app.training.pretraining.card import write_card
+from app.training.pretraining.corpus import Corpus, build_corpus
+from app.training.pretraining.encoding import Encoder
+from app.training.pretraining.export import export_model
+from app.training.pretraining.heldout import evaluate, generated_heldout
+from app.training.pretraining.network import Learner, build_model, build_optimizers, learning_rate
+from app.training.pretraining.settings import PretrainConfig, load_pretrain_config
+from app.training.pretraining.state import Position, load_state, save_state
+from app.training.pretraining.stream import ExampleStream, batches
+from app.training.pretraining.tokenizer import load_tokenizer, train_tokenizer
 from app.types import TaskType
 
 REPORT_SECONDS = 10.0
@@ -167,7 +167,7 @@ class _Meter:
 def main(arguments: list[str]) -> int:
     """Exit code 0, or 2 with one line that says what to mend."""
     if len(arguments) != 1:
-        print("usage: python -m app.training.pretrain CONFIG", file=sys.stderr)
+        print("usage: python -m app.training.pretraining.pretrain CONFIG", file=sys.stderr)
         return 2
     try:
         pretrain(load_pretrain_config(Path(arguments[0])))

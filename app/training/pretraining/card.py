@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.training.heldout import Score
-from app.training.settings import PretrainConfig
+from app.training.pretraining.heldout import Score
+from app.training.pretraining.settings import PretrainConfig
 
 LICENCES = (
     ("EC-Guide", "Apache-2.0"),
     ("IntentionQA", "MIT"),
     ("ExtractGPT (OA-Mine, AE-110k)", "Apache-2.0"),
-    ("generated shop", "this project's own, `app/training/lexicon.py`"),
+    ("generated shop", "this project's own, `app/training/pretraining/lexicon.py`"),
 )
 
 
@@ -49,7 +49,7 @@ seen in training; positions beyond that are untrained.
 
 ## Training
 
-`python -m app.training.pretrain configs/pretrain.yaml`
+`python -m app.training.pretraining.pretrain configs/pretrain.yaml`
 
 - {position["step"]:,} steps, {position["tokens"]:,} tokens (padding included), {_minutes(position["seconds"])} \
 minutes on {metrics["machine"]}, shared with other work.

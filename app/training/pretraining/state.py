@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from app.errors import SetupError
-from app.training.settings import PretrainConfig
+from app.training.pretraining.settings import PretrainConfig
 
 FILE = "state.pt"
 

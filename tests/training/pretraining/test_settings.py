@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import SetupError
-from app.training.settings import load_pretrain_config
+from app.training.pretraining.settings import load_pretrain_config
 
 GOOD = "data: {folder: d}\noutput: o\nrun: r\noptimizer: {steps: 1}\n"
 
@@ -34,5 +34,5 @@ def test_a_missing_file_is_a_setup_error(tmp_path: Path) -> None:
 
 
 def test_the_committed_settings_are_good() -> None:
-    config = load_pretrain_config(Path(__file__).parents[2] / "configs" / "pretrain.yaml")
+    config = load_pretrain_config(Path(__file__).parents[3] / "configs" / "pretrain.yaml")
     assert config.output == Path("models/mini")

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.prompting import PromptLibrary
-from app.training.encoding import Encoded, Encoder, choose_targets, cut_middle
-from app.training.examples import Example
-from app.training.tokenizer import train_tokenizer
+from app.training.pretraining.encoding import Encoded, Encoder, choose_targets, cut_middle
+from app.training.pretraining.examples import Example
+from app.training.pretraining.tokenizer import train_tokenizer
 from app.types import TaskType
 
-PROMPTS = Path(__file__).parents[2] / "prompts"
+PROMPTS = Path(__file__).parents[3] / "prompts"
 QUESTION = Example("  Which is a kettle?\n0. saddle\n1. kettle\nAnswer: ", "1", TaskType.MULTIPLE_CHOICE, "test")
 
 

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from app.training.settings import ModelSettings, OptimizerSettings
-from app.training.stream import Batch, split
+from app.training.pretraining.settings import ModelSettings, OptimizerSettings
+from app.training.pretraining.stream import Batch, split
 
 INITIAL_RANGE = 0.02
 ATTENTION_RANGE = 0.04

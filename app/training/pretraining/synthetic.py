@@ -3,9 +3,9 @@
 import random
 from collections.abc import Callable
 
-from app.training.examples import Example, format_numbers
-from app.training.lexicon import ASPECTS, ATTRIBUTES, COMPLEMENTS, PRODUCTS
-from app.training.shop import Product, make_brand, make_product, make_review
+from app.training.pretraining.examples import Example, format_numbers
+from app.training.pretraining.lexicon import ASPECTS, ATTRIBUTES, COMPLEMENTS, PRODUCTS
+from app.training.pretraining.shop import Product, make_brand, make_product, make_review
 from app.types import TaskType
 
 Generator = Callable[[random.Random], Example]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.errors import InputError, SetupError
-from app.training.examples import Example, is_heldout
-from app.training.settings import DataSettings
-from app.training.sources import read_sources
+from app.training.pretraining.examples import Example, is_heldout
+from app.training.pretraining.settings import DataSettings
+from app.training.pretraining.sources import read_sources
 
 LINE_LENGTH = 60
 """A shared line of at least so many characters is an overlap, unless it is an instruction."""
