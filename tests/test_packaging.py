@@ -275,7 +275,10 @@ def test_the_dockerfile_passes_hadolint() -> None:
 
 def test_the_command_line_starts_without_heavy_libraries() -> None:
     """`shopbench --help` answers at once because nothing heavy is imported for it."""
-    script = "import sys, app.cli.main; print(sorted({'torch', 'transformers', 'vllm', 'fastapi', 'numpy'} & set(sys.modules)))"
+    script = (
+        "import sys, app.cli.main\n"
+        "print(sorted({'torch', 'transformers', 'vllm', 'fastapi', 'numpy'} & set(sys.modules)))"
+    )
 
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
 
