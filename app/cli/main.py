@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli import data
 from app.errors import EngineError, InputError, SetupError
 
 OK = 0
@@ -28,6 +29,7 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+cli.add_typer(data.cli)
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML file of settings, see configs/.", show_default=False)
