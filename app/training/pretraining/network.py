@@ -7,26 +7,25 @@ from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
+from app.training.pretraining.copying import start_copying
 from app.training.pretraining.settings import ModelSettings, OptimizerSettings
 from app.training.pretraining.stream import Batch, split
 
 INITIAL_RANGE = 0.02
-ATTENTION_RANGE = 0.04
-RESEMBLANCE = 0.9
 
 
 def build_model(settings: ModelSettings, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
-    """A Qwen2 model with tied embeddings and random weights."""
+    """A Qwen2 model with tied embeddings and random weights that already copy."""
     end = tokenizer.convert_tokens_to_ids(tokenizer.eos_token)
     config = Qwen2Config(
         vocab_size=len(tokenizer),
         hidden_size=settings.hidden_size,
         num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads,
-        num_key_value_heads=settings.kv_heads,
+        num_key_value_heads=settings.heads,
         intermediate_size=settings.intermediate_size,
         max_position_embeddings=settings.context_length,
-        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
+        rope_parameters={"rope_type": "default", "rope_theta": settings.rope_theta},
         tie_word_embeddings=True,
         initializer_range=INITIAL_RANGE,
         bos_token_id=None,
@@ -35,22 +34,8 @@ def build_model(settings: ModelSettings, tokenizer: PreTrainedTokenizerFast) -> 
         attn_implementation="sdpa",
     )
     model = Qwen2ForCausalLM(config)
-    if settings.heads == settings.kv_heads:
-        for layer in model.model.layers:
-            _start_matching(layer.self_attn)
+    start_copying(model)
     return model
-
-
-@torch.no_grad()
-def _start_matching(attention: nn.Module) -> None:
-    """Begin with keys that resemble queries, so that like tokens attend to each other from the first step.
-
-    After "mimetic initialization" (Trockman and Kolter, 2023, arXiv 2305.09828).
-    """
-    query, key = attention.get_parameter("q_proj.weight"), attention.get_parameter("k_proj.weight")
-    nn.init.normal_(query, std=ATTENTION_RANGE)
-    noise = torch.randn_like(query) * ATTENTION_RANGE
-    key.copy_(RESEMBLANCE * query + (1 - RESEMBLANCE**2) ** 0.5 * noise)
 
 
 def build_optimizers(model: nn.Module, settings: OptimizerSettings) -> list[torch.optim.Optimizer]:

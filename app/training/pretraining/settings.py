@@ -44,16 +44,17 @@ class ModelSettings(_Settings):
     """The shape of a Qwen2 model."""
 
     hidden_size: int = Field(default=256, gt=0)
-    layers: int = Field(default=5, gt=0)
-    heads: int = Field(default=4, gt=0)
-    kv_heads: int = Field(default=4, gt=0)
+    layers: int = Field(default=5, ge=2)
+    heads: int = Field(default=8, ge=3)
     intermediate_size: int = Field(default=768, gt=0)
     context_length: int = Field(default=2048, ge=64)
+    rope_theta: float = Field(default=1e7, ge=1e4)
+    """Base of the rotary embedding: the larger, the more dimensions match content at any distance."""
 
     @model_validator(mode="after")
     def _divisible(self) -> "ModelSettings":
-        if self.hidden_size % self.heads or self.heads % self.kv_heads:
-            raise ValueError("heads must divide hidden_size, and kv_heads must divide heads")
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError("hidden_size must be a multiple of twice the heads")
         return self
 
 

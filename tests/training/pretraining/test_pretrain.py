@@ -25,7 +25,7 @@ def write_config(folder: Path, name: str, steps: int = 6, **changes: object) -> 
         "prompts": str(PROMPTS),
         "tokenizer": {"vocab_size": 400},
         "model": {
-            "hidden_size": 32, "layers": 2, "heads": 2, "kv_heads": 2, "intermediate_size": 48, "context_length": 512,
+            "hidden_size": 32, "layers": 2, "heads": 4, "intermediate_size": 48, "context_length": 512,
         },
         "optimizer": {
             "steps": steps, "tokens_per_batch": 1024, "sequence_length": 256, "chunk_examples": 12, "warmup_steps": 2,
