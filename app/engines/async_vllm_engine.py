@@ -50,7 +50,8 @@ class AsyncVllmEngine:
         """
         self.model = model
         self._tokenizer = load_chat_tokenizer(model)
-        self._tokenizer.vocabulary  # noqa: B018  # an unknown kind of tokenizer is told before the long start
+        # An unknown kind of tokenizer is told before the long start.
+        _ = self._tokenizer.vocabulary, self._tokenizer.special
         prepare_environment(in_process=False)
         self.version: str = import_vllm().__version__
         self._params = importlib.import_module("vllm.sampling_params")

@@ -8,6 +8,7 @@ from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBas
 
 from app.engines.checkpoint import check_checkpoint
 from app.engines.refusal import RefusedRequestError
+from app.engines.special_tokens import SpecialTokens, Turn
 from app.engines.vocabulary import Vocabulary
 from app.errors import SetupError
 from app.types import Message
@@ -29,36 +30,54 @@ class ChatTokenizer:
         """
         return Vocabulary.from_tokenizer(self.tokenizer, self.end_ids)
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of the conversation, ending with the assistant's opening.
+    @cached_property
+    def special(self) -> SpecialTokens:
+        """What keeps special tokens in messages from being read as such."""
+        return SpecialTokens(self.tokenizer)
 
-        The template writes the beginning-of-text token where the model has one, so none is added.
-        Templates that know a thinking mode are asked to leave it off.
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of the conversation, ending with the assistant's opening; see `encode_turns`.
 
         Raises:
             RefusedRequestError: the template refuses the conversation.
         """
-        turns = [{"role": message.role, "content": _without_surrogates(message.content)} for message in messages]
+        return self.encode_turns([{"role": message.role, "content": message.content} for message in messages])
+
+    def encode_turns(self, turns: Sequence[Turn]) -> list[int]:
+        """Token ids of a conversation as templates read it, ending with the assistant's opening.
+
+        The template writes the beginning-of-text token where the model has one, so none is added. Special
+        tokens in a message are read as the characters that they consist of. Templates that know a thinking
+        mode are asked to leave it off.
+
+        Raises:
+            RefusedRequestError: the template refuses the conversation.
+        """
+        clean = [{name: _without_surrogates(value) for name, value in turn.items()} for turn in turns]
+        if any(self.special.may_stand_in(value) for turn in clean for value in turn.values()):
+            return self.special.ids_of_templated(self._render(self.special.hide(clean)))
+        ids: list[int] = self.tokenizer(self._render(clean), add_special_tokens=False)["input_ids"]
+        return ids
+
+    def encode_answer(self, text: str) -> list[int]:
+        """Token ids of an answer with its end, as the model is taught to write it."""
+        return [*self.special.ids_of_text(_without_surrogates(text)), self.tokenizer.eos_token_id]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of an unconstrained answer, without special tokens."""
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def _render(self, turns: list[dict[str, str]]) -> str:
         try:
             text: str = self.tokenizer.apply_chat_template(
                 turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
             )
         except TemplateError as error:
-            roles = ", ".join(message.role for message in messages) or "no messages"
+            roles = ", ".join(turn["role"] for turn in turns) or "no messages"
             raise RefusedRequestError(
                 "unusable_conversation", f"the chat template refuses this conversation ({roles}): {error}"
             ) from error
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
-
-    def encode_answer(self, text: str) -> list[int]:
-        """Token ids of an answer with its end, as the model is taught to write it."""
-        ids: list[int] = self.tokenizer(_without_surrogates(text), add_special_tokens=False)["input_ids"]
-        return [*ids, self.tokenizer.eos_token_id]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of an unconstrained answer, without special tokens."""
-        text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
 
 
