@@ -74,7 +74,7 @@ class QuestionPath:
                 error=Failure("too_long", str(error)),
             )
         request = GenerationRequest(
-            request_id, self._messages(task, reading, text), reading.sampling, reading.constraint
+            request_id, conversation(self.prompts, task, reading, text), reading.sampling, reading.constraint
         )
         return Prepared(question, task, reading, request, truncated, time.monotonic())
 
@@ -94,12 +94,9 @@ class QuestionPath:
             seconds=time.monotonic() - prepared.started,
         )
 
-    def _messages(self, task: Task, reading: Reading, text: str) -> tuple[Message, ...]:
-        return self.prompts.render(task.type, _variables(reading, text))
-
     def _fit(self, task: Task, reading: Reading, prompt: str, budget: int) -> tuple[str, bool]:
         def fits(text: str) -> bool:
-            messages = self._messages(task, reading, text)
+            messages = conversation(self.prompts, task, reading, text)
             # No token is shorter than a byte, so most prompts need no counting.
             size = sum(len(message.content.encode()) for message in messages)
             return size + TEMPLATE_ALLOWANCE <= budget or self.model.count_tokens(messages) <= budget
@@ -155,6 +152,15 @@ TEMPLATE_ALLOWANCE = 64
 """Tokens that a chat template may add around the messages, generously."""
 
 _SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+
+def conversation(prompts: PromptLibrary, task: Task, reading: Reading, text: str) -> tuple[Message, ...]:
+    """The messages that ask one question, in serving and in training; `text` is its prompt, stripped and cut to fit.
+
+    Raises:
+        SetupError: a template uses a variable that the task does not provide.
+    """
+    return prompts.render(task.type, _variables(reading, text))
 
 
 def _variables(reading: Reading, text: str) -> dict[str, str]:
