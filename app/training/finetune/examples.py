@@ -1,0 +1,125 @@
+"""Rows as a data set of token ids, and the check that every answer is learnt whole."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from datasets import Dataset, Features, Value
+from datasets import Sequence as Column
+
+from app.errors import InputError
+from app.routing import route
+from app.training.encoding import EncodedRow, RowEncoder
+from app.training.finetune.rows import PlacedRow
+from app.training.row import Capability
+
+IGNORED = -100
+"""The label of a token that is not learnt (PyTorch's cross entropy leaves it out)."""
+CAPABILITIES = tuple(Capability)
+FEATURES = Features(
+    {
+        "input_ids": Column(Value("int32")),
+        "labels": Column(Value("int32")),
+        "weights": Column(Value("float32")),
+        "capability": Column(Value("int8")),
+    }
+)
+"""Every column has one value a token, so that rows can be packed."""
+EXPONENTS = {"token": 0.0, "sqrt": 0.5, "row": 1.0}
+"""An answer token weighs the answer's length to minus this."""
+
+
+@dataclass(slots=True)
+class Examples:
+    """Encoded rows, and what happened on the way."""
+
+    data: Dataset
+    """Columns as in `FEATURES`, a row each."""
+    places: list[str]
+    """Where each row stands in its file."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """Rows by what was done to them."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all rows."""
+        return sum(len(ids) for ids in self.data.with_format("arrow")["input_ids"])
+
+
+def encode_rows(
+    rows: Sequence[PlacedRow],
+    encoder: RowEncoder,
+    weighting: str,
+    too_long: Literal["shorten", "drop", "refuse"],
+) -> Examples:
+    """The rows as ids, labels and weights.
+
+    A row that leaves no room for its answer even when shortened is dropped and counted.
+
+    Raises:
+        InputError: a row is too long and `too_long` is "refuse", or no row is left.
+    """
+    counts: Counter[str] = Counter()
+    kept: list[str] = []
+
+    def columns() -> Iterator[dict[str, list[Any]]]:
+        for placed in rows:
+            encoded = _encode(placed, encoder, too_long, counts)
+            if encoded is not None:
+                kept.append(placed.place)
+                yield _columns(encoded, EXPONENTS[weighting], CAPABILITIES.index(placed.row.capability))
+
+    listed = list(columns())
+    if not listed:
+        raise InputError(f"all {len(rows)} rows are too long; raise max_length")
+    counts["rows"] = len(listed)
+    return Examples(Dataset.from_list(listed, features=FEATURES), kept, counts)
+
+
+def check_answers(data: Dataset, places: Sequence[str], end_id: int, max_length: int) -> None:
+    """Refuse, before the first step, data in which an answer is missing or cut.
+
+    Raises:
+        InputError: naming the first row that has no learnt token, does not end with `end_id`, or is too long.
+    """
+    for place, row in zip(places, data, strict=True):
+        labels, ids = row["labels"], row["input_ids"]
+        if len(ids) > max_length:
+            raise InputError(f"{place}: {len(ids)} tokens are more than max_length {max_length}; raise it")
+        if all(label == IGNORED for label in labels):
+            raise InputError(f"{place}: no token of it would be learnt; raise max_length or drop the row")
+        if labels[-1] != end_id:
+            raise InputError(f"{place}: its answer is cut before its end; raise max_length or drop the row")
+
+
+def _encode(placed: PlacedRow, encoder: RowEncoder, too_long: str, counts: Counter[str]) -> EncodedRow | None:
+    if not placed.row.target.strip():
+        raise InputError(f"{placed.place}: its target is empty; drop the row or build the data again")
+    if route(placed.row.sample.question).type is not placed.row.task_type:
+        counts["served as another task type"] += 1
+    try:
+        encoded = encoder.encode(placed.row)
+    except InputError as error:
+        if too_long == "refuse":
+            raise InputError(f"{placed.place}: {error}; raise max_length or set too_long: drop") from error
+        counts["too long, dropped"] += 1
+        return None
+    if encoded.shortened:
+        if too_long == "refuse":
+            raise InputError(f"{placed.place} is too long; raise max_length or set too_long: shorten")
+        if too_long == "drop":
+            counts["too long, dropped"] += 1
+            return None
+        counts["prompt shortened"] += 1
+    return encoded
+
+
+def _columns(encoded: EncodedRow, exponent: float, capability: int) -> dict[str, list[Any]]:
+    prompt, answer = len(encoded.prompt), len(encoded.answer)
+    return {
+        "input_ids": [*encoded.prompt, *encoded.answer],
+        "labels": [*[IGNORED] * prompt, *encoded.answer],
+        "weights": [*[0.0] * prompt, *[answer**-exponent] * answer],
+        "capability": [capability] * (prompt + answer),
+    }
