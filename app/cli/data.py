@@ -66,3 +66,19 @@ def generate(
     chosen = select_tasks(task or (), capability or (), task_type or (), ("catalogue",))
     written = write_rows(target, generate_rows(chosen, rows, seed), rows)
     stderr.print(f"{written:,} rows of {len(chosen)} tasks -> {target}", markup=False)
+
+
+@cli.command(
+    epilog="Examples:\n\n  shopbench data build configs/mixture-demo.yaml runs/mixture-demo\n\n"
+    "  shopbench data build configs/mixture.yaml runs/mixture --overwrite"
+)
+def build(
+    settings: Annotated[Path, typer.Argument(metavar="MIXTURE", help="YAML file of the mixture, see configs/.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the rows, the manifest and a report.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a mixture that is there.")] = False,
+) -> None:
+    """Clean the rows of several sources and mix them: train, validation and test rows with a manifest."""
+    from app.commands.data_build import build as run
+    from app.commands.data_build import print_mixture
+
+    print_mixture(run(settings, target, overwrite=overwrite), target)

@@ -53,4 +53,7 @@ def git_revision(folder: Path = ROOT) -> str | None:
 
 def sha256(path: Path) -> str | None:
     """Hexadecimal digest of a file; None for a folder."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
