@@ -1,0 +1,117 @@
+"""Amazon-M2 (KDD Cup 2023): shopping sessions in six locales.
+
+Schema: sessions_train.csv (`prev_items`, a numpy list in text such as "['B01' 'B02']", `next_item`, `locale`) and
+products_train.csv (`id`, `locale`, `title`, also price, brand, color, size, model, material, author, desc): the
+challenge's own getting-started notebook. Locales are UK, DE, JP, ES, FR and IT.
+"""
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from app.training.sources.raw_row import RawRow
+from app.training.sources.spill import SpillTable
+from app.training.sources.tables import find_tables, read_table
+
+SESSIONS = ("prev_items", "next_item", "locale")
+PRODUCTS = ("id", "locale", "title")
+LOCALES = {"UK": "en", "DE": "de", "JP": "ja", "ES": "es", "FR": "fr", "IT": "it"}
+OTHERS = 20
+"""Products drawn for each session that it does not hold."""
+_NAME = re.compile(r"[^\s'\"\[\],]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a shopper looked at, by title, in order; what came next; and other products of the same shop."""
+
+    locale: str
+    language: str
+    previous: tuple[str, ...]
+    next: str
+    others: tuple[str, ...]
+
+
+class _Shop:
+    """The products of all locales on disk: by identity, and by place within a locale."""
+
+    def __init__(self, path: Path) -> None:
+        self.titles = SpillTable()
+        self.places: defaultdict[str, list[int]] = defaultdict(list)
+        self.titles.fill(self._rows(path))
+
+    def _rows(self, path: Path) -> Iterator[tuple[str, str]]:
+        for place, row in enumerate(read_table(path, PRODUCTS)):
+            locale = _locale(row)
+            self.places[locale].append(place)
+            yield f"{locale}/{row.text('id')}", " ".join(row.text_or("title").split())
+
+    def title(self, locale: str, identity: str) -> str:
+        return str(self.titles.first(f"{locale}/{identity}") or "")
+
+    def others(self, locale: str, known: set[str], rng: random.Random) -> Iterator[str]:
+        places = self.places[locale]
+        for place in rng.sample(places, min(2 * OTHERS, len(places))):
+            title = str(self.titles.at(place))
+            if title and title not in known:
+                known.add(title)
+                yield title
+
+
+def read_amazon_m2(folder: Path, faults: Counter[str]) -> Iterator[Session]:
+    """The training sessions of a folder with the two tables, each product by its title.
+
+    Raises:
+        InputError: a file is missing or has another schema.
+        SetupError: the disk is full.
+    """
+    shop = _open_shop(find_tables(folder, "products_train")[0])
+    for path in find_tables(folder, "sessions_train"):
+        for number, row in enumerate(read_table(path, SESSIONS)):
+            session = _session(row, shop, random.Random(f"Amazon-M2/{number}"), faults)
+            if session is not None:
+                yield session
+
+
+def _open_shop(path: Path) -> _Shop:
+    return _shop(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=1)
+def _shop(path: Path, stamp: int) -> _Shop:  # noqa: ARG001 - a file that was written anew is read anew
+    return _Shop(path)
+
+
+def _session(row: RawRow, shop: _Shop, rng: random.Random, faults: Counter[str]) -> Session | None:
+    locale = _locale(row)
+    following = shop.title(locale, row.text("next_item"))
+    previous = [shop.title(locale, identity) for identity in _identities(row)]
+    if not following or not any(previous):
+        faults["Amazon-M2: a session without titles, dropped"] += 1
+        return None
+    faults["Amazon-M2: products without a title left out"] += previous.count("")
+    known = {*previous, following}
+    others = [title for title, _ in zip(shop.others(locale, known, rng), range(OTHERS), strict=False)]
+    return Session(locale, LOCALES[locale], tuple(title for title in previous if title), following, tuple(others))
+
+
+def _identities(row: RawRow) -> list[str]:
+    """The names in "['B01' 'B02']": numpy puts no commas, and breaks lines; a proper list is read as well."""
+    value = row.values.get("prev_items")
+    if isinstance(value, list | tuple):
+        return list(row.texts("prev_items"))
+    text = row.text("prev_items").strip()
+    if not (text.startswith("[") and text.endswith("]")):
+        raise row.wrong("prev_items", "a list such as \"['B01' 'B02']\"", text)
+    return _NAME.findall(text)
+
+
+def _locale(row: RawRow) -> str:
+    locale = row.text("locale")
+    if locale not in LOCALES:
+        raise row.wrong("locale", f"one of {', '.join(LOCALES)}", locale)
+    return locale

@@ -1,0 +1,104 @@
+"""IntentionQA: pairs of products bought together, why, and what does not go with them.
+
+Schema, read off the published files: `id`, `item_a_name`, `item_b_name`, `assertion` ("PersonX bought ... because
+..."), `typicality`, `options` {letter: text}, `gold_ind`; task 2 has `distractors_product`, task 1
+`distractors_asserstion` (so spelled), reasons that do not hold.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.training.sources.raw_row import RawRow
+from app.training.sources.tables import find_tables, read_table
+
+FIELDS = ("id", "item_a_name", "item_b_name", "assertion")
+_PRODUCTS, _REASONS = "distractors_product", "distractors_asserstion"
+
+
+@dataclass(frozen=True, slots=True)
+class CoPurchase:
+    """Two products that a shopper bought together, the reason, and wrong answers."""
+
+    id: str
+    product: str
+    bought: str
+    reason: str
+    """Begins with "because"."""
+    other_products: tuple[str, ...]
+    """Not bought with it; empty in task 1."""
+    other_reasons: tuple[str, ...]
+    """That do not hold; empty in task 2."""
+    also_bought: tuple[str, ...]
+    """Everything that the set says is bought with the product; only in the product's first row, else empty."""
+    unrelated: tuple[str, ...]
+    """Other products of the set, by chance; only in the product's first row."""
+
+
+def read_intention_qa(folder: Path, faults: Counter[str]) -> Iterator[CoPurchase]:
+    """The rows of a folder's task files (or one file), in order. A file is held whole: lists need all its products.
+
+    Raises:
+        InputError: a file has another schema.
+    """
+    for path in find_tables(folder, "*task1", "*task2"):
+        rows = [row for row in read_table(path, FIELDS) if _serves(row, faults)]
+        yield from _joined(rows, faults)
+
+
+def _serves(row: RawRow, faults: Counter[str]) -> bool:
+    if row.text("item_a_name").strip() and row.text("item_b_name").strip():
+        return True
+    faults["IntentionQA: a product without a name, dropped"] += 1
+    return False
+
+
+def _joined(rows: list[RawRow], faults: Counter[str]) -> Iterator[CoPurchase]:
+    bought: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    wrong: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        bought[row.text("item_a_name")][row.text("item_b_name")] = None
+        wrong[row.text("item_a_name")].update(dict.fromkeys(_listed(row, _PRODUCTS)))
+    names = list(bought)
+    seen: set[str] = set()
+    for row in rows:
+        name = row.text("item_a_name")
+        first = name not in seen
+        seen.add(name)
+        together = tuple(bought[name]) if first else ()
+        yield CoPurchase(
+            id=row.text("id"),
+            product=name,
+            bought=row.text("item_b_name"),
+            reason=_reason(row, faults),
+            other_products=tuple(one for one in _listed(row, _PRODUCTS) if one not in bought[name] and one != name),
+            other_reasons=_listed(row, _REASONS),
+            also_bought=together,
+            unrelated=tuple(one for one in _pool(wrong[name], names) if one not in bought[name] and one != name)
+            if first
+            else (),
+        )
+
+
+def _pool(wrong: dict[str, None], names: list[str]) -> tuple[str, ...]:
+    """The distractors, then a stretch of the set's other products that starts at a place of its own."""
+    start = sum(map(len, wrong)) % max(1, len(names))
+    return tuple(dict.fromkeys([*wrong, *names[start : start + 40], *names[: max(0, start + 40 - len(names))]]))
+
+
+def _listed(row: RawRow, name: str) -> tuple[str, ...]:
+    return row.texts(name) if row.has(name) else ()
+
+
+def _reason(row: RawRow, faults: Counter[str]) -> str:
+    """The assertion from "because" on; "PersonX" is a placeholder of the set it was made from."""
+    assertion = row.text("assertion")
+    before, because, after = assertion.partition("because ")
+    if not because:
+        faults["IntentionQA: an assertion without 'because', taken whole"] += 1
+    reason = after if because else before
+    if "PersonX" in reason:
+        faults["IntentionQA: 'PersonX' in a reason put in words"] += 1
+        reason = reason.replace("PersonX", "the person")
+    return f"because {reason.strip()}"
