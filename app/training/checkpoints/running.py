@@ -1,0 +1,50 @@
+"""Checkpoints in the project's engines, one after the other."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.engines.base import Engine
+from app.engines.registry import create_engine
+from app.prompting import PromptLibrary
+from app.training.checkpoints.prompts import PROMPTS, requests_of
+from app.types import Completion, Sample
+
+ADAPTER = "adapter"
+"""The name that an adapter gets in the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How to run a checkpoint: an engine by name, and what is set on it."""
+
+    engine: str = "vllm"
+    settings: Mapping[str, object] = field(default_factory=dict)
+    prompts: Path = PROMPTS
+
+    @contextmanager
+    def load(self, checkpoint: Path, adapter: Path | None = None) -> Iterator[Engine]:
+        """The checkpoint in its engine, closed at the end.
+
+        Raises:
+            SetupError: it cannot be loaded.
+        """
+        adapters = {} if adapter is None else {"adapters": {ADAPTER: adapter}}
+        engine = create_engine(self.engine, checkpoint, dict(self.settings) | adapters)
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+    def complete(self, checkpoint: Path, samples: Sequence[Sample], adapter: Path | None = None) -> list[Completion]:
+        """Greedy completions of the samples' prompts.
+
+        Raises:
+            InputError: a prompt does not fit the context.
+            SetupError: the checkpoint cannot be loaded.
+            EngineError: the engine failed.
+        """
+        with self.load(checkpoint, adapter) as engine:
+            name = None if adapter is None else ADAPTER
+            return list(engine.generate(requests_of(samples, engine, PromptLibrary(self.prompts), name)))

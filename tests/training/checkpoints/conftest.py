@@ -1,0 +1,47 @@
+import json
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="session")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny checkpoint's shape and vocabulary with other weights."""
+    build = pytest.importorskip("tests.tiny_checkpoint").build_checkpoint
+    folder: Path = build(tmp_path_factory.mktemp("tuned"), seed=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lora(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LoRA adapter of the tiny checkpoint, as PEFT saves one, with weights that change what is written."""
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(3)
+    network = AutoModelForCausalLM.from_pretrained(checkpoint)
+    config = peft.LoraConfig(r=4, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
+    adapted = peft.get_peft_model(network, config)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.05)
+    folder = tmp_path_factory.mktemp("lora")
+    adapted.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def copied(checkpoint: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny checkpoint that a test may spoil."""
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    for path in checkpoint.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def set_config(folder: Path, **fields: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
