@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import data
+from app.cli import checkpoint, data
 from app.errors import EngineError, InputError, SetupError
 
 OK = 0
@@ -29,6 +29,7 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+cli.add_typer(checkpoint.cli)
 cli.add_typer(data.cli)
 
 Config = Annotated[
