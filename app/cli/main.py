@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import checkpoint, data
+from app.cli import adapters, checkpoint, data, train
 from app.errors import EngineError, InputError, SetupError
 
 OK = 0
@@ -31,6 +31,8 @@ cli = typer.Typer(
 )
 cli.add_typer(checkpoint.cli)
 cli.add_typer(data.cli)
+cli.add_typer(train.cli)
+cli.add_typer(adapters.cli)
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML file of settings, see configs/.", show_default=False)
