@@ -66,7 +66,7 @@ def combine(
 
 @cli.command(
     "learn-gates",
-    epilog="Example:  shopbench adapters learn-gates runs/concepts runs/reasoning --data validation.jsonl --out runs/mix",
+    epilog="Example:  shopbench adapters learn-gates runs/concepts runs/reasoning --data val.jsonl --out runs/mix",
 )
 def learn_gates(
     adapters: Adapters,
