@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from app.engines.base import never
 from app.types import Completion, GenerationRequest, Message
 
 
@@ -30,7 +31,10 @@ class ScriptedEngine:
         """A token a character."""
         return sum(len(message.content) for message in messages)
 
-    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
+    def generate(
+        self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+    ) -> Iterator[Completion]:
+        del give_up
         waiting: list[GenerationRequest] = []
         for request in requests:
             self.pulled += 1

@@ -60,7 +60,8 @@ class Budget:
     def seconds_left(self) -> float:
         """Seconds for the engine: the time to the limit, less what writing the rest takes."""
         closing = max(CLOSING_SECONDS, CLOSING_PART * self._limit)
-        reserve = closing + self._left * ROW_SECONDS + 2 * self.pace.longest_gap
+        pause = max(2 * self.pace.longest_gap, self.pace.longest_step)
+        reserve = closing + self._left * ROW_SECONDS + pause
         return self._deadline - self._clock() - min(reserve, MOST_KEPT * self._limit)
 
     def settle(self, rows: int = 1) -> None:

@@ -90,6 +90,9 @@ class Pace:
         """The slowest that a longer answer got one more token, lately."""
         self.longest_gap = 0.0
         """The longest time between two answers, lately."""
+        self.longest_step = 0.0
+        """The longest time between two steps of the engine, lately."""
+        self._stepped_at = self._at
 
     @property
     def known(self) -> bool:
@@ -103,7 +106,13 @@ class Pace:
 
     def resume(self) -> None:
         """The engine was idle until now."""
-        self._at = self._clock()
+        self._at = self._stepped_at = self._clock()
+
+    def stepped(self) -> None:
+        """The engine has made a step, whether an answer ended with it or not."""
+        now = self._clock()
+        step, self._stepped_at = now - self._stepped_at, now
+        self.longest_step = max(self.longest_step * math.exp(-step / GAP_MEMORY_SECONDS), step)
 
     def saw(self, kind: AnswerKind, max_tokens: int) -> None:
         """Count a row of the input, asked or not: the mix of what is still to come is taken to be the same."""

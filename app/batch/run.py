@@ -1,7 +1,7 @@
 """One pass over the rows: what the journal has is taken, the rest is asked, results come in the rows' order."""
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -99,15 +99,16 @@ class BatchRun:
     def _expired(self) -> bool:
         return self._limits.budget is not None and self._limits.budget.expired
 
+    def _must_give_up(self) -> bool:
+        """Asked by the engine after each step."""
+        if self._limits.budget is not None:
+            self._limits.budget.pace.stepped()
+        return self._expired
+
     def _ask(self, intake: Intake) -> None:
         """Stream jobs through the engine until they are all answered, or time is up."""
-        stream = self._predictor.engine.generate(self._requests(intake))
-        for completion in stream:
+        for completion in self._predictor.engine.generate(self._requests(intake), self._must_give_up):
             self._complete(self._in_flight.pop(completion.id), completion)
-            if self._expired:
-                if isinstance(stream, Generator):
-                    stream.close()
-                return
 
     def _requests(self, intake: Intake) -> Iterator[GenerationRequest]:
         """What the engine pulls from. It ends early to stop, or to have results written before more are read."""

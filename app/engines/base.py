@@ -1,9 +1,14 @@
 """The contract that every engine keeps."""
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from app.types import Completion, GenerationRequest, Message
+
+
+def never() -> bool:
+    """Streams are not given up."""
+    return False
 
 
 class LoadedModel(Protocol):
@@ -49,8 +54,13 @@ class Engine(LoadedModel, Protocol):
     greedily, its text is the label with the highest entry in `label_logprobs`.
     """
 
-    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
+    def generate(
+        self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+    ) -> Iterator[Completion]:
         """Completions in order of finishing. One stream at a time; closing it early frees what is in flight.
+
+        `give_up` is asked after every step, that is, about once a token. When it says so, the stream ends, and
+        requests in flight have no completion.
 
         Raises:
             EngineError: the engine is closed, is already generating, or failed while it ran.

@@ -1,6 +1,6 @@
 """Per-request decoding rules inside one transformers batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from transformers import LogitsProcessor, StoppingCriteria
 
 from app.engines.automaton import Follower
+from app.engines.base import never
 from app.engines.chat import ChatTokenizer
 from app.engines.masking import keep_only
 from app.engines.prepared import PreparedRequest
@@ -58,15 +59,20 @@ class Row:
 class RowEnds(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped
     """Gives every row its new token and says which rows are done. The only stopping criterion."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self._rows = rows
+    def __init__(self, rows: Sequence[Row], give_up: Callable[[], bool] = never) -> None:
+        self.rows = rows
+        self._give_up = give_up
+        self.gave_up = False
+        """Whether the batch was left before all its rows were done."""
 
     def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
         """Whether each row is done: (rows)."""
         del scores
-        for row, token in zip(self._rows, input_ids[:, -1].tolist(), strict=True):
+        for row, token in zip(self.rows, input_ids[:, -1].tolist(), strict=True):
             row.take(token)
-        return torch.tensor([row.done for row in self._rows], device=input_ids.device)
+        done = [row.done for row in self.rows]
+        self.gave_up = not all(done) and self._give_up()
+        return torch.tensor([self.gave_up or one for one in done], device=input_ids.device)
 
 
 class RowScores(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped

@@ -1,6 +1,6 @@
 """The reference engine: Hugging Face transformers, one batch at a time, on any machine."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby, islice
 
@@ -8,6 +8,7 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
+from app.engines.base import never
 from app.engines.chat import load_chat_tokenizer
 from app.engines.prepared import PreparedRequest, finish, prepare
 from app.engines.refusal import RefusedRequestError
@@ -50,7 +51,9 @@ class TransformersEngine:
         """
         return len(self._tokenizer.encode(messages))
 
-    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
+    def generate(
+        self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+    ) -> Iterator[Completion]:
         """Completions in order of finishing.
 
         Raises:
@@ -62,8 +65,8 @@ class TransformersEngine:
         self._generating = True
         try:
             source = iter(requests)
-            while window := list(islice(source, WINDOW * self._settings.batch_size)):
-                yield from self._answer(window)
+            while not give_up() and (window := list(islice(source, WINDOW * self._settings.batch_size))):
+                yield from self._answer(window, give_up)
         finally:
             self._generating = False
 
@@ -76,7 +79,7 @@ class TransformersEngine:
             raise EngineError("the transformers engine is closed")
         return self._network
 
-    def _answer(self, window: list[GenerationRequest]) -> Iterator[Completion]:
+    def _answer(self, window: list[GenerationRequest], give_up: Callable[[], bool]) -> Iterator[Completion]:
         prepared: list[PreparedRequest] = []
         for request in window:
             try:
@@ -87,19 +90,24 @@ class TransformersEngine:
         for adapter, group in groupby(prepared, key=lambda one: one.request.adapter):
             remaining = iter(list(group))
             while batch := list(islice(remaining, self._settings.batch_size)):
-                yield from self._run(batch, adapter)
+                ends = RowEnds([Row(one, self._tokenizer) for one in batch], give_up)
+                self._run(batch, ends, adapter)
+                if ends.gave_up:
+                    return
+                yield from self._completions(ends.rows)
 
-    def _run(self, batch: list[PreparedRequest], adapter: str | None) -> list[Completion]:
-        rows = [Row(prepared, self._tokenizer) for prepared in batch]
+    def _run(self, batch: list[PreparedRequest], ends: RowEnds, adapter: str | None) -> None:
         input_ids, attention_mask = self._pad([prepared.prompt_ids for prepared in batch])
         with torch.inference_mode(), self._adapted(adapter):
             self._loaded().generate(
                 input_ids=input_ids,
                 attention_mask=attention_mask,
                 generation_config=self._generation_config(max(one.max_tokens for one in batch)),
-                logits_processor=[RowScores(rows)],
-                stopping_criteria=[RowEnds(rows)],
+                logits_processor=[RowScores(ends.rows)],
+                stopping_criteria=[ends],
             )
+
+    def _completions(self, rows: Sequence[Row]) -> list[Completion]:
         return [
             finish(row.prepared, self._tokenizer, row.output_ids, token_logprobs=row.token_logprobs, text=row.text)
             for row in rows

@@ -1,12 +1,13 @@
 """The thin half of the vLLM engine: it runs in the caller's process and is fed step by step."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
 import torch
 import torch._dynamo
 
+from app.engines.base import never
 from app.engines.chat import load_chat_tokenizer
 from app.engines.prepared import PreparedRequest, finish, prepare
 from app.engines.refusal import RefusedRequestError
@@ -58,7 +59,9 @@ class VllmEngine:
         """
         return len(self._tokenizer.encode(messages))
 
-    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
+    def generate(
+        self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+    ) -> Iterator[Completion]:
         """Completions in order of finishing. At most `AHEAD * max_num_seqs` requests are in flight.
 
         Raises:
@@ -70,7 +73,7 @@ class VllmEngine:
         self._generating = True
         in_flight: dict[str, PreparedRequest] = {}
         try:
-            yield from self._stream(iter(requests), in_flight)
+            yield from self._stream(iter(requests), in_flight, give_up)
         finally:
             self._generating = False
             if in_flight and self._sound and self._engine is not None:
@@ -94,11 +97,11 @@ class VllmEngine:
         return self._engine
 
     def _stream(
-        self, source: Iterator[GenerationRequest], in_flight: dict[str, PreparedRequest]
+        self, source: Iterator[GenerationRequest], in_flight: dict[str, PreparedRequest], give_up: Callable[[], bool]
     ) -> Iterator[Completion]:
         room = AHEAD * self._settings.max_num_seqs
         more = True
-        while more or in_flight:
+        while (more or in_flight) and not give_up():
             while more and len(in_flight) < room:
                 request = next(source, None)
                 if request is None:

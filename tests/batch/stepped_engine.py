@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import log
 
+from app.engines.base import never
 from app.types import Choice, Completion, GenerationRequest, Message, Selection
 
 
@@ -51,11 +52,13 @@ class SteppedEngine:
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content) for message in messages) // 4
 
-    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
+    def generate(
+        self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+    ) -> Iterator[Completion]:
         source = iter(requests)
         in_flight: list[tuple[GenerationRequest, int]] = []
         more = True
-        while more or in_flight:
+        while (more or in_flight) and not give_up():
             while more and len(in_flight) < self.room:
                 request = next(source, None)
                 if request is None:

@@ -104,6 +104,27 @@ def test_an_engine_that_becomes_slow_is_noticed() -> None:
     assert clock.now <= limit
 
 
+def test_expiry_is_noticed_by_the_clock_although_no_answer_comes() -> None:
+    clock = FakeClock()
+
+    class Stalling(SteppedEngine):
+        """Goes slow before its first answer is there: nothing ends any more before the limit."""
+
+        def _step(self) -> None:
+            super()._step()
+            if self.steps == 6:
+                self.step_seconds = 2.0
+
+    engine = Stalling(room=8, step_seconds=0.01, text_tokens=60, wait=clock.wait)
+    results: list[Result] = []
+    limits = Limits(budget=Budget(20.0, 8, Pace(clock), clock))
+    run = BatchRun(Predictor(engine, PROMPTS), None, identity_digest({}), results.append, limits, clock)
+    assert run.run(Row(number, f"g{number}", text(number)) for number in range(8)) is Ending.FINISHED
+    assert {result.prediction.outcome for result in results} == {Outcome.UNASKED}
+    assert len(results) == 8
+    assert 15.0 < clock.now <= 20.0
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     step=st.floats(0.001, 5.0),

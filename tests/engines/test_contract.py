@@ -114,6 +114,22 @@ def test_mixed_requests_each_get_one_answer_in_their_form(engine: Engine) -> Non
     assert ends.count("stop") > len(ends) / 2
 
 
+def test_a_stream_is_given_up_within_a_step_and_the_engine_goes_on(engine: Engine) -> None:
+    asked = 0
+
+    def third_time() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked >= 4
+
+    request = ask("0", max_tokens=200, temperature=1.0, seed=3)
+    (whole,) = engine.generate([request])
+    assert whole.output_tokens > 8
+    assert list(engine.generate([request], third_time)) == []
+    assert asked == 4
+    assert list(engine.generate([request])) == [whole]
+
+
 def test_the_same_requests_give_the_same_bytes(engine: Engine) -> None:
     requests = [
         request for request in mixed(18) if request.constraint is None or not isinstance(request.constraint, Choice)
