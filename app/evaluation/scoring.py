@@ -77,7 +77,7 @@ class Scorer:
             return self._semantic(_ENCODERS[metric], pairs)
         if metric is Metric.MICRO_F1:
             return [_entities(parsed, gold) for parsed, gold in pairs]
-        if library := _LIBRARIES.get(metric):
+        if (library := _LIBRARIES.get(metric)) and library not in self.used:
             self.used[library] = version(library)
         return [SampleScore(parsed, _DIRECT[metric](parsed, gold)) for parsed, gold in pairs]
 
