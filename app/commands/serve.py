@@ -9,7 +9,7 @@ import uvicorn
 
 from app.config import Settings
 from app.errors import EngineError, SetupError
-from app.serving.app import build_app, create_chat, create_service
+from app.serving.app import build_app, check_data_folder, create_batches, create_chat, create_service
 from app.serving.keys import VARIABLE, ApiKeys, is_loopback
 from app.serving.logs import set_up_logging
 from app.serving.settings import ServerSettings
@@ -40,6 +40,7 @@ def serve(settings: Settings, address: Address) -> None:
     keys = ApiKeys.parse(os.environ.get(VARIABLE, ""))
     check_address(server, keys)
     set_up_logging(server.log_level)
+    check_data_folder(server)
     bound = bind(server.host, server.port)
     log.info("loading", extra={"model": settings.model, "url": _url(bound)})
     service = create_service(settings, server)
@@ -49,7 +50,8 @@ def serve(settings: Settings, address: Address) -> None:
         nonlocal engine_failed
         engine_failed = runner.should_exit = True
 
-    app = build_app(service, keys, create_chat(service), stop)
+    chat = create_chat(service)
+    app = build_app(service, keys, chat, stop, create_batches(settings, service, chat))
     runner = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -17,6 +17,7 @@ from app.engines.chat import load_chat_tokenizer
 from app.engines.prepared import PreparedRequest, finish, prepare, text_so_far
 from app.engines.refusal import RefusedRequestError
 from app.engines.settings import VllmSettings
+from app.engines.special_tokens import Turn
 from app.engines.vllm_environment import prepare_environment
 from app.engines.vllm_start import adapter_requests, compute_capability, first_line, import_vllm
 from app.engines.vllm_values import engine_values, sampling_values
@@ -94,6 +95,18 @@ class AsyncVllmEngine:
             EngineError: the chat template refuses the conversation.
         """
         return len(self._tokenizer.encode(messages))
+
+    async def encode_turns(self, turns: Sequence[Turn]) -> list[int]:
+        """Token ids of a conversation as templates read it, ending with the assistant's opening.
+
+        Raises:
+            RefusedRequestError: the chat template refuses the conversation.
+        """
+        if sum(len(value) for turn in turns for value in turn.values()) <= SHORT_PROMPT:
+            return self._tokenizer.encode_turns(turns)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._tokenising, self._tokenizer.encode_turns, list(turns)
+        )
 
     async def generate(self, request: GenerationRequest) -> Completion:
         """The completion of one request; cancelling it aborts the request in vLLM.

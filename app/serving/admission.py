@@ -21,6 +21,11 @@ class Admission:
         self._now = now
         self._answered = 0.0
         self._since = now()
+        self._told: list[Callable[[], None]] = []
+
+    def on_leave(self, tell: Callable[[], None]) -> None:
+        """Call this whenever places become free."""
+        self._told.append(tell)
 
     @contextmanager
     def enter(self, questions: int) -> Iterator[None]:
@@ -37,6 +42,8 @@ class Admission:
             self.pending -= questions
             self._fade()
             self._answered += questions
+            for tell in self._told:
+                tell()
 
     def check(self, questions: int) -> None:
         """Refuse what does not fit.

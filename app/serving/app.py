@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,15 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.async_predictor import AsyncPredictor
-from app.config import Settings, load_settings
+from app.batch.identity import settings_identity
+from app.batch.request_key import Identity
+from app.config import ROOT, Settings, load_settings
 from app.factory import create_async_predictor
 from app.serving.admission import Admission, RateLimit
+from app.serving.batches.asking import ServiceAsking
+from app.serving.batches.queue import Batches
+from app.serving.batches.routes import batch_router
+from app.serving.batches.state import State
 from app.serving.bodies import CheckBody
 from app.serving.headers import SecurityHeaders
 from app.serving.health import Health
@@ -50,8 +57,10 @@ def create_app() -> FastAPI:
     server = ServerSettings.parse(settings.server_settings)
     set_up_logging(server.log_level)
     keys = ApiKeys.parse(os.environ.get(VARIABLE, ""))
+    check_data_folder(server)
     service = create_service(settings, server)
-    return build_app(service, keys, create_chat(service))
+    chat = create_chat(service)
+    return build_app(service, keys, chat, batches=create_batches(settings, service, chat))
 
 
 def create_service(settings: Settings, server: ServerSettings) -> Service:
@@ -86,18 +95,48 @@ def create_chat(service: Service) -> Chat | None:
     return VllmChat(engine, service.model_name) if isinstance(engine, AsyncVllmEngine) else None
 
 
+def check_data_folder(server: ServerSettings) -> None:
+    """See that files and batches can be kept, before the model is loaded.
+
+    Raises:
+        SetupError: the folder cannot be used, or another server uses it.
+    """
+    if server.data_dir is not None:
+        State(ROOT / server.data_dir).close()
+
+
+def create_batches(settings: Settings, service: Service, chat: Chat | None) -> Batches | None:
+    """Files and batches in the folder that the settings name; None where they name none."""
+    if service.settings.data_dir is None:
+        return None
+
+    @cache
+    def identity() -> Identity:
+        return {**settings_identity(settings), "engine version": service.predictor.engine.version}
+
+    return Batches(service, ServiceAsking(service, chat), ROOT / service.settings.data_dir, identity)
+
+
 def build_app(
-    service: Service, keys: ApiKeys, chat: Chat | None = None, when_dead: Callable[[], None] | None = None
+    service: Service,
+    keys: ApiKeys,
+    chat: Chat | None = None,
+    when_dead: Callable[[], None] | None = None,
+    batches: Batches | None = None,
 ) -> FastAPI:
     """Routes and middleware around a loaded model. `when_dead` is called once the engine has failed for good."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if batches is not None:
+            batches.start()
         watching = asyncio.create_task(_watch(service, when_dead))
         try:
             yield
         finally:
             watching.cancel()
+            if batches is not None:
+                await batches.close()
             await service.health.close()
             service.predictor.close()
 
@@ -114,9 +153,12 @@ def build_app(
     app.include_router(playground_router())
     if chat is not None:
         app.include_router(openai_router(service, chat))
+    if batches is not None:
+        app.include_router(batch_router(batches))
     add_problem_responses(app)
     # The last one added is the outermost.
-    app.add_middleware(CheckBody, max_bytes=service.settings.max_body_bytes)
+    limits = service.settings
+    app.add_middleware(CheckBody, max_bytes=limits.max_body_bytes, max_upload_bytes=limits.max_upload_bytes)
     app.add_middleware(ShedLoad, admission=service.admission, metrics=service.metrics)
     app.add_middleware(RequireKey, keys=keys, insecure=service.settings.insecure)
     app.add_middleware(SecurityHeaders)

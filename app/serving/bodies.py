@@ -1,6 +1,7 @@
 """Checks on a request's body before anything reads it: its kind and its size."""
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.serving.problems import ProblemError
@@ -8,21 +9,29 @@ from app.serving.problems import ProblemError
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
-class CheckBody:
-    """413 for bodies that are too large, declared or not; 415 for what is not JSON."""
+UPLOAD_PATH = "/v1/files"
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+
+class CheckBody:
+    """413 for bodies that are too large, declared or not; 415 for what is of another kind than the path takes."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int, max_upload_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the whole body first: nothing here streams its input."""
+        """Read the whole body first, but for uploads, which are too large for that."""
         if scope["type"] != "http" or scope["method"] not in WITH_BODY:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
+        if scope["path"] == UPLOAD_PATH:
+            await self._pass_upload(kind, scope, receive, send)
+            return
+        nothing = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+        if kind != "application/json" and not nothing:
             refusal = ProblemError(415, "not_json", "send the body as 'Content-Type: application/json'")
             await refusal.response()(scope, receive, send)
             return
@@ -38,6 +47,31 @@ class CheckBody:
             await refusal.response()(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
+
+    async def _pass_upload(self, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
+        most = self._max_upload_bytes
+        detail = f"the upload is larger than {most} bytes: split it into several files"
+        declared = Headers(scope=scope).get("content-length", "")
+        refusal: ProblemError | None = None
+        if kind != "multipart/form-data":
+            refusal = ProblemError(415, "not_a_form", "send the file as 'Content-Type: multipart/form-data'")
+        elif declared.isdecimal() and int(declared) > most:
+            refusal = ProblemError(413, "body_too_large", detail, headers={"Connection": "close"})
+        if refusal is not None:
+            await refusal.response()(scope, receive, send)
+            return
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > most:
+                # FastAPI lets no other kind of exception through while it reads a form.
+                raise HTTPException(413, detail, headers={"Connection": "close"})
+            return message
+
+        await self._app(scope, counted, send)
 
     async def _read(self, receive: Receive) -> bytes | None:
         """The body up to just over the limit, or None where the client went away."""

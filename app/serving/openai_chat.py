@@ -1,25 +1,56 @@
 """Chat completions by vLLM's own serving layer, behind this server's checks. Imports vLLM: load the engine first."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
-from jinja2 import TemplateError
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
 from vllm.entrypoints.openai.models.protocol import BaseModelPath
 from vllm.entrypoints.openai.models.serving import OpenAIServingModels
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from vllm.exceptions import VLLMClientError, VLLMServerError
+from vllm.inputs import EngineInput, TokensPrompt, tokens_input
+from vllm.renderers.chat_utils import ConversationMessage
 from vllm.renderers.online_renderer import OnlineRenderer
 
 from app.engines.async_vllm_engine import AsyncVllmEngine
+from app.engines.refusal import RefusedRequestError
+from app.engines.special_tokens import Turn
 from app.errors import EngineError
 from app.serving.openai_schemas import ChatRequest
 from app.serving.problems import ProblemError
 
-TEMPLATE_SETTINGS = {"enable_thinking": False}
-"""As `app/engines/chat.py` renders."""
+CONTENT_FORMAT = "string"
+Encode = Callable[[Sequence[Turn]], Awaitable[list[int]]]
+
+
+class GuardedRenderer(OnlineRenderer):  # type: ignore[misc]  # vLLM's types are not checked here
+    """vLLM's way from a conversation to tokens, with the engine's own encoding in the middle.
+
+    vLLM's reads special tokens out of what a user wrote; see `app/engines/special_tokens.py`.
+    """
+
+    def __init__(self, engine: AsyncVllmEngine) -> None:
+        llm = engine.llm
+        super().__init__(
+            llm.model_config,
+            llm.renderer,
+            request_logger=None,
+            chat_template=None,
+            chat_template_content_format=CONTENT_FORMAT,
+        )
+        self._encode: Encode = engine.encode_turns
+
+    async def render_chat(
+        self, request: ChatCompletionRequest, *, skip_mm_cache: bool = False
+    ) -> tuple[list[ConversationMessage], list[EngineInput]]:
+        """The conversation's tokens, checked against the context as vLLM does it."""
+        del skip_mm_cache
+        ids = await self._encode([_turn(message) for message in request.messages])
+        limits = request.build_tok_params(self.model_config)
+        checked = limits.apply_post_tokenization(self.renderer.tokenizer, TokensPrompt(prompt_token_ids=ids))
+        return [], [tokens_input(checked["prompt_token_ids"])]
 
 
 class VllmChat:
@@ -30,27 +61,14 @@ class VllmChat:
         # The path of the weights on this machine is nobody's business.
         self._models = OpenAIServingModels(llm, [BaseModelPath(name=model_name, model_path=model_name)])
         self._models.lora_requests.update(engine.adapters)
-        self._name = model_name
-        self._adapters = tuple(engine.adapters)
-        self._length = engine.context_length
-        content_format = "auto"
-        renderer = OnlineRenderer(
-            llm.model_config,
-            llm.renderer,
-            request_logger=None,
-            chat_template=None,
-            chat_template_content_format=content_format,
-            default_chat_template_kwargs=TEMPLATE_SETTINGS,
-        )
         self._serving = OpenAIServingChat(
             llm,
             self._models,
             "assistant",
-            online_renderer=renderer,
+            online_renderer=GuardedRenderer(engine),
             request_logger=None,
             chat_template=None,
-            chat_template_content_format=content_format,
-            default_chat_template_kwargs=TEMPLATE_SETTINGS,
+            chat_template_content_format=CONTENT_FORMAT,
             enable_prompt_tokens_details=True,
         )
 
@@ -89,12 +107,19 @@ class VllmChat:
             made = await self._serving.create_chat_completion(ChatCompletionRequest.model_validate(asked))
         except VLLMServerError as error:
             raise EngineError(f"vLLM failed: {error}") from error
-        # vLLM answers 400 to these too: errors of templates, grammars and lengths that have no type of their own.
-        except (VLLMClientError, ValueError, TypeError, OverflowError, TemplateError) as error:
+        # vLLM answers 400 to these too: errors of grammars and lengths that have no type of their own.
+        except (VLLMClientError, RefusedRequestError, ValueError, TypeError, OverflowError) as error:
             raise _refusal(400, str(error)) from error
         if isinstance(made, ErrorResponse):
             raise _refusal(made.error.code, made.error.message)
         return made
+
+
+def _turn(message: dict[str, Any]) -> Turn:
+    """A message as templates read it; the parts of a text stand a line each, as vLLM joins them."""
+    content = message["content"]
+    text = content if isinstance(content, str) else "\n".join(part["text"] for part in content)
+    return {name: value for name, value in message.items() if isinstance(value, str)} | {"content": text}
 
 
 async def _with_first(first: str, source: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:

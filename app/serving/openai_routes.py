@@ -75,9 +75,9 @@ def openai_router(service: Service, chat: Chat) -> APIRouter:
         late = deadline(request, None, service.settings)
         service.admit(request, body.n)
         if body.stream:
-            source = await _until(late, unless_gone(request, chat.stream(body)))
+            source = await until(late, unless_gone(request, chat.stream(body)))
             return Stream(_events(source, late), EVENTS)
-        return JSONResponse(await _until(late, unless_gone(request, chat.complete(body))))
+        return JSONResponse(await until(late, unless_gone(request, chat.complete(body))))
 
     return router
 
@@ -132,7 +132,12 @@ def _refused(field: str, check: Any, value: object, settings: ServerSettings) ->
     return []
 
 
-async def _until(late: float, work: Any) -> Any:  # noqa: ANN401  # passes any result through
+async def until(late: float, work: Any) -> Any:  # noqa: ANN401  # passes any result through
+    """The result of `work`.
+
+    Raises:
+        ProblemError: 504, it is late (on the event loop's clock).
+    """
     try:
         async with asyncio.timeout_at(late):
             return await work

@@ -42,18 +42,13 @@ def question_router(service: Service) -> APIRouter:
         With `Accept: application/x-ndjson` each answer is a line, sent as soon as it is there. A question that
         fails or is late has an `error` of its own; where all of them do, the status says so (503, 504).
         """
-        questions = _asked(body, service)
+        questions = asked_of(body, service)
         late = deadline(request, body.timeout, service.settings)
         service.admit(request, len(questions))
-        answering = Answering(service, late)
         if NDJSON in request.headers.get("accept", ""):
-            return Stream(_lines(answering, questions, explained=body.explain), NDJSON)
-        answers = await unless_gone(request, _all(answering, questions))
-        _raise_common_failure(answers)
-        rows = [answered.row(explained=body.explain) for answered in answers]
-        return JSONResponse(
-            {"model": service.model_name, "prompts": service.predictor.prompts.fingerprint, "predictions": rows}
-        )
+            return Stream(_lines(Answering(service, late), questions, explained=body.explain), NDJSON)
+        answers = await unless_gone(request, answer_all(service, late, questions))
+        return JSONResponse(predict_response(service, answers, explained=body.explain))
 
     @router.post(
         "/v1/route",
@@ -63,7 +58,7 @@ def question_router(service: Service) -> APIRouter:
     )
     async def route(body: RouteRequest, request: Request) -> Response:
         """The type of each question and the wording that gave it away; needs no engine and no place in the queue."""
-        questions = _asked(body, service)
+        questions = asked_of(body, service)
         service.rates.take(request.scope.get("shopbench.key", ""), len(questions))
         routes = []
         for asked in questions:
@@ -74,7 +69,12 @@ def question_router(service: Service) -> APIRouter:
     return router
 
 
-def _asked(body: Questions, service: Service) -> list[Asked]:
+def asked_of(body: Questions, service: Service) -> list[Asked]:
+    """The questions of a request.
+
+    Raises:
+        ProblemError: 422, a prompt is too long.
+    """
     longest = service.settings.max_prompt_characters
     message = f"longer than {longest} characters: shorten it"
     errors = [
@@ -90,10 +90,24 @@ def _asked(body: Questions, service: Service) -> list[Asked]:
     ]
 
 
-async def _all(answering: Answering, questions: list[Asked]) -> list[Answered]:
+async def answer_all(service: Service, late: float, questions: list[Asked]) -> list[Answered]:
+    """All answers, side by side; `late` is on the event loop's clock.
+
+    Raises:
+        ProblemError: 503 or 504, no question at all has an answer.
+    """
+    answering = Answering(service, late)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(answering.answer(asked)) for asked in questions]
-    return [task.result() for task in tasks]
+    answers = [task.result() for task in tasks]
+    _raise_common_failure(answers)
+    return answers
+
+
+def predict_response(service: Service, answers: list[Answered], *, explained: bool = False) -> dict[str, Any]:
+    """As `PredictResponse`."""
+    rows = [answered.row(explained=explained) for answered in answers]
+    return {"model": service.model_name, "prompts": service.predictor.prompts.fingerprint, "predictions": rows}
 
 
 async def _lines(answering: Answering, questions: list[Asked], *, explained: bool) -> AsyncGenerator[str, None]:

@@ -1,6 +1,7 @@
 """What can be set on the server. Unknown names are refused."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -29,6 +30,19 @@ class ServerSettings(BaseModel):
     max_prompt_characters: int = Field(65_536, ge=1, description="Longer prompts are refused by name.")
     max_choices: int = Field(8, ge=1, description="The most answers (n) to one chat completion.")
     max_regex_characters: int = Field(256, ge=0, description="Longer regular expressions are refused by name.")
+
+    data_dir: Path | None = Field(
+        Path("runs/server"),
+        description="Folder of uploaded files and batches, from the checkout's root; null to do without.",
+    )
+    max_upload_bytes: int = Field(100 << 20, ge=1024, description="Larger uploads get 413.")
+    max_stored_bytes: int = Field(1 << 30, ge=1024, description="The most that the files of one key may take.")
+    file_lifetime: int = Field(30 * 86_400, ge=60, description="How long files are kept that name no time.")
+    max_batches: int = Field(16, ge=1, description="Batches of one key that may be under way.")
+    max_batch_requests: int = Field(50_000, ge=1, description="The most lines of one batch.")
+    batch_concurrency: int = Field(
+        16, ge=1, description="Requests of batches in the engine while nobody else asks; one less for each who does."
+    )
 
     canary_timeout: float = Field(5.0, gt=0, description="An engine silent for so long, canary included, is not ready.")
     drain_timeout: float = Field(30.0, ge=0, description="How long SIGTERM waits for accepted requests.")

@@ -51,7 +51,7 @@ def plain_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[int
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(system=attacks, user=attacks)
 def test_no_text_yields_a_special_token(kind: str, system: str, user: str) -> None:
     tokenizer = TOKENIZERS[kind]
@@ -63,7 +63,7 @@ def test_no_text_yields_a_special_token(kind: str, system: str, user: str) -> No
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(text=ordinary)
 def test_text_without_special_tokens_keeps_its_ids(kind: str, text: str) -> None:
     tokenizer = TOKENIZERS[kind]

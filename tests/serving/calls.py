@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -11,10 +12,13 @@ from app.async_predictor import AsyncPredictor
 from app.config import ROOT
 from app.prompting import PromptLibrary
 from app.serving.app import build_app, guard
+from app.serving.batches.asking import ServiceAsking
+from app.serving.batches.queue import Batches
 from app.serving.keys import ApiKeys
 from app.serving.service import Service
 from app.serving.settings import ServerSettings
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
+from tests.serving.scripted_chat import ScriptedChat
 
 T = TypeVar("T")
 CHOICE: dict[str, object] = {
@@ -32,8 +36,19 @@ def service_of(engine: ScriptedAsyncEngine, **settings: object) -> Service:
     return guard(predictor, ServerSettings.parse(settings), "scripted")
 
 
-def app_of(engine: ScriptedAsyncEngine | None = None, keys: str = "", **settings: object) -> FastAPI:
-    return build_app(service_of(engine or ScriptedAsyncEngine(), **settings), ApiKeys.parse(keys))
+def app_of(
+    engine: ScriptedAsyncEngine | None = None, keys: str = "", folder: Path | None = None, **settings: object
+) -> FastAPI:
+    """With `folder`, all routes there are; files and batches are kept there."""
+    service = service_of(engine or ScriptedAsyncEngine(), **settings)
+    if folder is None:
+        return build_app(service, ApiKeys.parse(keys))
+    chat = ScriptedChat()
+    return build_app(service, ApiKeys.parse(keys), chat, batches=batches_of(service, chat, folder))
+
+
+def batches_of(service: Service, chat: ScriptedChat, folder: Path, revision: str = "1") -> Batches:
+    return Batches(service, ServiceAsking(service, chat), folder, lambda: {"model revision": revision})
 
 
 def call(app: FastAPI, method: str, path: str, **words: Any) -> httpx.Response:  # noqa: ANN401  # as httpx takes them

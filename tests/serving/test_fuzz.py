@@ -1,8 +1,11 @@
 """Requests made up from the OpenAPI document: SHOPBENCH_FUZZ_CASES=2000 for a long run. The engine is scripted: this
 is about what the server takes and gives; `test_openai.py` asks vLLM's layer."""
 
+import atexit
 import os
-from collections.abc import AsyncGenerator
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import schemathesis
@@ -19,27 +22,12 @@ from app.config import ROOT
 from app.prompting import PromptLibrary
 from app.serving.app import build_app, guard
 from app.serving.keys import ApiKeys
-from app.serving.openai_schemas import ChatRequest
 from app.serving.settings import ServerSettings
+from tests.serving.calls import batches_of
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
+from tests.serving.scripted_chat import ScriptedChat
 
 CASES = int(os.environ.get("SHOPBENCH_FUZZ_CASES", "25"))
-
-
-class ScriptedChat:
-    """Answers every conversation alike."""
-
-    async def complete(self, body: ChatRequest) -> dict[str, Any]:
-        return {"object": "chat.completion", "model": body.model, "choices": []}
-
-    async def stream(self, body: ChatRequest) -> AsyncGenerator[str, None]:
-        async def events() -> AsyncGenerator[str, None]:
-            yield f"data: {body.n}\n\n"
-
-        return events()
-
-    async def models(self) -> list[dict[str, Any]]:
-        return [{"id": "scripted", "object": "model"}]
 
 
 class LastingPredictor(AsyncPredictor):
@@ -51,8 +39,11 @@ class LastingPredictor(AsyncPredictor):
 
 def fuzzed() -> schemathesis.BaseSchema:
     predictor = LastingPredictor(ScriptedAsyncEngine(), PromptLibrary(ROOT / "prompts"))
-    service = guard(predictor, ServerSettings.parse({"insecure": True}), "scripted")
-    app = build_app(service, ApiKeys.parse(""), ScriptedChat())
+    service = guard(predictor, ServerSettings.parse({"insecure": True, "max_batches": 1000}), "scripted")
+    chat = ScriptedChat()
+    folder = Path(tempfile.mkdtemp(prefix="shopbench-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    app = build_app(service, ApiKeys.parse(""), chat, batches=batches_of(service, chat, folder))
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 
 

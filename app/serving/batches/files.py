@@ -1,0 +1,125 @@
+"""Files: what clients upload for batches, and what batches leave for them."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import UploadFile
+from openai.types import FileObject
+
+from app.serving.batches.contents import Contents
+from app.serving.batches.state import Entry, Kind, Order, State
+from app.serving.problems import ProblemError
+
+CHUNK = 1 << 20
+NAME_CHARACTERS = 256
+NO_SUCH_FILE = ProblemError(404, "no_such_file", "there is no such file; GET /v1/files lists those of this key")
+
+
+class Files:
+    """Files by id. A key sees its own only."""
+
+    def __init__(self, state: State, contents: Contents, quota: int, lifetime: int) -> None:
+        """`quota` is in bytes for each owner, `lifetime` in seconds for files that name none."""
+        self._state = state
+        self._contents = contents
+        self._quota = quota
+        self._lifetime = lifetime
+        self.in_use: Callable[[str], bool] = lambda _: False
+        """Whether a batch still reads a file."""
+
+    async def upload(self, owner: str, file: UploadFile, seconds: int | None) -> FileObject:
+        """Keep a file for a batch; `seconds` is how long.
+
+        Raises:
+            ProblemError: 422, it is empty; 413, the owner keeps too much already; 507, the disk is full.
+        """
+        size = file.size or 0
+        if size == 0:
+            raise ProblemError(422, "invalid_request", "file: it is empty")
+        if await asyncio.to_thread(self._state.stored_bytes, owner) + size > self._quota:
+            detail = f"this key keeps {self._quota} bytes at most: delete files that are no longer needed"
+            raise ProblemError(413, "too_many_bytes", detail)
+        name = f"file-{secrets.token_hex(16)}"
+        try:
+            with self._contents.write(name) as target:
+                while chunk := await file.read(CHUNK):
+                    await asyncio.to_thread(target.write, chunk)
+            made = self.describe(name, size, (file.filename or "upload.jsonl")[:NAME_CHARACTERS], "batch", seconds)
+            await asyncio.to_thread(self._state.put, Entry(Kind.FILE, name, owner, made.model_dump(mode="json")))
+        except OSError as error:
+            raise ProblemError(507, "storage_full", "the server cannot store the file: try again later") from error
+        return made
+
+    def describe(self, name: str, size: int, filename: str, purpose: str, seconds: int | None = None) -> FileObject:
+        """A file as the interface shows it."""
+        now = int(time.time())
+        return FileObject.model_validate(
+            {
+                "id": name,
+                "bytes": size,
+                "created_at": now,
+                "expires_at": now + (seconds or self._lifetime),
+                "filename": filename,
+                "object": "file",
+                "purpose": purpose,
+                "status": "processed",
+            }
+        )
+
+    def find(self, owner: str, name: str) -> FileObject:
+        """One file.
+
+        Raises:
+            ProblemError: 404, there is none of this owner.
+        """
+        entry = self._state.find(Kind.FILE, name, owner)
+        if entry is None:
+            raise NO_SUCH_FILE
+        return FileObject.model_validate(entry.document)
+
+    def page(
+        self, owner: str, after: str | None, limit: int, order: Order, purpose: str | None
+    ) -> tuple[list[FileObject], bool]:
+        """Some files, and whether there are more.
+
+        Raises:
+            ProblemError: 404, `after` is no file of this owner.
+        """
+        before = None
+        if after is not None and (before := self._state.find(Kind.FILE, after, owner)) is None:
+            raise NO_SUCH_FILE
+        page = self._state.page(Kind.FILE, owner, before, limit, order, purpose)
+        return [FileObject.model_validate(entry.document) for entry in page.entries], page.has_more
+
+    def content(self, owner: str, name: str) -> Path:
+        """Where the content of a file lies.
+
+        Raises:
+            ProblemError: 404, there is none of this owner.
+        """
+        self.find(owner, name)
+        return self._contents.path(name)
+
+    async def delete(self, owner: str, name: str) -> None:
+        """Delete a file.
+
+        Raises:
+            ProblemError: 404, there is none of this owner; 409, a batch still reads it.
+        """
+        self.find(owner, name)
+        if self.in_use(name):
+            raise ProblemError(409, "file_in_use", "a batch is still reading this file: cancel the batch first")
+        await asyncio.to_thread(self._remove, name)
+
+    def sweep(self) -> None:
+        """Delete files whose time is over, and contents that belong to none."""
+        for entry in self._state.outdated():
+            if not self.in_use(entry.id):
+                self._remove(entry.id)
+
+    def _remove(self, name: str) -> None:
+        self._state.remove(name)
+        self._contents.remove(name)

@@ -1,0 +1,273 @@
+"""One batch on its way from `validating` to its end. Whatever stops the server, the next one goes on from here."""
+
+import asyncio
+import hashlib
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from openai.types import Batch, BatchError, BatchRequestCounts
+
+from app.batch.journal import Journal
+from app.batch.request_key import Identity
+from app.errors import EngineError, InputError
+from app.serving.batches.asking import OK, Asking
+from app.serving.batches.contents import Contents
+from app.serving.batches.files import Files
+from app.serving.batches.lines import Line, check, read
+from app.serving.batches.results import Replies, Written, write_results
+from app.serving.batches.share import Share
+from app.serving.batches.state import Entry, Kind, State
+from app.serving.request_id import REQUEST_ID
+
+T = TypeVar("T")
+CHUNK = 64
+"""Lines that are read at a time."""
+ATTEMPTS = 3
+"""How often a line is asked while the engine fails and lives on."""
+AGAIN_AFTER = 10.0
+"""Seconds until a batch goes on that the disk or the engine has stopped."""
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+UNASKED = {
+    "cancelled": ("batch_cancelled", "not answered: the batch was cancelled"),
+    "expired": ("batch_expired", "not answered within the completion window"),
+}
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all batches work with. Journals are used on the one thread of `disk` only."""
+
+    state: State
+    contents: Contents
+    files: Files
+    journals: Path
+    asking: Asking
+    share: Share
+    identity: Callable[[], Identity]
+    live: Callable[[], bool]
+    disk: ThreadPoolExecutor
+    most_lines: int
+
+
+class Run:
+    """The work on one batch."""
+
+    def __init__(self, entry: Entry, tools: Tools) -> None:
+        """Go on from where `entry` says it is."""
+        self.owner = entry.owner
+        self.document = Batch.model_validate(entry.document)
+        self._tools = tools
+        self._stop = asyncio.Event()
+        self._changing = asyncio.Lock()
+        if self.document.status == "cancelling":
+            self._stop.set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.document.status in ENDED
+
+    async def work(self) -> None:
+        """Bring the batch to its end, unless the engine fails for good or this is cancelled: then it stays as it is."""
+        while not self.ended and self._tools.live():
+            try:
+                await self._check()
+                if not self.ended:
+                    await self._answer_and_finish()
+            except EngineError as error:
+                log.warning("a batch waits for the engine", extra={"batch": self.document.id, "reason": str(error)})
+                await asyncio.sleep(AGAIN_AFTER)
+            except (InputError, OSError) as error:
+                log.warning("a batch waits for the disk", extra={"batch": self.document.id, "reason": str(error)})
+                await asyncio.sleep(AGAIN_AFTER)
+
+    async def cancel(self) -> None:
+        """Ask nothing more; what was answered is kept."""
+        if not self._stop.is_set():
+            self._stop.set()
+            await self._update(status="cancelling", cancelling_at=_now())
+
+    async def _check(self) -> None:
+        if self._total > 0:
+            return
+        path = self._tools.contents.path(self.document.input_file_id)
+        found = await self._on_disk(lambda: check(path, self.document.endpoint, self._tools.most_lines))
+        counts = BatchRequestCounts(total=found.total, completed=0, failed=0)
+        if found.errors:
+            await self._fail(found.errors, request_counts=counts)
+        elif self._stop.is_set():
+            await self._update(request_counts=counts)
+        else:
+            await self._update(status="in_progress", in_progress_at=_now(), request_counts=counts)
+
+    async def _answer_and_finish(self) -> None:
+        try:
+            replies = await self._on_disk(self._open)
+        except InputError as error:
+            # Answers of two models must not end up in one file.
+            await self._fail([BatchError(code="server_changed", message=str(error).split(" Add --overwrite")[0])])
+            return
+        try:
+            if self.document.status == "in_progress":
+                await self._answer(replies)
+            await self._finish(replies)
+        finally:
+            await asyncio.shield(self._on_disk(replies.close))
+        if self.ended:
+            await self._on_disk(lambda: self._journal_path.unlink(missing_ok=True))
+
+    async def _answer(self, replies: Replies) -> None:
+        """Ask until all is answered, the batch is cancelled, or its time is over."""
+        left = (self.document.expires_at or 0) - time.time()
+        if left <= 0:
+            return
+        asking = asyncio.create_task(self._ask_all(replies))
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({asking, stopping}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                asking.result()
+        finally:
+            asking.cancel()
+            stopping.cancel()
+            await asyncio.gather(asking, stopping, return_exceptions=True)
+
+    async def _ask_all(self, replies: Replies) -> None:
+        lines = read(self._tools.contents.path(self.document.input_file_id))
+        counts = BatchRequestCounts(total=self._total, completed=0, failed=0)
+        self.document = self.document.model_copy(update={"request_counts": counts})
+        running: set[asyncio.Task[None]] = set()
+        faults: list[BaseException] = []
+
+        def ended(task: asyncio.Task[None]) -> None:
+            running.discard(task)
+            self._tools.share.give_back()
+            if not task.cancelled() and (fault := task.exception()) is not None:
+                faults.append(fault)
+
+        try:
+            while chunk := await self._on_disk(lambda: list(itertools.islice(lines, CHUNK))):
+                known = await self._on_disk(lambda: [replies.find(line) for line in chunk])
+                for line, reply in zip(chunk, known, strict=True):
+                    if reply is not None:
+                        self._count(reply.status)
+                        continue
+                    await self._tools.share.take()
+                    task = asyncio.create_task(self._ask(line, replies))
+                    running.add(task)
+                    task.add_done_callback(ended)
+                    if faults:
+                        raise faults[0]
+            await asyncio.gather(*running)
+        finally:
+            left = list(running)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _ask(self, line: Line, replies: Replies) -> None:
+        REQUEST_ID.set(f"req_{line.name}")
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                reply = await self._tools.asking.reply(self.document.endpoint, line)
+                break
+            except EngineError:
+                if attempt == ATTEMPTS or not self._tools.live():
+                    raise
+                await asyncio.sleep(1)
+        await self._on_disk(lambda: replies.add(line, reply))
+        self._count(reply.status)
+
+    async def _finish(self, replies: Replies) -> None:
+        if self.document.status == "in_progress":
+            await self._update(status="finalizing", finalizing_at=_now())
+        cancelled = self.document.cancelling_at is not None
+        path = self._tools.contents.path(self.document.input_file_id)
+        names = (self._file_name("output"), self._file_name("errors"))
+        unasked = UNASKED["cancelled" if cancelled else "expired"]
+        written = await self._on_disk(lambda: write_results(read(path), replies, self._tools.contents, names, unasked))
+        status = "cancelled" if cancelled else "expired" if written.unasked else "completed"
+        await self._end(status, names, written)
+
+    async def _end(self, status: str, names: tuple[str, str], written: Written) -> None:
+        """Enter the files and the end of the batch, all at once."""
+        seconds = (self.document.model_extra or {}).get("output_expires_after")
+        sizes = (written.output_bytes, written.error_bytes)
+        entries = [
+            Entry(Kind.FILE, name, self.owner, made.model_dump(mode="json"))
+            for name, size, what in zip(names, sizes, ("output", "error"), strict=True)
+            if size
+            for made in [
+                self._tools.files.describe(name, size, f"{self.document.id}_{what}.jsonl", "batch_output", seconds)
+            ]
+        ]
+        changes: dict[str, Any] = {
+            "status": status,
+            f"{status}_at": _now(),
+            "output_file_id": names[0] if written.output_bytes else None,
+            "error_file_id": names[1] if written.error_bytes else None,
+            "request_counts": BatchRequestCounts(total=self._total, completed=written.completed, failed=written.failed),
+        }
+        await self._update(*entries, **changes)
+
+    async def _fail(self, errors: list[BatchError], **changes: object) -> None:
+        found = {"object": "list", "data": [error.model_dump() for error in errors]}
+        await self._update(status="failed", failed_at=_now(), errors=found, **changes)
+
+    async def _update(self, *others: Entry, **changes: object) -> None:
+        async with self._changing:
+            document = Batch.model_validate(self.document.model_dump(mode="json") | _plain(changes))
+            mine = Entry(Kind.BATCH, document.id, self.owner, document.model_dump(mode="json"))
+            await self._on_disk(lambda: self._tools.state.put(*others, mine))
+            # Shown only when it is true: a file that is named can be read. Answers went on coming meanwhile.
+            counts = {} if "request_counts" in changes else {"request_counts": self.document.request_counts}
+            self.document = document.model_copy(update=counts)
+
+    def _open(self) -> Replies:
+        journal = Journal.open(self._journal_path)
+        try:
+            journal.begin(self._tools.identity())
+        except InputError:
+            journal.close()
+            raise
+        return Replies(journal)
+
+    @property
+    def _journal_path(self) -> Path:
+        return self._tools.journals / f"{self.document.id}.journal"
+
+    @property
+    def _total(self) -> int:
+        return self.document.request_counts.total if self.document.request_counts else 0
+
+    def _file_name(self, what: str) -> str:
+        """The same name each time, so that output which is written twice is one file."""
+        digest = hashlib.blake2b(f"{self.document.id}\0{what}".encode(), digest_size=16)
+        return f"file-{digest.hexdigest()}"
+
+    def _count(self, status: int) -> None:
+        counts = self.document.request_counts
+        if counts is not None:
+            name = "completed" if status == OK else "failed"
+            changed = counts.model_copy(update={name: getattr(counts, name) + 1})
+            self.document = self.document.model_copy(update={"request_counts": changed})
+
+    async def _on_disk(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._tools.disk, work)
+
+
+def _plain(changes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.model_dump() if isinstance(value, BatchRequestCounts) else value for name, value in changes.items()
+    }
+
+
+def _now() -> int:
+    return int(time.time())

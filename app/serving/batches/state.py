@@ -1,0 +1,165 @@
+"""What there is of files and batches, by id and owner, in a database that outlives the server."""
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from app.batch.file_lock import lock_file
+from app.errors import SetupError
+
+Document = dict[str, Any]
+Order = Literal["asc", "desc"]
+
+
+class Kind(StrEnum):
+    """The kinds of things that are kept."""
+
+    FILE = "file"
+    BATCH = "batch"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing: its document as the interface shows it, and who may see it."""
+
+    kind: Kind
+    id: str
+    owner: str
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of an owner's things, and whether there are more."""
+
+    entries: list[Entry]
+    has_more: bool
+
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS entries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    purpose TEXT,
+    expires_at INTEGER,
+    document TEXT NOT NULL
+)
+"""
+_BEYOND: dict[Order, str] = {
+    "asc": "number > (SELECT number FROM entries WHERE id = ?)",
+    "desc": "number < (SELECT number FROM entries WHERE id = ?)",
+}
+_COLUMNS = "kind, id, owner, document"
+
+
+class State:
+    """SQLite in a folder that one server at a time holds. A change is on the disk when the call returns."""
+
+    def __init__(self, folder: Path, now: Callable[[], float] = time.time) -> None:
+        """Open or create the database.
+
+        Raises:
+            SetupError: the folder cannot be written, or another server holds it.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock_file = lock_file(folder / "lock")
+        except BlockingIOError as error:
+            raise SetupError(
+                f"another server keeps its files and batches in {folder}: "
+                "set server_settings.data_dir to another folder"
+            ) from error
+        except OSError as error:
+            raise SetupError(
+                f"cannot keep files and batches in {folder}: {error.strerror}; set server_settings.data_dir "
+                "to a folder that can be written, or to null to do without"
+            ) from error
+        self._now = now
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(folder / "state.sqlite3", check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.execute(_TABLE)
+
+    def put(self, *entries: Entry) -> None:
+        """Add or change things, all of them or none."""
+        rows = [
+            {
+                "id": entry.id,
+                "kind": entry.kind,
+                "owner": entry.owner,
+                "purpose": entry.document.get("purpose"),
+                "expires_at": entry.document.get("expires_at") if entry.kind is Kind.FILE else None,
+                "document": json.dumps(entry.document),
+            }
+            for entry in entries
+        ]
+        with self._lock, self._database:
+            self._database.executemany(
+                "INSERT INTO entries (id, kind, owner, purpose, expires_at, document) "
+                "VALUES (:id, :kind, :owner, :purpose, :expires_at, :document) "
+                "ON CONFLICT (id) DO UPDATE SET document = :document, expires_at = :expires_at",
+                rows,
+            )
+
+    def find(self, kind: Kind, name: str, owner: str) -> Entry | None:
+        """One thing of this owner, unless its time is over."""
+        found = self._rows(
+            "kind = ? AND id = ? AND owner = ? AND (expires_at IS NULL OR expires_at > ?)",
+            (kind, name, owner, self._now()),
+        )
+        return found[0] if found else None
+
+    def page(
+        self, kind: Kind, owner: str, after: Entry | None, limit: int, order: Order = "desc", purpose: str | None = None
+    ) -> Page:
+        """Up to `limit` things of this owner, by time of creation, that come after one of them."""
+        where = "kind = ? AND owner = ? AND (expires_at IS NULL OR expires_at > ?)"
+        values: list[object] = [kind, owner, self._now()]
+        if purpose is not None:
+            where += " AND purpose = ?"
+            values.append(purpose)
+        if after is not None:
+            where += f" AND {_BEYOND[order]}"
+            values.append(after.id)
+        found = self._rows(f"{where} ORDER BY number {order} LIMIT ?", (*values, limit + 1))
+        return Page(found[:limit], len(found) > limit)
+
+    def every(self, kind: Kind) -> list[Entry]:
+        """All things of a kind, the oldest first."""
+        return self._rows("kind = ? ORDER BY number", (kind,))
+
+    def outdated(self) -> list[Entry]:
+        """Files whose time is over."""
+        return self._rows("expires_at <= ?", (self._now(),))
+
+    def stored_bytes(self, owner: str) -> int:
+        """The size of an owner's files in all."""
+        query = "SELECT COALESCE(SUM(json_extract(document, '$.bytes')), 0) FROM entries WHERE kind = ? AND owner = ?"
+        with self._lock:
+            return int(self._database.execute(query, (Kind.FILE, owner)).fetchone()[0])
+
+    def remove(self, name: str) -> None:
+        """Forget one thing."""
+        with self._lock, self._database:
+            self._database.execute("DELETE FROM entries WHERE id = ?", (name,))
+
+    def close(self) -> None:
+        """Let another server in."""
+        with self._lock:
+            self._database.close()
+            self._lock_file.close()
+
+    def _rows(self, where: str, values: Sequence[object]) -> list[Entry]:
+        with self._lock:
+            # `where` is put together from constants above.
+            rows = self._database.execute(f"SELECT {_COLUMNS} FROM entries WHERE {where}", values).fetchall()  # noqa: S608
+        return [Entry(Kind(kind), name, owner, json.loads(document)) for kind, name, owner, document in rows]

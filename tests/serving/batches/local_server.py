@@ -1,0 +1,106 @@
+"""An application in this process with files and batches, asked by OpenAI's own client."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import openai
+from openai.types import Batch
+
+from app.serving.app import build_app
+from app.serving.batches.queue import Batches
+from app.serving.keys import ApiKeys
+from app.serving.service import Service
+from tests.serving.calls import batches_of, service_of
+from tests.serving.scripted_async_engine import ScriptedAsyncEngine
+from tests.serving.scripted_chat import ScriptedChat
+
+KEYS = "alice:a-secret-of-alice,bob:a-secret-of-bob"
+ENDED = ("completed", "failed", "expired", "cancelled")
+
+
+@dataclass(frozen=True)
+class Local:
+    """A running application and a client for each key."""
+
+    service: Service
+    engine: ScriptedAsyncEngine
+    batches: Batches
+    clients: Mapping[str, openai.AsyncOpenAI]
+    http: httpx.AsyncClient
+
+    @property
+    def alice(self) -> openai.AsyncOpenAI:
+        return self.clients["alice"]
+
+    @property
+    def bob(self) -> openai.AsyncOpenAI:
+        return self.clients["bob"]
+
+    async def batch(self, lines: Sequence[object], endpoint: str = "/v1/predict", window: str = "24h") -> Batch:
+        """Upload and start."""
+        text = "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines)
+        file = await self.alice.files.create(file=("in.jsonl", text.encode()), purpose="batch")
+        extra = {"endpoint": endpoint, "completion_window": window}
+        return await self.alice.batches.create(
+            input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", extra_body=extra
+        )
+
+    async def ended(self, batch: Batch, within: float = 30) -> Batch:
+        return await self.until(batch, lambda found: found.status in ENDED, within)
+
+    async def until(self, batch: Batch, reached: Callable[[Batch], bool], within: float = 30) -> Batch:
+        async with asyncio.timeout(within):
+            while not reached(found := await self.alice.batches.retrieve(batch.id)):
+                await asyncio.sleep(0.02)
+        return found
+
+    async def lines(self, file_id: str | None) -> list[dict[str, object]]:
+        """What stands in an output file."""
+        assert file_id is not None
+        return [json.loads(line) for line in (await self.alice.files.content(file_id)).text.splitlines()]
+
+
+@asynccontextmanager
+async def local(
+    folder: Path, engine: ScriptedAsyncEngine | None = None, revision: str = "1", **settings: object
+) -> AsyncIterator[Local]:
+    """Started as uvicorn would start it, and stopped at the end."""
+    engine = engine or ScriptedAsyncEngine()
+    service = service_of(engine, **settings)
+    chat = ScriptedChat()
+    batches = batches_of(service, chat, folder, revision)
+    app = build_app(service, ApiKeys.parse(KEYS), chat, batches=batches)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000/v1") as http,
+    ):
+        clients = {
+            name: openai.AsyncOpenAI(
+                base_url="http://127.0.0.1:8000/v1",
+                api_key=f"a-secret-of-{name}",
+                http_client=http,  # type: ignore[arg-type]  # openai's types name a fork of httpx; either one works
+                max_retries=0,
+            )
+            for name in ("alice", "bob")
+        }
+        yield Local(service, engine, batches, clients, http)
+
+
+def predict_line(name: str, text: str = "Write a short title for a blue cotton shirt.\nOutput: ") -> dict[str, object]:
+    body = {"prompt": f"{text} {name}", "is_multiple_choice": False}
+    return {"custom_id": name, "method": "POST", "url": "/v1/predict", "body": body}
+
+
+def chat_line(name: str, **body: object) -> dict[str, object]:
+    messages = [{"role": "user", "content": name}]
+    return {
+        "custom_id": name,
+        "method": "POST",
+        "url": "/v1/chat/completions",
+        "body": {"model": "scripted", "messages": messages, **body},
+    }

@@ -1,0 +1,124 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from app.errors import SetupError
+from app.serving.batches.state import State
+from tests.serving.batches.local_server import Local, local, predict_line
+from tests.serving.calls import problem
+from tests.serving.scripted_async_engine import ScriptedAsyncEngine
+
+ALICE = {"authorization": "Bearer a-secret-of-alice"}
+
+
+def in_server(folder: Path, work: Callable[[Local], Awaitable[None]], **settings: object) -> None:
+    async def main() -> None:
+        async with local(folder, **settings) as server:  # type: ignore[arg-type]  # as `local` takes them
+            await work(server)
+
+    asyncio.run(main())
+
+
+def test_what_is_uploaded_comes_back(tmp_path: Path) -> None:
+    async def work(server: Local) -> None:
+        data = b'{"a": 1}\n' * 10_000
+        made = await server.alice.files.create(
+            file=("in.jsonl", data), purpose="batch", expires_after={"anchor": "created_at", "seconds": 7200}
+        )
+        assert made.bytes == len(data)
+        assert made.filename == "in.jsonl"
+        assert made.expires_at == made.created_at + 7200
+        assert await server.alice.files.retrieve(made.id) == made
+        assert (await server.alice.files.content(made.id)).content == data
+        assert (await server.alice.files.delete(made.id)).deleted
+        with pytest.raises(openai.NotFoundError):
+            await server.alice.files.retrieve(made.id)
+        assert list((tmp_path / "contents").iterdir()) == []
+
+    in_server(tmp_path, work)
+
+
+def test_uploads_have_limits(tmp_path: Path) -> None:
+    async def post(server: Local, data: bytes, **form: str) -> httpx.Response:
+        form = form or {"purpose": "batch"}
+        return await server.http.post("/files", data=form, files={"file": ("a", data)}, headers=ALICE)
+
+    async def work(server: Local) -> None:
+        problem(await post(server, b"a" * 5000), 413, "body_too_large")
+        problem(await post(server, b""), 422, "invalid_request")
+        problem(await post(server, b"a", purpose="fine-tune"), 422, "invalid_request")
+        problem(await post(server, b"a", purpose="batch", more="b"), 422, "invalid_request")
+        problem(await server.http.post("/files", json={}, headers=ALICE), 415, "not_a_form")
+        assert (await post(server, b"a" * 3000)).status_code == 200
+        problem(await post(server, b"a" * 3000), 413, "too_many_bytes")
+
+        async def endless() -> AsyncIterator[bytes]:
+            yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+            for _ in range(100):
+                yield b"a" * 1000
+
+        headers = {**ALICE, "content-type": "multipart/form-data; boundary=x"}
+        problem(await server.http.post("/files", content=endless(), headers=headers), 413, "body_too_large")
+        assert len(list((tmp_path / "contents").iterdir())) == 1
+
+    in_server(tmp_path, work, max_upload_bytes=4096, max_stored_bytes=5000)
+
+
+def test_a_file_that_a_batch_reads_stays(tmp_path: Path) -> None:
+    async def forever(_: object) -> str:
+        await asyncio.sleep(60)
+        return ""
+
+    async def work(server: Local) -> None:
+        batch = await server.batch([predict_line("a")])
+        with pytest.raises(openai.ConflictError):
+            await server.alice.files.delete(batch.input_file_id)
+        await server.alice.batches.cancel(batch.id)
+        await server.ended(batch)
+        assert (await server.alice.files.delete(batch.input_file_id)).deleted
+
+    in_server(tmp_path, work, engine=ScriptedAsyncEngine(forever))
+
+
+def test_files_whose_time_is_over_are_gone(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with local(tmp_path) as server:
+            made = await server.alice.files.create(file=("a", b"a"), purpose="batch")
+            state = server.batches.files._state
+            later = time.time() + 31 * 86_400
+            state._now = lambda: later
+            with pytest.raises(openai.NotFoundError):
+                await server.alice.files.retrieve(made.id)
+            server.batches.files.sweep()
+            assert list((tmp_path / "contents").iterdir()) == []
+
+    asyncio.run(main())
+
+
+def test_what_an_earlier_server_left_half_written_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "contents"
+    folder.mkdir()
+    (folder / "file-1.part").write_text("half")
+    (folder / "file-2").write_text("not entered")
+
+    async def work(_: Local) -> None:
+        assert list(folder.iterdir()) == []
+
+    in_server(tmp_path, work)
+
+
+def test_one_server_at_a_time(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    with pytest.raises(SetupError, match="data_dir"):
+        State(tmp_path)
+    state.close()
+    State(tmp_path).close()
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(SetupError, match="data_dir"):
+        State(blocked / "below")
