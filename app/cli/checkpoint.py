@@ -19,6 +19,13 @@ class Dtype(StrEnum):
     FLOAT16 = "float16"
 
 
+class Scheme(StrEnum):
+    """Bits of weights (W) and activations (A)."""
+
+    W4A16 = "w4a16"
+    W8A8 = "w8a8"
+
+
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the new checkpoint.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the checkpoint at OUT.")]
 ShardSize = Annotated[float, typer.Option(min=0.001, help="Largest weight file, in GB.")]
@@ -152,6 +159,46 @@ def pad(
         overwrite=overwrite,
         shard_size=shard_size,
     )
+
+
+@cli.command(
+    epilog="Examples:\n\n  shopbench checkpoint quantize merged w8 --scheme w8a8 --data mixture/train.jsonl "
+    "--check mixture/validation.jsonl\n\n"
+    "  shopbench checkpoint quantize merged w4 --scheme w4a16 --data mixture/train.jsonl "
+    "--python .venv-quantize/bin/python\n\n"
+    "Exit code 1 where the check finds a larger loss than --max-loss."
+)
+def quantize(
+    source: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="The checkpoint to quantize.")],
+    target: Out,
+    scheme: Annotated[Scheme, typer.Option(help="Bits of weights and activations; w4a16 needs gptqmodel.")],
+    data: Annotated[Path, typer.Option(help="Training rows to calibrate on.")],
+    limit: Annotated[int, typer.Option(min=1, help="At most so many of them, spread over the file.")] = 256,
+    check: Annotated[
+        Path | None, typer.Option(help="Labelled rows to measure the loss on, in the engine.", show_default=False)
+    ] = None,
+    max_loss: Annotated[float, typer.Option(help="Macro score that may be lost.")] = 0.02,
+    group_size: Annotated[int, typer.Option(help="w4a16: inputs that share a scale: 32, 64 or 128.")] = 128,
+    smoothing: Annotated[float, typer.Option(help="w8a8: SmoothQuant's exponent, 0 to 1; 0 leaves it out.")] = 0.5,
+    python: Annotated[
+        Path | None,
+        typer.Option(help="w4a16: Python of an environment with gptqmodel. [default: this one]", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="w4a16: seed of the library.")] = 0,
+    config: Config = None,
+    engine: Engine = None,
+    overwrite: Overwrite = False,
+    shard_size: ShardSize = 5.0,
+) -> None:
+    """Quantize to 4-bit weights (GPTQ) or 8-bit weights and activations, and measure what that costs."""
+    from app.commands.checkpoint import running
+    from app.commands.checkpoint_quantize import QuantizeRequest, run_quantization
+
+    request = QuantizeRequest(
+        source, target, scheme.value, data, limit, group_size, smoothing, python, seed, overwrite, shard_size
+    )
+    if not run_quantization(request, check, running(config, engine), max_loss):
+        raise typer.Exit(1)
 
 
 @cli.command(

@@ -66,7 +66,7 @@ def run_merge(request: MergeRequest) -> None:
         f"Against base + adapter, {checks.merged.prompts} prompts",
         {"merged, float32": checks.merged.to_json(), f"saved, {request.dtype}": checks.saved.to_json()},
     )
-    _told(request.target)
+    told(request.target)
 
 
 def run_combination(
@@ -80,7 +80,7 @@ def run_combination(
     """
     refuse_to_replace(target, overwrite=overwrite)
     folders = [local(name) for name in checkpoints]
-    with track_steps(_size(folders[0]), combination.name) as advance:
+    with track_steps(size_of(folders[0]), combination.name) as advance:
         combine(
             folders,
             target,
@@ -89,7 +89,7 @@ def run_combination(
             shard_bytes=_bytes(shard_size),
             advance=advance,
         )
-    _told(target)
+    told(target)
 
 
 def run_padding(
@@ -103,7 +103,7 @@ def run_padding(
     """
     refuse_to_replace(target, overwrite=overwrite)
     folder = local(source)
-    with track_steps(_size(folder), "pad") as advance:
+    with track_steps(size_of(folder), "pad") as advance:
         width = pad_checkpoint(
             folder,
             target,
@@ -114,7 +114,7 @@ def run_padding(
             advance=advance,
         )
     stdout.print(f"MLP of {width:,} units: {tensor_parallel} x {width // tensor_parallel:,}")
-    _told(target)
+    told(target)
 
 
 def run_alpha_sweep(
@@ -137,12 +137,12 @@ def run_alpha_sweep(
 
     with track_steps(len(alphas), "sweep") as advance:
 
-        def told(point: Point, was_known: bool) -> None:
+        def on_point(point: Point, was_known: bool) -> None:
             known = " (known)" if was_known else ""
             stderr.print(f"alpha {point.alpha:g}: {point.macro.score:.4f}{known}", markup=False)
             advance(1)
 
-        sweep = run_sweep(request, samples, Scorer(), told)
+        sweep = run_sweep(request, samples, Scorer(), on_point)
     table = Table(title=f"{data.name}: {len(samples)} samples", title_justify="left")
     for name in ("alpha", "macro score", "95 % interval"):
         table.add_column(name, justify="right")
@@ -153,7 +153,7 @@ def run_alpha_sweep(
     if left_out := sweep.points[0].macro.not_scored:
         stderr.print(f"note: {left_out} samples could not be scored and are left out", markup=False)
     stdout.print(f"chosen: alpha {sweep.chosen:g}")
-    _told(target / "checkpoint")
+    told(target / "checkpoint")
 
 
 def run_verification(
@@ -241,9 +241,15 @@ def _bytes(gigabytes: float) -> int:
     return int(gigabytes * GIGABYTE)
 
 
-def _size(folder: Path) -> int:
+def size_of(folder: Path) -> int:
+    """Bytes of a checkpoint's tensors.
+
+    Raises:
+        InputError: its weights are missing or damaged.
+    """
     return sum(plan.bytes for plan in CheckpointTensors(folder).plans.values())
 
 
-def _told(target: Path) -> None:
+def told(target: Path) -> None:
+    """Say where the result is."""
     stderr.print(f"-> {target}", markup=False)

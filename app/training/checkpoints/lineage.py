@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from app.batch.checkpoint_revision import checkpoint_revision, folder_revision
 from app.errors import InputError
+from app.evaluation.files import write_whole
 from app.evaluation.provenance import git_revision
 
 LINEAGE = "lineage.json"
@@ -115,6 +116,21 @@ def write_lineage(folder: Path, earlier: Lineage, step: LineageStep) -> None:
     """Write the earlier steps with one more."""
     lineage = earlier.model_copy(update={"steps": [*earlier.steps, step]})
     (folder / LINEAGE).write_text(lineage.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def add_checks(folder: Path, checks: Mapping[str, JsonValue]) -> None:
+    """Add what was measured later to a folder's last step.
+
+    Raises:
+        InputError: the folder has no lineage, or it is damaged.
+        SetupError: the folder cannot be written.
+    """
+    lineage = read_lineage(folder)
+    if not lineage.steps:
+        raise InputError(f"{folder} has no {LINEAGE}: 'shopbench checkpoint' writes one with each step")
+    last = lineage.steps[-1]
+    steps = [*lineage.steps[:-1], last.model_copy(update={"checks": last.checks | dict(checks)})]
+    write_whole(folder / LINEAGE, lineage.model_copy(update={"steps": steps}).model_dump_json(indent=2) + "\n")
 
 
 def _versions() -> dict[str, str]:

@@ -5,14 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.config import ROOT
-from app.engines.base import LoadedModel
 from app.engines.chat import ChatTokenizer, load_chat_tokenizer
 from app.errors import InputError
 from app.evaluation.datasets.read import read_dataset
 from app.predictor import Prepared, QuestionPath
 from app.prompting import PromptLibrary
 from app.tasks.registry import task_of
-from app.types import GenerationRequest, Message, Sample
+from app.types import Message, Sample
 
 DATA = ROOT / "data" / "sample.jsonl"
 PROMPTS = ROOT / "prompts"
@@ -31,22 +30,19 @@ def read_samples(path: Path, limit: int) -> list[Sample]:
     return [samples[number * len(samples) // count] for number in range(count)]
 
 
-def requests_of(
-    samples: Sequence[Sample], model: LoadedModel, prompts: PromptLibrary, adapter: str | None = None
-) -> list[GenerationRequest]:
-    """One request a sample, numbered in order, each asked as its own task.
+def prepared_of(samples: Sequence[Sample], path: QuestionPath, adapter: str | None = None) -> list[Prepared]:
+    """The samples on their way to an engine, numbered in order, each asked as its own task.
 
     Raises:
         InputError: a prompt cannot be made to fit the model's context.
     """
-    path = QuestionPath(model, prompts)
-    requests = []
+    found = []
     for number, sample in enumerate(samples):
         prepared = path.prepare(sample.question, str(number), task_of(sample.task_type))
         if not isinstance(prepared, Prepared):
             raise InputError(f"sample {sample.question.id!r} does not fit the model's context: leave it out")
-        requests.append(replace(prepared.request, adapter=adapter))
-    return requests
+        found.append(replace(prepared, request=replace(prepared.request, adapter=adapter)))
+    return found
 
 
 def encoded_prompts(
@@ -60,8 +56,8 @@ def encoded_prompts(
     """
     tokenizer = load_chat_tokenizer(str(checkpoint))
     model = _TokenizerOnly(str(checkpoint), tokenizer, context)
-    requests = requests_of(samples, model, PromptLibrary(PROMPTS))
-    encoded = [tokenizer.encode(request.messages) for request in requests]
+    prepared = prepared_of(samples, QuestionPath(model, PromptLibrary(PROMPTS)))
+    encoded = [tokenizer.encode(one.request.messages) for one in prepared]
     if not answers:
         return encoded
     return [

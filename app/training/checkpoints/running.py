@@ -7,12 +7,21 @@ from pathlib import Path
 
 from app.engines.base import Engine
 from app.engines.registry import create_engine
+from app.predictor import QuestionPath
 from app.prompting import PromptLibrary
-from app.training.checkpoints.prompts import PROMPTS, requests_of
+from app.training.checkpoints.prompts import PROMPTS, prepared_of
 from app.types import Completion, Sample
 
 ADAPTER = "adapter"
 """The name that an adapter gets in the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A model's completion for one sample, and the answer that the evaluator would read."""
+
+    completion: Completion
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +46,8 @@ class Running:
         finally:
             engine.close()
 
-    def complete(self, checkpoint: Path, samples: Sequence[Sample], adapter: Path | None = None) -> list[Completion]:
-        """Greedy completions of the samples' prompts.
+    def ask(self, checkpoint: Path, samples: Sequence[Sample], adapter: Path | None = None) -> list[Asked]:
+        """What the checkpoint answers to each sample, greedily, in order.
 
         Raises:
             InputError: a prompt does not fit the context.
@@ -46,5 +55,7 @@ class Running:
             EngineError: the engine failed.
         """
         with self.load(checkpoint, adapter) as engine:
-            name = None if adapter is None else ADAPTER
-            return list(engine.generate(requests_of(samples, engine, PromptLibrary(self.prompts), name)))
+            path = QuestionPath(engine, PromptLibrary(self.prompts))
+            prepared = prepared_of(samples, path, None if adapter is None else ADAPTER)
+            found = {int(one.id): one for one in engine.generate([one.request for one in prepared])}
+            return [Asked(found[n], path.finish(one, found[n]).answer or "") for n, one in enumerate(prepared)]

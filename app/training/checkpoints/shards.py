@@ -84,7 +84,7 @@ def _write_shard(
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for plan in plans:
-            _bytes(plan, compute(plan.name)).tofile(file)
+            file.write(_bytes(plan, compute(plan.name)).data)
             advance(plan.bytes)
 
 

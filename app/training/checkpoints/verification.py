@@ -66,5 +66,6 @@ def verify(checkpoint: Path, reference: Reference, samples: Sequence[Sample], ru
     if reference.adapter is not None:
         read_adapter_config(reference.adapter)
         check_adapter_fits(CheckpointTensors(reference.checkpoint), reference.adapter)
-    expected = running.complete(reference.checkpoint, samples, reference.adapter)
-    return compare_answers(expected, running.complete(checkpoint, samples))
+    expected = running.ask(reference.checkpoint, samples, reference.adapter)
+    found = running.ask(checkpoint, samples)
+    return compare_answers([one.completion for one in expected], [one.completion for one in found])

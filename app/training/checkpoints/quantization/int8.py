@@ -1,0 +1,120 @@
+"""W8A8: weights and activations in 8-bit whole numbers, in the compressed-tensors format that vLLM reads.
+
+Weights get one scale an output channel, rounded to nearest; activations get one scale a token while the model runs.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from app.errors import InputError
+from app.training.checkpoints.companions import read_config
+from app.training.checkpoints.network import load_network
+from app.training.checkpoints.quantization.smoothing import SMOOTHED_FAMILIES, activation_maxima, smoothing_factors
+from app.training.checkpoints.shards import SHARD_BYTES, write_tensors
+from app.training.checkpoints.tensors import CheckpointTensors, TensorPlan
+
+LARGEST = 127
+"""Of the whole numbers: -128 is left out, so that the range is symmetric."""
+SCALE = "_scale"
+_PROJECTION = re.compile(r"\.layers\.\d+\.(self_attn|mlp)\.\w+_proj\.weight$")
+
+
+def quantize_int8(
+    source: Path,
+    made: Path,
+    prompts: Sequence[Sequence[int]],
+    *,
+    smoothing: float,
+    shard_bytes: int = SHARD_BYTES,
+    advance: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Write the quantized weights below `made`; return the `quantization_config` for `config.json`.
+
+    With smoothing the model is loaded once, in float32, to see its activations; the weights themselves pass through
+    memory one at a time.
+
+    Args:
+        source: the checkpoint.
+        made: folder for the weights.
+        prompts: token ids to calibrate on.
+        smoothing: SmoothQuant's exponent, 0 to 1; 0 leaves it out.
+        shard_bytes: largest file.
+        advance: told the bytes of each tensor written.
+
+    Raises:
+        InputError: smoothing out of range, or not possible for this architecture.
+        SetupError: the checkpoint cannot be loaded.
+    """
+    tensors = CheckpointTensors(source)
+    factors = _factors(source, tensors, prompts, smoothing) if _checked(source, smoothing) else {}
+    write_tensors(
+        made,
+        [plan for one in tensors.plans.values() for plan in _planned(one)],
+        lambda name: _quantized(name, tensors, factors),
+        shard_bytes=shard_bytes,
+        advance=advance,
+    )
+    return quantization_config()
+
+
+def quantization_config() -> dict[str, Any]:
+    """What tells vLLM how the weights are stored: the library's own scheme of this name."""
+    from compressed_tensors.quantization import QuantizationConfig, QuantizationStatus, preset_name_to_scheme
+
+    config = QuantizationConfig(
+        config_groups={"group_0": preset_name_to_scheme("W8A8", ["Linear"])},
+        format="int-quantized",
+        quantization_status=QuantizationStatus.COMPRESSED,
+        ignore=["lm_head"],
+    )
+    values: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
+    return values
+
+
+def row_scales(weight: torch.Tensor) -> torch.Tensor:
+    """The scale of each output channel, float32: (outputs, 1)."""
+    return weight.float().abs().amax(1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny) / LARGEST
+
+
+def rounded(weight: torch.Tensor) -> torch.Tensor:
+    """The weights as whole numbers of their channel's scale."""
+    return (weight.float() / row_scales(weight)).round().clamp(-LARGEST, LARGEST).to(torch.int8)
+
+
+def _checked(source: Path, smoothing: float) -> bool:
+    """Whether to smooth at all."""
+    if not 0 <= smoothing <= 1:
+        raise InputError(f"smoothing must be between 0 and 1 (given: {smoothing:g})")
+    family = read_config(source).get("model_type")
+    if smoothing > 0 and family not in SMOOTHED_FAMILIES:
+        raise InputError(
+            f"smoothing is known for {', '.join(SMOOTHED_FAMILIES)}, not for {family!r}: give --smoothing 0"
+        )
+    return smoothing > 0
+
+
+def _factors(
+    source: Path, tensors: CheckpointTensors, prompts: Sequence[Sequence[int]], smoothing: float
+) -> dict[str, torch.Tensor]:
+    return smoothing_factors(tensors, activation_maxima(load_network(source), prompts), smoothing)
+
+
+def _planned(plan: TensorPlan) -> list[TensorPlan]:
+    if not _PROJECTION.search(plan.name):
+        return [plan]
+    scale = TensorPlan(plan.name + SCALE, torch.float32, (plan.shape[0], 1))
+    return [TensorPlan(plan.name, torch.int8, plan.shape), scale]
+
+
+def _quantized(name: str, tensors: CheckpointTensors, factors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    weight_name = name.removesuffix(SCALE)
+    tensor = tensors.read(weight_name)
+    factor = factors.get(weight_name)
+    if not _PROJECTION.search(weight_name):
+        return tensor if factor is None else tensor.float() / factor
+    weight = tensor.float() if factor is None else tensor.float() * factor
+    return rounded(weight) if name == weight_name else row_scales(weight)
