@@ -49,6 +49,9 @@ class Watcher:
     def settled(self, result: Result) -> None:
         """A row has its result; rows come in any order."""
 
+    def progressed(self, rows: int) -> None:
+        """So many more rows have their result, somewhere else."""
+
     def said(self, line: str) -> None:
         """Something worth reading at once."""
 
@@ -100,7 +103,7 @@ def _answer(
     budget: Budget | None,
     watcher: Watcher,
 ) -> Summary:
-    summary = Summary(total)
+    summary = Summary(total, kept_in=journal_path(job.target))
     started = time.monotonic()
     header = Header(predictor.prompts.fingerprint, Path(predictor.engine.model).name)
     watcher.began(total, journal.found)

@@ -1,9 +1,10 @@
 """The identity of a run, from its settings."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.batch.checkpoint_revision import checkpoint_revision, folder_revision
+from app.batch.checkpoint_revision import DIGEST_BYTES, checkpoint_revision, folder_revision
 from app.batch.request_key import Identity
 from app.config import Settings
 from app.predictor import Predictor
@@ -11,6 +12,9 @@ from app.prompting import PromptLibrary
 
 _NUMERIC_SETTINGS = ("dtype", "quantization")
 """Engine settings that change answers. Others, such as how much memory is used, may change between two runs."""
+
+_ASKING = ("routing.py", "fitting.py", "predictor.py", "prompting.py")
+"""What makes a request of a question, besides the tasks."""
 
 
 def settings_identity(settings: Settings) -> Identity:
@@ -33,9 +37,30 @@ def settings_identity(settings: Settings) -> Identity:
     )
 
 
+def cluster_identity(settings: Settings) -> Identity:
+    """As `settings_identity`, for answers whose key is made before their prompt is rendered.
+
+    So it holds what rendering depends on besides the templates: the code that routes, reads and cuts, and the
+    context length that is cut to.
+
+    Raises:
+        SetupError: as `settings_identity`.
+    """
+    context = settings.engine_settings.get("max_model_len") or "the checkpoint's"
+    return {**settings_identity(settings), "context": str(context), "software": _software()}
+
+
 def loaded_identity(known: Identity, predictor: Predictor) -> Identity:
     """All of it, once the engine is there."""
     return {**known, "engine version": predictor.engine.version}
+
+
+def _software() -> str:
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    package = Path(__file__).resolve().parents[1]
+    for path in sorted([*(package / "tasks").glob("*.py"), *(package / name for name in _ASKING)]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _adapters(folders: object) -> dict[str, str]:

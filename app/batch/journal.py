@@ -1,6 +1,5 @@
 """The durable store: answers as they come, appended to a file that outlives whatever kills the run."""
 
-import fcntl
 import json
 import os
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+from app.batch.file_lock import lock_file
 from app.batch.key_index import KeyIndex
 from app.batch.request_key import KEY_BYTES, Identity, differences
 from app.batch.result import Origin, Result, Usage, restored, stored
@@ -57,7 +57,7 @@ class Journal:
             InputError: another run holds it, it is no journal, or the file system refuses.
         """
         try:
-            file = _lock(path)
+            file = lock_file(path)
             if overwrite:
                 file.truncate(0)
         except BlockingIOError as error:
@@ -202,26 +202,6 @@ class Journal:
 
 LINE_BYTES = 4096
 _HEADER_START = b'{"journal": "shopbench"'
-
-
-def _lock(path: Path) -> BinaryIO:
-    """The file under this name, open and locked.
-
-    Raises:
-        BlockingIOError: another run holds it.
-        OSError: it cannot be opened.
-    """
-    while True:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644), "r+b", buffering=0)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            raise
-        # The run that held it may have removed it between the two calls.
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            return file
-        file.close()
 
 
 def _parse(line: bytes) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from app.jsonl import Row, rounded
-from app.types import Outcome, Prediction, TaskType
+from app.types import Failure, Outcome, Prediction, TaskType
 
 
 class Origin(StrEnum):
@@ -40,9 +40,10 @@ class Result:
     usage: Usage | None = None
 
 
-def stored(prediction: Prediction, usage: Usage) -> dict[str, Any]:
+def stored(prediction: Prediction, usage: Usage | None) -> dict[str, Any]:
     """An answer as a JSON object, without the identity of the row that asked and without times."""
     prediction = rounded(prediction)
+    failure = prediction.error
     return {
         "task_type": prediction.task_type,
         "answer": prediction.answer,
@@ -50,8 +51,8 @@ def stored(prediction: Prediction, usage: Usage) -> dict[str, Any]:
         "raw": prediction.raw if prediction.raw != prediction.answer else None,
         "label_probs": dict(prediction.label_probs) if prediction.label_probs is not None else None,
         "label_mass": prediction.label_mass,
-        "usage": [usage.prompt_tokens, usage.output_tokens, usage.finish_reason],
-    }
+        "usage": [usage.prompt_tokens, usage.output_tokens, usage.finish_reason] if usage else None,
+    } | ({"error": [failure.code, failure.message]} if failure else {})
 
 
 def restored(data: dict[str, Any], row: Row, origin: Origin) -> Result:
@@ -69,8 +70,9 @@ def restored(data: dict[str, Any], row: Row, origin: Origin) -> Result:
         raw=data["answer"] if data["raw"] is None else data["raw"],
         label_probs=data["label_probs"],
         label_mass=data["label_mass"],
+        error=Failure(*data["error"]) if "error" in data else None,
     )
-    return Result(row, prediction, origin, Usage(*data["usage"]))
+    return Result(row, prediction, origin, Usage(*data["usage"]) if data["usage"] else None)
 
 
 def for_row(result: Result, row: Row, origin: Origin) -> Result:

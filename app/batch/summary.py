@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from app.batch.result import Origin, Result
 from app.batch.run import Ending
@@ -19,6 +20,8 @@ class Summary:
     """
 
     total: int | None
+    kept_in: Path | None = None
+    """Where the answers are kept, to go on from."""
     counts: Counter[tuple[TaskType | None, Outcome]] = field(default_factory=Counter)
     origins: Counter[Origin] = field(default_factory=Counter)
     errors: int = 0

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,14 @@ EXIT_CODES = (
     "Exit codes: 0 done; 1 done, but some rows failed; 2 a setting, file or weight must be mended; "
     "3 the engine failed; 130 interrupted, 143 terminated."
 )
+
+
+class Executor(StrEnum):
+    """What runs the engines."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
 
 cli = typer.Typer(
     name="shopbench",
@@ -89,18 +98,35 @@ def predict(
         str | None,
         typer.Option(help="jsonl, csv, parquet or openai. [default: from OUT's name]", show_default=False),
     ] = None,
+    executor: Annotated[
+        Executor, typer.Option(help="One engine in this process, or engines on the machines of a Ray cluster.")
+    ] = Executor.LOCAL,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster, host:port or auto. [default: one on this machine]", show_default=False),
+    ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(min=1, help="Engines on the cluster. [default: as many as fit]", show_default=False),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")] = False,
 ) -> None:
     """Answer every question of a file, in the file's order. Given again after a stop, it goes on."""
     started = time.monotonic()
     from app.batch.duration import parse_duration
     from app.batch.file_job import FileJob
-    from app.commands.predict import conclude, predict_file, report
+    from app.commands.predict import conclude, predict_file, predict_on_cluster, report
     from app.config import load_settings
 
     seconds = parse_duration(time_budget) if time_budget else None
     job = FileJob(source, target, input_format, output_format, overwrite, max_errors, seconds, started)
-    summary = predict_file(job, load_settings(config, {"engine": engine, "model": model, "seed": seed}), quiet=quiet)
+    settings = load_settings(config, {"engine": engine, "model": model, "seed": seed})
+    if executor is Executor.RAY:
+        summary = predict_on_cluster(job, settings, ray_address, replicas, quiet=quiet)
+    elif ray_address or replicas:
+        raise InputError("--ray-address and --replicas are for --executor ray: add it, or leave them out")
+    else:
+        summary = predict_file(job, settings, quiet=quiet)
     if not quiet:
         report(summary, job)
     if code := conclude(summary, job):

@@ -1,13 +1,13 @@
 """`shopbench predict` and `shopbench demo`: a file of questions in, a file of answers out."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 from rich.markup import escape
 
 from app.batch.file_job import FileJob, answer_file
-from app.batch.identity import settings_identity
-from app.batch.journal import journal_path
+from app.batch.identity import cluster_identity, settings_identity
 from app.batch.result import Origin
 from app.batch.run import Ending
 from app.batch.summary import Summary
@@ -15,6 +15,8 @@ from app.byte_source import STANDARD_STREAM
 from app.commands.batch_progress import BatchProgress
 from app.commands.output import prediction_table, stderr, stdout, summary_table, waiting
 from app.config import ROOT, Settings
+from app.engines.registry import check_engine
+from app.errors import SetupError
 from app.factory import create_predictor
 from app.jsonl import read_rows
 from app.predictor import Predictor
@@ -40,6 +42,31 @@ def predict_file(job: FileJob, settings: Settings, *, quiet: bool = False) -> Su
 
     with BatchProgress(quiet=quiet) as progress:
         return answer_file(job, load, lambda: settings_identity(settings), progress)
+
+
+def predict_on_cluster(
+    job: FileJob, settings: Settings, address: str | None, replicas: int | None, *, quiet: bool = False
+) -> Summary:
+    """Answer a file with engines on a Ray cluster, as `app.batch.cluster.cluster_job.answer_on_cluster` does.
+
+    Raises:
+        SetupError: Ray is not installed or not to be reached, or an engine cannot be made ready.
+        InputError: the source cannot be read, or the target not written or not continued.
+        EngineError: an engine or Ray failed.
+    """
+    try:
+        from app.batch.cluster.cluster_job import Cluster, answer_on_cluster
+    except ModuleNotFoundError as error:
+        if error.name not in ("ray", "pyarrow"):
+            raise
+        raise SetupError(
+            f"--executor ray needs {error.name}, which is not installed: pip install 'shopbench[ray]'"
+        ) from error
+    engine = check_engine(settings.engine, settings.model, settings.engine_settings)
+    cluster = Cluster(address, replicas, engine.devices)
+    load = partial(create_predictor, settings)
+    with BatchProgress(quiet=quiet) as progress:
+        return answer_on_cluster(job, cluster, load, lambda: cluster_identity(settings), progress)
 
 
 def demo(settings: Settings, source: Path = SAMPLE) -> None:
@@ -83,7 +110,7 @@ def _how_to_go_on(summary: Summary, job: FileJob) -> str:
     of = f" of {summary.total:,}" if summary.total is not None else ""
     if job.target == STANDARD_STREAM:
         return f"stopped after {summary.rows:,}{of} rows; write to a file instead of '-' to be able to go on"
-    kept = f"the answers so far are kept in {journal_path(job.target)}"
+    kept = f"the answers so far are kept in {summary.kept_in}"
     if summary.ending is Ending.TOO_MANY_ERRORS:
         first = escape(summary.first_failures[0].message)
         return (
@@ -97,7 +124,7 @@ def _notes(summary: Summary) -> list[str]:
     """What is worth a line of its own."""
     notes = []
     if resumed := summary.origins[Origin.RESUMED]:
-        notes.append(f"{resumed:,} rows were answered by the journal of an earlier run")
+        notes.append(f"{resumed:,} rows were answered by an earlier run")
     if repeated := summary.origins[Origin.REPEATED]:
         notes.append(f"{repeated:,} rows repeat another row's question, which was asked once")
     outcomes = {outcome: sum(n for (_, o), n in summary.counts.items() if o is outcome) for outcome in Outcome}

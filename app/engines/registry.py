@@ -73,7 +73,23 @@ def create_async_engine(name: str, model: str | Path, settings: Mapping[str, obj
     return engine
 
 
+def check_engine(name: str, model: str | Path, settings: Mapping[str, object]) -> EngineSettings:
+    """What can be checked of an offline engine without loading anything; its settings.
+
+    Raises:
+        SetupError: as `create_engine`, but for a missing library.
+    """
+    return _checked(ENGINES, name, model, settings)[1]
+
+
 def _create(engines: Mapping[str, EngineEntry], name: str, model: str | Path, settings: Mapping[str, object]) -> Any:  # noqa: ANN401  # the class is only named here
+    entry, values = _checked(engines, name, model, settings)
+    return _load(name, entry)(str(model), values)
+
+
+def _checked(
+    engines: Mapping[str, EngineEntry], name: str, model: str | Path, settings: Mapping[str, object]
+) -> tuple[EngineEntry, EngineSettings]:
     entry = engines.get(name)
     if entry is None:
         close = get_close_matches(name, engines, n=1)
@@ -83,7 +99,7 @@ def _create(engines: Mapping[str, EngineEntry], name: str, model: str | Path, se
     check_checkpoint(str(model))
     for adapter, path in values.adapters.items():
         check_adapter(adapter, path)
-    return _load(name, entry)(str(model), values)
+    return entry, values
 
 
 def _load(name: str, entry: EngineEntry) -> type:

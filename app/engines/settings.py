@@ -24,6 +24,11 @@ class EngineSettings(BaseModel):
     adapters: dict[str, Path] = Field(default_factory=dict, description="LoRA adapters by the name that requests use.")
     seed: int = Field(0, ge=0, description="Seeds the library; each request carries a seed of its own.")
 
+    @property
+    def devices(self) -> int:
+        """GPUs that one engine takes, where there are any."""
+        return 1
+
     @classmethod
     def parse(cls, engine: str, values: Mapping[str, object]) -> Self:
         """Settings from plain values.
@@ -47,11 +52,17 @@ class VllmSettings(EngineSettings):
     gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="Share of a GPU's memory to use.")
     cpu_cache_gib: int = Field(1, ge=1, description="Memory for keys and values on CPUs, in GiB.")
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share one model.")
+    pipeline_parallel_size: int = Field(1, ge=1, description="Groups of such GPUs, each with a part of the layers.")
     quantization: str | None = Field(None, description="How the weights are packed, where the files do not say.")
     enforce_eager: bool | None = Field(
         None, description="No compilation. By default true on CPUs, where compiling takes longer than it saves."
     )
     enable_prefix_caching: bool = Field(True, description="Reuse the computation of equal beginnings.")
+
+    @property
+    def devices(self) -> int:
+        """GPUs that one engine takes, where there are any."""
+        return self.tensor_parallel_size * self.pipeline_parallel_size
 
 
 class TransformersSettings(EngineSettings):

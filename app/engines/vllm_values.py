@@ -56,6 +56,7 @@ def engine_values(model: str, settings: VllmSettings, capability: tuple[int, int
         "max_model_len": settings.max_model_len,
         "max_num_seqs": settings.max_num_seqs,
         "tensor_parallel_size": settings.tensor_parallel_size,
+        "pipeline_parallel_size": settings.pipeline_parallel_size,
         "enable_prefix_caching": settings.enable_prefix_caching,
         "enforce_eager": on_cpu if settings.enforce_eager is None else settings.enforce_eager,
         "quantization": settings.quantization,

@@ -59,7 +59,7 @@ def test_given_again_it_goes_on_and_writes_the_same(answered: Path, checkpoint: 
     result = shopbench(SAMPLE, answered, "--engine", "transformers", "--model", checkpoint)
     assert result.returncode == 0
     count = len(before.splitlines())
-    assert f"{count} rows were answered by the journal of an earlier run" in result.stderr.decode()
+    assert f"{count} rows were answered by an earlier run" in result.stderr.decode()
     assert answered.read_bytes() == before
 
 
@@ -126,7 +126,7 @@ def test_the_report_counts_what_is_worth_knowing(console: io.StringIO) -> None:
     predict.report(summary(*results), JOB)
     said = console.getvalue()
     assert "10 rows in 2.0 s (4.5 rows/s) -> out.jsonl" in said
-    assert "1 rows were answered by the journal" in said
+    assert "1 rows were answered by an earlier run" in said
     assert "1 rows repeat another row's question" in said
     assert "2 answers are short or the default, to end within the time budget" in said
     assert "5 rows failed" in said

@@ -1,0 +1,183 @@
+"""A file of questions in, a file of answers out, answered by engines on many machines."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+
+from app.batch.cluster.answer_index import AnswerIndex
+from app.batch.cluster.pipeline import Pipeline
+from app.batch.cluster.replicas import Replicas, call_rows, plan_replicas
+from app.batch.cluster.session import connected
+from app.batch.cluster.staged_row import pack, row_key
+from app.batch.cluster.staging import Staging
+from app.batch.cluster.store import Store, store_path
+from app.batch.file_job import FileJob, Watcher
+from app.batch.formats.base import Format, Header, ResultWriter
+from app.batch.formats.registry import input_format, output_format
+from app.batch.interruption import Interruption
+from app.batch.output import check_target, open_output
+from app.batch.request_key import Identity, identity_digest
+from app.batch.result import Result, unanswerable
+from app.batch.run import Ending
+from app.batch.summary import Summary
+from app.byte_source import STANDARD_STREAM
+from app.errors import EngineError, InputError
+from app.jsonl import Row
+from app.predictor import Predictor
+
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where to answer. `gpus_each` is what one engine takes: tensor times pipeline parallel size."""
+
+    address: str | None = None
+    replicas: int | None = None
+    gpus_each: int = 1
+
+
+def answer_on_cluster(
+    job: FileJob,
+    cluster: Cluster,
+    load: Callable[[], Predictor],
+    identity: Callable[[], Identity],
+    watcher: Watcher | None = None,
+) -> Summary:
+    """As `app.batch.file_job.answer_file`, by one engine a replica; the finished file has the same bytes.
+
+    `load` is called on the machines of the cluster: it, and what it loads, must be found there under the same
+    names. The output's folder must be one that every machine sees. A run that was stopped is continued by the
+    same call, from the store beside the output.
+
+    Raises:
+        SetupError: no cluster, no room for the replicas, or an engine that cannot be made ready.
+        EngineError: an engine or Ray failed; what was answered is in the store.
+        InputError: the source cannot be read, the target not written, another run holds the target, its
+            store was made with something else, or the job asks what a cluster does not do.
+    """
+    watcher = watcher or Watcher()
+    read = input_format(job.source, job.input_format)
+    write = output_format(job.target, job.output_format, read)
+    _check(job)
+    with Store.open(store_path(job.target), overwrite=job.overwrite) as store:
+        known = identity()
+        store.claim(known)
+        with connected(cluster.address) as machines, Interruption(watcher.said) as interruption:
+            replicas = plan_replicas(machines, cluster.replicas, cluster.gpus_each)
+            run = _Run(job, store, identity_digest(known), replicas, interruption, watcher)
+            return run.run(read, write, load, Header(known["prompts"], Path(known["model"]).name))
+
+
+def _check(job: FileJob) -> None:
+    check_target(job.target)
+    if job.time_budget is not None:
+        raise InputError("a time budget is kept by one engine: use --executor local, or leave --time-budget out")
+    if STANDARD_STREAM in (job.source, job.target):
+        raise InputError("a run on Ray reads its rows twice and keeps its store beside the output: give files, not '-'")
+    if job.target.exists() and not store_path(job.target).exists() and not job.overwrite:
+        raise InputError(
+            f"{job.target} exists, and no store beside it says what made it: "
+            "add --overwrite to replace it, or name another output"
+        )
+
+
+class _Run:
+    """One run over an open store."""
+
+    def __init__(
+        self,
+        job: FileJob,
+        store: Store,
+        digest: bytes,
+        replicas: Replicas,
+        interruption: Interruption,
+        watcher: Watcher,
+    ) -> None:
+        self._job = job
+        self._store = store
+        self._digest = digest
+        self._replicas = replicas
+        self._interruption = interruption
+        self._watcher = watcher
+        self._ending = Ending.FINISHED
+
+    def run(self, read: Format, write: Format, load: Callable[[], Predictor], header: Header) -> Summary:
+        started = time.monotonic()
+        self._store.begin()
+        staging = Staging(self._store.questions, self._digest)
+        try:
+            staging.fill(read.read(self._job.source))
+            found = sum(1 for identity in self._store.answered_ids() if staging.has(identity))
+            self._watcher.began(staging.rows, found)
+            self._watcher.progressed(staging.rows - staging.different + found)
+            if found < staging.different and not self._must_stop(staging.failed):
+                self._answer(load, staging)
+        finally:
+            staging.close()
+        summary = self._collect(read, write, header)
+        summary.seconds = time.monotonic() - started
+        return summary
+
+    def _answer(self, load: Callable[[], Predictor], staging: Staging) -> None:
+        rows = call_rows(staging.different, self._replicas.count)
+        pipeline = Pipeline(self._store, load, self._digest, self._replicas, rows)
+        pipeline.start()
+        shown = 0
+        while pipeline.running:
+            pipeline.wait(POLL_SECONDS)
+            count, version, _ = ray.get(pipeline.tally.state.remote())
+            if version is not None and "engine version" not in self._store.identity:
+                self._store.claim({"engine version": version})
+            self._watcher.progressed(max(0, count.rows - shown))
+            shown = max(shown, count.rows)
+            if self._must_stop(staging.failed + count.errors):
+                pipeline.tally.stop.remote()
+        pipeline.conclude()
+
+    def _must_stop(self, errors: int) -> bool:
+        if self._interruption.requested:
+            self._ending = Ending.INTERRUPTED
+        elif self._job.max_errors is not None and errors >= self._job.max_errors:
+            self._ending = Ending.TOO_MANY_ERRORS
+        return self._ending is not Ending.FINISHED
+
+    def _collect(self, read: Format, write: Format, header: Header) -> Summary:
+        """Bring the answers into the rows' order, and write them where there is one for every row."""
+        summary = Summary(None, kept_in=self._store.folder)
+        answers = AnswerIndex(self._store.stored_answers(), self._store.lives)
+        try:
+            with open_output(self._job.target) as output:
+                writer = write.writer(output.file, header)
+                missing = self._write(read, answers, writer, summary)
+                writer.close()
+                if not missing and self._ending is not Ending.TOO_MANY_ERRORS:
+                    self._ending = Ending.FINISHED
+                    output.complete()
+        finally:
+            answers.close()
+        if missing and self._ending is Ending.FINISHED:
+            raise EngineError(f"{missing:,} rows came back without an answer: give the same command again")
+        summary.total = summary.rows + missing
+        summary.ending = self._ending
+        summary.exit_code = self._interruption.exit_code if self._ending is Ending.INTERRUPTED else 0
+        return summary
+
+    def _write(self, read: Format, answers: AnswerIndex, writer: ResultWriter, summary: Summary) -> int:
+        missing = 0
+        for row in read.read(self._job.source):
+            result = self._result(row, answers)
+            if result is None:
+                missing += 1
+            else:
+                summary.add(result)
+                writer.write(result)
+        return missing
+
+    def _result(self, row: Row, answers: AnswerIndex) -> Result | None:
+        if row.question is None and row.chat is None:
+            return unanswerable(row)
+        return answers.find(row_key(self._digest, pack(row)), row)

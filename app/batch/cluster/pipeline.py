@@ -1,0 +1,137 @@
+"""The pipeline of a run: Ray Data reads the questions, a pool of replicas answers, Ray Data writes and checkpoints."""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
+from typing import Any
+
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+from ray.data.checkpoint import CheckpointConfig
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from app.batch.cluster.replica import Replica
+from app.batch.cluster.replicas import CPU_SHARE, Replicas
+from app.batch.cluster.store import Store
+from app.batch.cluster.tally import Tally
+from app.errors import EngineError, SetupError
+from app.predictor import Predictor
+
+CALLS_WAITING = 2
+"""Tables that wait at each replica, one of them in work."""
+FAILED_LOADS = 10
+"""How often an engine may take its process with it while it loads: Ray would try for ever."""
+
+
+class Pipeline:
+    """One pass of Ray Data over a store, in a thread of its own."""
+
+    def __init__(
+        self, store: Store, load: Callable[[], Predictor], run: bytes, replicas: Replicas, call_rows: int
+    ) -> None:
+        """Prepare a pass.
+
+        Args:
+            store: with the questions.
+            load: makes a predictor ready on a replica's machine.
+            run: the digest of the store's identity.
+            replicas: how many there should be.
+            call_rows: rows that a replica gets in one call.
+        """
+        self._store = store
+        self._replica = {
+            "load": load,
+            "run": run,
+            "life": store.lives,
+            "threads": replicas.threads,
+            "most_loads": replicas.count + FAILED_LOADS,
+        }
+        self._replicas = replicas
+        self._call_rows = call_rows
+        self.tally = _beside_the_run(store.identity.get("engine version"))
+        self._done: Future[None] = Future()
+
+    @property
+    def running(self) -> bool:
+        """Whether it goes on."""
+        return not self._done.done()
+
+    def start(self) -> None:
+        """Begin; `running` tells when it has ended."""
+        Thread(target=self._run, daemon=True).start()
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, or return at the end."""
+        try:
+            self._done.exception(seconds)
+        except TimeoutError:
+            return
+
+    def conclude(self) -> None:
+        """See whether it ended well.
+
+        Raises:
+            SetupError: an engine could not be made ready.
+            EngineError: an engine failed, or Ray did.
+        """
+        error = self._done.exception()
+        if error is None:
+            return
+        _, _, fault = ray.get(self.tally.state.remote())
+        if fault is not None:
+            kind, message = fault
+            raise (EngineError if kind == EngineError.__name__ else SetupError)(message) from error
+        if isinstance(error, RayError):
+            raise EngineError(f"Ray stopped: {_first_line(error)}; give the same command again to go on") from error
+        raise error
+
+    def _run(self) -> None:
+        try:
+            self._write()
+        except BaseException as error:  # noqa: BLE001  # told to whoever asks `conclude`
+            self._done.set_exception(error)
+        else:
+            self._done.set_result(None)
+
+    def _write(self) -> None:
+        context = DataContext.get_current()
+        before = context.checkpoint_config
+        context.checkpoint_config = CheckpointConfig(
+            id_column="id", checkpoint_path=str(self._store.checkpoint), delete_checkpoint_on_success=False
+        )
+        context.enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+        try:
+            self._dataset().write_parquet(
+                str(self._store.answers), ray_remote_args={"num_cpus": CPU_SHARE}, concurrency=self._replicas.clerks
+            )
+        finally:
+            context.checkpoint_config = before
+
+    def _dataset(self) -> Any:  # noqa: ANN401  # a Ray Dataset
+        folder, clerks = str(self._store.questions), self._replicas.clerks
+        questions = ray.data.read_parquet(folder, num_cpus=CPU_SHARE, concurrency=clerks)
+        # Ray Data starts a lost replica again as often as it takes, and gives what it was asked to another.
+        return questions.repartition(target_num_rows_per_block=self._call_rows).map_batches(
+            Replica,
+            batch_size=None,
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            fn_constructor_kwargs=self._replica | {"tally": self.tally},
+            compute=ActorPoolStrategy(size=self._replicas.count, max_tasks_in_flight_per_actor=CALLS_WAITING),
+            num_cpus=self._replicas.cpus,
+            num_gpus=self._replicas.gpus or None,
+        )
+
+
+def _beside_the_run(engine_version: str | None) -> Any:  # noqa: ANN401  # an actor's handle
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor: Any = ray.remote(Tally)
+    return actor.options(num_cpus=0, scheduling_strategy=here).remote(engine_version)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

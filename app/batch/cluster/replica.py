@@ -1,0 +1,144 @@
+"""One engine of several: what runs in each actor of Ray Data's pool."""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from app.batch.cluster.staged_row import row_id, row_key, unpack
+from app.batch.result import Result, stored
+from app.batch.run import BatchRun, Limits
+from app.errors import EngineError, SetupError, ShopBenchError
+from app.jsonl import dump
+from app.predictor import Predictor
+
+REPORT_SECONDS = 0.5
+SCHEMA = pa.schema(
+    [("id", pa.int64()), ("key", pa.binary()), ("life", pa.int32()), ("failed", pa.bool_()), ("answer", pa.string())]
+)
+
+
+class Replica:
+    """Answers tables of staged rows; a table of answers comes back.
+
+    Where the run is to stop, what is in flight is finished and the rows that were not asked are missing from
+    the table, so that Ray Data's checkpoint does not have them.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Predictor],
+        run: bytes,
+        life: int,
+        threads: int,
+        most_loads: int,
+        tally: Any,  # noqa: ANN401  # an actor's handle
+    ) -> None:
+        """Load the engine.
+
+        Args:
+            load: makes the predictor ready.
+            run: the digest of what all answers depend on.
+            life: which run on the store this is.
+            threads: for the engine, where it computes on CPUs.
+            most_loads: loads without success from which on no more are tried.
+            tally: handle of the `Tally` actor.
+
+        Raises:
+            SetupError: the engine cannot be made ready, or is not of the version that the others have.
+            EngineError: too many processes died while they loaded one.
+        """
+        # Ray gives one thread to whoever reserves a part of a CPU. This must stand before torch is imported.
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        self._run = run
+        self._life = life
+        self._tally = tally
+        try:
+            self._try_to_load(most_loads)
+            self._predictor = load()
+            self._agree(self._predictor.engine.version)
+        except ShopBenchError as error:
+            self._give_up(error)
+            raise
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Answer one table, in any order.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        packed = table["row"].to_pylist()
+        call = _Call(self._tally, table["id"][0].as_py())
+        if call.stopping:
+            return SCHEMA.empty_table()
+        limits = Limits(interrupted=lambda: call.stopping)
+        rows = (unpack(text, number) for number, text in enumerate(packed))
+        try:
+            BatchRun(self._predictor, None, self._run, call.ended, limits, settled=call.settled).run(rows)
+        except ShopBenchError as error:
+            self._give_up(error)
+            raise
+        call.report()
+        return self._table(call.results, packed)
+
+    def _table(self, results: list[Result], packed: list[bytes]) -> pa.Table:
+        keys = [row_key(self._run, packed[result.row.number]) for result in results]
+        columns = {
+            "id": [row_id(key) for key in keys],
+            "key": keys,
+            "life": [self._life] * len(results),
+            "failed": [result.prediction.error is not None for result in results],
+            "answer": [dump(stored(result.prediction, result.usage)) for result in results],
+        }
+        return pa.table(columns, schema=SCHEMA)
+
+    def _try_to_load(self, most: int) -> None:
+        loads = ray.get(self._tally.loading.remote())
+        if loads > most:
+            raise EngineError(
+                f"replicas died {loads - 1} times while they loaded their engine, on {platform.node()} too: "
+                "look for the reason in Ray's logs (memory, as a rule), or lower --replicas"
+            )
+
+    def _agree(self, version: str) -> None:
+        wanted = ray.get(self._tally.joined.remote(version))
+        if wanted != version:
+            raise SetupError(
+                f"engine version was {wanted} and is {version} on {platform.node()}: "
+                "install the same on every machine, or add --overwrite to start afresh"
+            )
+
+    def _give_up(self, error: ShopBenchError) -> None:
+        kind = EngineError if isinstance(error, EngineError) else SetupError
+        ray.get(self._tally.failed.remote(kind.__name__, str(error)))
+
+
+class _Call:
+    """The results of one table so far, told to the tally now and then."""
+
+    def __init__(self, tally: Any, number: int) -> None:  # noqa: ANN401  # an actor's handle
+        self._tally = tally
+        self._number = number
+        self.results: list[Result] = []
+        self._rows = 0
+        self._errors = 0
+        self.stopping = False
+        self.report()
+
+    def settled(self, result: Result) -> None:
+        self._rows += 1
+        self._errors += result.prediction.error is not None
+        self.results.append(result)
+        if time.monotonic() - self._reported_at >= REPORT_SECONDS:
+            self.report()
+
+    def ended(self, result: Result) -> None:
+        """Rows are wanted as they end, not in order; see `settled`."""
+
+    def report(self) -> None:
+        self.stopping = ray.get(self._tally.settled.remote(self._number, self._rows, self._errors))
+        self._reported_at = time.monotonic()

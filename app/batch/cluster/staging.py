@@ -1,0 +1,73 @@
+"""The input as Ray Data reads it: Parquet files of questions, each different question once."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from app.batch.cluster.staged_row import pack, row_id, row_key
+from app.batch.key_index import KeyIndex
+from app.jsonl import Row
+
+FILE_ROWS = 16_384
+SCHEMA = pa.schema([("id", pa.int64()), ("row", pa.binary())])
+
+
+class Staging:
+    """Writes questions to a folder and remembers which are there.
+
+    `rows` counts all rows, `different` those that were written, `failed` those that hold no question.
+    """
+
+    def __init__(self, folder: Path, run: bytes) -> None:
+        """Write into an empty folder; `run` is the digest of what all answers depend on."""
+        self._folder = folder
+        self._run = run
+        self._index = KeyIndex()
+        self._waiting: list[tuple[int, bytes]] = []
+        self.files = 0
+        self.rows = 0
+        self.failed = 0
+
+    @property
+    def different(self) -> int:
+        """Rows that were written."""
+        return len(self._index)
+
+    def fill(self, rows: Iterable[Row]) -> None:
+        """Write every row that asks something.
+
+        Raises:
+            InputError: the rows cannot be read on.
+        """
+        for row in rows:
+            self.rows += 1
+            if row.question is None and row.chat is None:
+                self.failed += 1
+                continue
+            packed = pack(row)
+            key = row_key(self._run, packed)
+            if self._index.find(key[:8]) is None:
+                self._index.add(key[:8], 0)
+                self._waiting.append((row_id(key), packed))
+            if len(self._waiting) >= FILE_ROWS:
+                self._write()
+        self._write()
+
+    def has(self, identity: int) -> bool:
+        """Whether the row with this id was written."""
+        return self._index.find(identity.to_bytes(8, "big", signed=True)) is not None
+
+    def close(self) -> None:
+        """Give the index back."""
+        self._index.close()
+
+    def _write(self) -> None:
+        if not self._waiting:
+            return
+        ids, packed = zip(*self._waiting, strict=True)
+        table = pa.table([pa.array(ids, pa.int64()), pa.array(packed, pa.binary())], schema=SCHEMA)
+        pq.write_table(table, self._folder / f"{self.files:06}.parquet")
+        self.files += 1
+        self._waiting = []

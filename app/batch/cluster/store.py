@@ -1,0 +1,173 @@
+"""What a run on Ray keeps beside its output to go on from: identity, questions, answers, Ray Data's checkpoint."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Literal, Self
+
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.batch.file_lock import lock_file
+from app.batch.request_key import Identity, differences
+from app.errors import InputError
+
+VERSION: Literal[1] = 1
+PENDING = ".pending.parquet"
+"""What Ray Data's checkpoint adds to the name of a file of answers that is not whole yet."""
+
+
+class _Header(BaseModel):
+    """The content of `run.json`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: Literal["shopbench"]
+    version: Literal[1]
+    lives: int
+    run: dict[str, str]
+
+
+def store_path(target: Path) -> Path:
+    """Where the store of an output lies: `answers.jsonl` -> `answers.jsonl.ray`."""
+    return target.with_name(target.name + ".ray")
+
+
+class Store:
+    """A folder that one run holds at a time and that every machine of the cluster sees.
+
+    `run.json` says what all answers depend on, as the first line of a journal does; `questions/` is written
+    anew by each run; `answers/` and `checkpoint/` belong to Ray Data, which adds to them only.
+    """
+
+    def __init__(self, folder: Path, lock: BinaryIO) -> None:
+        """Take over an open, locked folder; see `open`."""
+        self.folder = folder
+        self._lock = lock
+        self.identity: dict[str, str] = {}
+        self.lives = 0
+        """Runs that worked on this store, this one included."""
+        self._load()
+
+    @classmethod
+    def open(cls, folder: Path, *, overwrite: bool = False) -> Self:
+        """Open or create a store and lock it.
+
+        Raises:
+            InputError: another run holds it, it is no store, or the file system refuses.
+        """
+        try:
+            folder.mkdir(exist_ok=True)
+            lock = lock_file(folder / "lock")
+            if overwrite:
+                _empty(folder)
+        except BlockingIOError as error:
+            raise InputError(f"another run holds {folder}: wait for it, or name another output") from error
+        except OSError as error:
+            raise InputError(f"cannot open {folder}: {error.strerror}; name an output elsewhere") from error
+        try:
+            return cls(folder, lock)
+        except InputError:
+            lock.close()
+            raise
+
+    @property
+    def questions(self) -> Path:
+        """Parquet files of this run's questions."""
+        return self.folder / "questions"
+
+    @property
+    def answers(self) -> Path:
+        """Parquet files of answers, of this run and of earlier ones."""
+        return self.folder / "answers"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Ray Data's list of what was answered."""
+        return self.folder / "checkpoint"
+
+    def claim(self, identity: Identity) -> None:
+        """Make sure that what is stored depends on the same, and write it down.
+
+        Raises:
+            InputError: the store was made with something else; every difference is named.
+        """
+        if different := differences(self.identity, identity):
+            raise InputError(
+                f"{self.folder} was made with other settings: {'; '.join(different)}. "
+                "Add --overwrite to start afresh, or name another output"
+            )
+        self.identity |= identity
+        self._save()
+
+    def begin(self) -> None:
+        """Make room for this run's questions."""
+        self.lives += 1
+        self._save()
+        shutil.rmtree(self.questions, ignore_errors=True)
+        for folder in (self.questions, self.answers):
+            folder.mkdir(exist_ok=True)
+
+    def answered_ids(self) -> Iterator[int]:
+        """The ids of all answers that are whole."""
+        for path in sorted(self.checkpoint.glob("*.parquet")):
+            if not path.name.endswith(PENDING):
+                yield from pq.read_table(path, columns=["id"])["id"].to_pylist()
+
+    def stored_answers(self) -> Iterator[dict[str, Any]]:
+        """The rows of all files of answers that are whole, file by file."""
+        torn = tuple(path.name.removesuffix(PENDING) for path in self.checkpoint.glob(f"*{PENDING}"))
+        for path in sorted(self.answers.rglob("*.parquet")):
+            if not (torn and path.name.startswith(torn)):
+                yield from pq.read_table(path).to_pylist()
+
+    def close(self) -> None:
+        """Let other runs in. The questions can be made again from the input."""
+        if not self._lock.closed:
+            shutil.rmtree(self.questions, ignore_errors=True)
+            self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _header(self) -> Path:
+        return self.folder / "run.json"
+
+    def _load(self) -> None:
+        if not self._header.exists():
+            return
+        try:
+            header = _Header.model_validate_json(self._header.read_bytes())
+        except ValidationError as error:
+            raise InputError(
+                f"{self.folder} is not a store of this version: move it away, or add --overwrite"
+            ) from error
+        self.identity, self.lives = header.run, header.lives
+
+    def _save(self) -> None:
+        header = _Header(store="shopbench", version=VERSION, lives=self.lives, run=self.identity)
+        partial = self._header.with_suffix(".part")
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                file.write(header.model_dump_json(indent=2))
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self._header)
+        except OSError as error:
+            raise InputError(f"cannot write {self._header}: {error.strerror}; make room, then run again") from error
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
