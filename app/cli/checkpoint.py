@@ -223,3 +223,32 @@ def verify(
     limits = Limits(logprob, same_text)
     if not run_verification(checkpoint, parse_reference(against), prompts, limit, running(config, engine), limits):
         raise typer.Exit(1)
+
+
+@cli.command(
+    epilog="Example:  shopbench checkpoint card merged --title 'Shop assistant 7B' --licence apache-2.0 "
+    "--mixture mixture --evaluation runs/dev --evaluation runs/test"
+)
+def card(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Its README.md is written.")],
+    title: Annotated[str, typer.Option(help="The card's headline.")],
+    licence: Annotated[str, typer.Option(help="Of the weights, as model hubs name licences.")],
+    about: Annotated[str, typer.Option(help="A paragraph: what the model is for.")] = "",
+    mixture: Annotated[
+        Path | None, typer.Option(help="Folder of the training mixture: data and licences.", show_default=False)
+    ] = None,
+    evaluation: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of an evaluation. Can be given again.", show_default=False),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="The run's training.json. [default: the one in CHECKPOINT]", show_default=False),
+    ] = None,
+) -> None:
+    """Write the model card from the records of the runs: data, licences, settings, scores, lineage."""
+    from app.commands.checkpoint import told
+    from app.training.checkpoints.card.card import CardRequest, write_card
+
+    request = CardRequest(checkpoint, title, licence, about, record, mixture, tuple(evaluation or ()))
+    told(write_card(request))
