@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from app.training.sources.faults import count
 from app.training.sources.raw_row import RawRow
 from app.training.sources.spill import SpillTable
 from app.training.sources.tables import find_tables, read_table
@@ -93,7 +94,7 @@ def _session(row: RawRow, shop: _Shop, rng: random.Random, faults: Counter[str])
     if not following or not any(previous):
         faults["Amazon-M2: a session without titles, dropped"] += 1
         return None
-    faults["Amazon-M2: products without a title left out"] += previous.count("")
+    count(faults, "Amazon-M2: a product without a title, left out", previous.count(""))
     known = {*previous, following}
     others = [title for title, _ in zip(shop.others(locale, known, rng), range(OTHERS), strict=False)]
     return Session(locale, LOCALES[locale], tuple(title for title in previous if title), following, tuple(others))

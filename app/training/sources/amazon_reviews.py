@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.training.sources.faults import count
 from app.training.sources.raw_row import RawRow
 from app.training.sources.spill import SpillTable
 from app.training.sources.tables import find_tables, read_table
@@ -106,14 +107,14 @@ def _product(
     reviews = {
         str(text): Review(_whole(rating), str(title), str(text), _whole(votes)) for rating, title, text, votes in group
     }
-    faults["Amazon Reviews: the same review of one product again, dropped"] += len(group) - len(reviews)
+    count(faults, "Amazon Reviews: the same review of one product again, dropped", len(group) - len(reviews))
     best = sorted(reviews.values(), key=lambda review: -review.helpful_votes)[:EACH]
     meta = products.first(identity)
     if meta is None:
         faults["Amazon Reviews: a product without meta data, its reviews kept"] += 1
         meta = {"title": "", "category": category.replace("_", " "), "features": [], "description": ""}
     together = [_title(products, other) for other in meta.get("bought_together", ())]
-    faults["Amazon Reviews: a product bought together without a title, left out"] += together.count("")
+    count(faults, "Amazon Reviews: a product bought together without a title, left out", together.count(""))
     known = {*together, meta["title"], ""}
     return ReviewedProduct(
         id=identity,

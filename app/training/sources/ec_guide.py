@@ -13,6 +13,7 @@ from pathlib import Path
 from app.tasks.answers import literal
 from app.tasks.generation import Generation
 from app.tasks.multiple_choice import MultipleChoice
+from app.training.sources.faults import count
 from app.training.sources.language import ENGLISH, language_of
 from app.training.sources.question_text import last_list, renumbered, without
 from app.training.sources.raw_row import RawRow
@@ -154,7 +155,7 @@ def _entities(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator[
     if not all(spans):
         faults[f"{name}: no entity, dropped"] += 1
         return
-    faults[f"{name}: blanks round an entity taken off"] += spans != values
+    count(faults, f"{name}: blanks round an entity taken off", spans != values)
     yield replace(read, gold=spans)
 
 

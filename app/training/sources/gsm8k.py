@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.training.sources.faults import count
 from app.training.sources.tables import find_tables, read_table
 
 _NOTE = re.compile(r"<<[^<>\n]*>>")
@@ -42,7 +43,7 @@ def read_gsm8k(folder: Path, faults: Counter[str]) -> Iterator[Sum]:
             if final is None:
                 faults["GSM8K: no '#### n' at the end, dropped"] += 1
                 continue
-            faults["GSM8K: calculator's notes taken off"] += 1 if _NOTE.search(text) else 0
+            count(faults, "GSM8K: calculator's notes taken off", _NOTE.search(text) is not None)
             solution = _NOTE.sub("", text[: final.start()]).strip()
             answer = _plain(final["number"])
             question = row.text("question").strip()

@@ -5,15 +5,18 @@ Schema, read off the published files: `id`, `item_a_name`, `item_b_name`, `asser
 `distractors_asserstion` (so spelled), reasons that do not hold.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.training.sources.faults import count
 from app.training.sources.raw_row import RawRow
 from app.training.sources.tables import find_tables, read_table
 
 FIELDS = ("id", "item_a_name", "item_b_name", "assertion")
+_OPENING = re.compile(r"^PersonX bought a product of Item A and a product of Item B\s+")
 _PRODUCTS, _REASONS = "distractors_product", "distractors_asserstion"
 
 
@@ -25,7 +28,7 @@ class CoPurchase:
     product: str
     bought: str
     reason: str
-    """Begins with "because"."""
+    """Begins with "because", seldom with "as a result"."""
     other_products: tuple[str, ...]
     """Not bought with it; empty in task 1."""
     other_reasons: tuple[str, ...]
@@ -64,6 +67,9 @@ def _joined(rows: list[RawRow], faults: Counter[str]) -> Iterator[CoPurchase]:
     seen: set[str] = set()
     for row in rows:
         name = row.text("item_a_name")
+        offered = _listed(row, _PRODUCTS)
+        others = tuple(one for one in offered if one not in bought[name] and one != name)
+        count(faults, "IntentionQA: a distractor that is bought with the product, left out", len(offered) - len(others))
         first = name not in seen
         seen.add(name)
         together = tuple(bought[name]) if first else ()
@@ -72,8 +78,8 @@ def _joined(rows: list[RawRow], faults: Counter[str]) -> Iterator[CoPurchase]:
             product=name,
             bought=row.text("item_b_name"),
             reason=_reason(row, faults),
-            other_products=tuple(one for one in _listed(row, _PRODUCTS) if one not in bought[name] and one != name),
-            other_reasons=_listed(row, _REASONS),
+            other_products=others,
+            other_reasons=tuple(_worded(one) for one in _listed(row, _REASONS)),
             also_bought=together,
             unrelated=tuple(one for one in _pool(wrong[name], names) if one not in bought[name] and one != name)
             if first
@@ -92,13 +98,11 @@ def _listed(row: RawRow, name: str) -> tuple[str, ...]:
 
 
 def _reason(row: RawRow, faults: Counter[str]) -> str:
-    """The assertion from "because" on; "PersonX" is a placeholder of the set it was made from."""
-    assertion = row.text("assertion")
-    before, because, after = assertion.partition("because ")
-    if not because:
-        faults["IntentionQA: an assertion without 'because', taken whole"] += 1
-    reason = after if because else before
-    if "PersonX" in reason:
-        faults["IntentionQA: 'PersonX' in a reason put in words"] += 1
-        reason = reason.replace("PersonX", "the person")
-    return f"because {reason.strip()}"
+    """The assertion without its opening; "PersonX" is a placeholder of the set it was made from."""
+    reason = _OPENING.sub("", row.text("assertion")).strip()
+    count(faults, "IntentionQA: 'PersonX' in a reason put in words", "PersonX" in reason)
+    return _worded(reason)
+
+
+def _worded(reason: str) -> str:
+    return " ".join(reason.replace("PersonX", "the person").split())

@@ -11,26 +11,8 @@ from app.training.sources.gsm8k import read_gsm8k
 from app.training.sources.intention_qa import read_intention_qa
 from app.training.sources.title_values import read_ae_110k, read_extract_gpt, read_oa_mine
 
-EC_GUIDE_FILES = (
-    "Generation/CR", "Generation/EBT", "Generation/EPF", "Generation/EPK", "Generation/ERK", "Generation/MT",
-    "Generation/PE", "Generation/PKS", "Generation/PQA", "MCQ/ACR", "MCQ/MDM", "MCQ/PKS", "MCQ/PRP", "MCQ/QPRP",
-    "MCQ/SA", "MCQ/SAP", "MCQ/SPA", "NER/NER", "Retrieval/PR", "Retrieval/RRA", "Retrieval/RRS",
-)  # fmt: skip
-"""Each is a source of its own, so that a task reads its own file only, and a file that is not there is told by name."""
-
-
-def ec_guide(file: str) -> str:
-    """The name of the source that a file of EC-Guide is ("EC-Guide MCQ/PRP")."""
-    return f"EC-Guide {file}"
-
-
 PUBLISHED: tuple[PublishedSource, ...] = (
-    *(
-        PublishedSource(
-            ec_guide(file), "Apache-2.0", "EC-Guide (ZJU-AI4H, KDD Cup 2024)", f"EC-Guide/{file}.json", read_ec_guide
-        )
-        for file in EC_GUIDE_FILES
-    ),
+    PublishedSource("EC-Guide", "Apache-2.0", "its authors (ZJU-AI4H, KDD Cup 2024)", "EC-Guide", read_ec_guide),
     PublishedSource(
         "ECInstruct", "CC-BY-4.0", "Hugging Face, NingLab/ECInstruct (Peng et al. 2024)", "ECInstruct", read_ec_instruct
     ),

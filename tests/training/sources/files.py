@@ -2,9 +2,11 @@
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from tests.training.sources.ec_guide_rows import EC_GUIDE, NER_LEAD
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -43,14 +45,6 @@ def without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def ec_guide_row(question: str, gold: object, task_type: str, metric: str = "accuracy") -> dict[str, Any]:
-    return {"input_field": question, "output_field": gold, "task_type": task_type, "metric": metric}
-
-
-def numbered(lines: Iterable[str], first: int = 0) -> str:
-    return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=first))
-
-
 INTENTION = {
     "id": "T1",
     "item_a_name": "Oak desk with two drawers",
@@ -61,7 +55,11 @@ INTENTION = {
     "typicality": 0.8,
     "gold_ind": "B",
 }
-INTENTION_2 = INTENTION | {"id": "T2", "item_b_name": "Desk lamp with clamp", "assertion": "They share a desk."}
+INTENTION_2 = INTENTION | {
+    "id": "T2",
+    "item_b_name": "Desk lamp with clamp",
+    "assertion": "PersonX bought a product of Item A and a product of Item B as a result, the desk is well lit.",
+}
 INTENTION_OTHER = INTENTION | {"id": "T3", "item_a_name": "Camping tent", "item_b_name": "Sleeping bag"}
 
 TITLE = {
@@ -74,6 +72,7 @@ OA_MINE = {
     "title": "Norvik Green Tea, 20 Bags",
     "entities": [
         {"startOffset": 0, "endOffset": 6, "label": "Brand", "value": "Norvik"},
+        {"startOffset": 7, "endOffset": 16, "label": "Tea", "value": "Green Tea"},
         {"startOffset": 18, "endOffset": 25, "label": "Count", "value": "20 Bags"},
     ],
 }
@@ -84,7 +83,7 @@ SUM = {
 }
 
 QUERIES = {"1": ("us", "led desk lamp"), "2": ("es", "mochila escolar"), "3": ("jp", "水筒 500ml")}
-ESCI_PRODUCTS = [
+ESCI_PRODUCTS: list[dict[str, Any]] = [
     {
         "product_id": f"{locale}{number}",
         "product_title": f"{query} no. {number}",
@@ -95,14 +94,14 @@ ESCI_PRODUCTS = [
     for locale, query in QUERIES.values()
     for number in range(12)
 ]
-ESCI_EXAMPLES = [
+ESCI_EXAMPLES: list[dict[str, Any]] = [
     {
         "example_id": 100 * int(query_id) + number,
         "query": query,
         "query_id": int(query_id),
         "product_id": f"{locale}{number}",
         "product_locale": locale,
-        "esci_label": "ESCIIEISIIIS"[number],
+        "esci_label": "ESCIIEISEIIS"[number],
         "small_version": 1,
         "large_version": 1,
         "split": "train",
@@ -225,3 +224,56 @@ EXERCISES = [
         "Answer_Generation", {"question": "Is it loud?", "document": ["You hardly hear it."]}, "No, it is very quiet."
     ),
 ]  # fmt: skip
+
+
+REASONS = without(INTENTION, "distractors_product") | {
+    "distractors_asserstion": ["because both are red.", "because both can be eaten.", "because both float."]
+}
+
+
+def write_published(data: Path) -> Path:
+    """A data folder with every published source in small."""
+    for name, rows in EC_GUIDE.items():
+        write_array(data / "EC-Guide" / f"{name}.json", rows)
+    write_lines(data / "IntentionQA" / "task2.jsonl", [INTENTION, INTENTION_2, INTENTION_OTHER, *INTENTION_MORE])
+    write_lines(data / "IntentionQA" / "task1.jsonl", [REASONS])
+    write_lines(data / "ExtractGPT" / "oa-mine" / "train.jsonl", [TITLE])
+    write_lines(data / "OA-Mine" / "annotations" / "green_tea.jsonl", [OA_MINE])
+    (data / "AE-110k").mkdir(parents=True, exist_ok=True)
+    lines = ("Norvik Rod 2.1 m Carbon\u0001Length\u00012.1 m\n", "Norvik Rod 2.1 m Carbon\u0001Material\u0001Carbon\n")
+    more = ("Norvik Rod 2.1 m Carbon\u0001Brand Name\u0001NORVIK\n", "Norvik Reel\u0001Color\u0001NULL\n", "broken\n")
+    (data / "AE-110k" / "publish_data.txt").write_text("".join([*lines, *more]), encoding="utf-8")
+    write_lines(data / "GSM8K" / "train.jsonl", [SUM, SUM | {"answer": "no end"}])
+    write_parquet(data / "ESCI" / "shopping_queries_dataset_examples.parquet", ESCI_EXAMPLES)
+    write_parquet(data / "ESCI" / "shopping_queries_dataset_products.parquet", ESCI_PRODUCTS)
+    write_csv(data / "Amazon-M2" / "sessions_train.csv", M2_SESSIONS)
+    write_csv(data / "Amazon-M2" / "products_train.csv", M2_PRODUCTS)
+    write_lines(data / "AmazonReviews2023" / "Kitchen.jsonl", REVIEWS)
+    write_lines(data / "AmazonReviews2023" / "meta_Kitchen.jsonl", METAS)
+    write_array(data / "ECInstruct" / "dataset.json", EXERCISES)
+    write_array(data / "EshopInstruct" / "multiple-choice.json", ESHOP_CHOICE)
+    write_array(data / "EshopInstruct" / "Mix" / "mix.json", ESHOP_MIX)
+    return data
+
+
+INTENTION_MORE = [
+    INTENTION | {"id": f"M{number}", "item_a_name": f"Tool no. {number}", "item_b_name": f"Case no. {number}"}
+    for number in range(14)
+]
+ESHOP_CHOICE = [
+    {
+        "instruction": "Which category does the product belong to?",
+        "input": "Product: Norvik kettle\n0. kitchen\n1. garden\n2. office\nAnswer:",
+        "output": "0",
+    }
+]
+ESHOP_MIX = [
+    {"input_field": EC_GUIDE["Ranking/QPR"][0]["input_field"], "output_field": "1,5,2,3,4"},
+    {"input_field": EC_GUIDE["Retrieval/PR"][0]["input_field"], "output_field": "[0, 2, 3]"},
+    {"input_field": f"{NER_LEAD}\nQuery: steel kettle\nOutput: ", "output_field": "kettle"},
+    {
+        "input_field": "Write a title for a kettle of steel with a lid of glass.\nOutput: ",
+        "output_field": "Steel kettle",
+    },
+    {"input_field": "", "output_field": "nothing"},
+]
