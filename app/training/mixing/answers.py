@@ -23,7 +23,7 @@ def answer_of(row: TrainingRow) -> str:
 def answer_content(row: TrainingRow) -> str:
     """The answer in the words of the prompt: a number becomes the text of its option, so a shuffled list answers alike.
 
-    Empty for generation, whose target is compared as content.
+    Empty for generation, whose targets are compared by their own similarity.
     """
     match row.task_type:
         case TaskType.GENERATION:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from app.evaluation.scoring import Scorer
 from app.training.mixing.answers import answer_content
 from app.training.mixing.checks import Drop, Repair, check
-from app.training.mixing.near_duplicates import NearDuplicates
+from app.training.mixing.near_duplicates import NearDuplicates, RowContent
 from app.training.mixing.overlap import EvaluationIndex
 from app.training.mixing.settings import NearDuplicateSettings
 from app.training.mixing.spool import RowSpool
-from app.training.mixing.text import digest, fingerprint
+from app.training.mixing.text import Fingerprint, digest, fingerprint
 from app.training.mixing.watching import Watch
 from app.training.mixing.wording import SAMPLED_ROWS, Wording, wording_of
 from app.training.row import TrainingRow
@@ -88,13 +88,13 @@ class TaskCleaning:
         self.watch.advance()
         text = fingerprint(row.prompt)
         drop = self.index.overlap(row.prompt, text, wording)
-        if drop is None and not seen.admit(_content(row, wording.content(text).shingles), digest(answer_content(row))):
+        if drop is None and not seen.admit(_content(row, wording.content(text))):
             drop = Drop.NEAR_DUPLICATE
         if drop is not None:
             self.tally.dropped[row.task, drop] += 1
         return drop is None
 
 
-def _content(row: TrainingRow, shingles: frozenset[int]) -> frozenset[int]:
-    """Where the target is a text of its own, it is content too."""
-    return shingles | fingerprint(row.target).shingles if row.task_type is TaskType.GENERATION else shingles
+def _content(row: TrainingRow, prompt: Fingerprint) -> RowContent:
+    text = fingerprint(row.target).shingles if row.task_type is TaskType.GENERATION else frozenset[int]()
+    return RowContent(prompt.shingles, digest(answer_content(row)), text)

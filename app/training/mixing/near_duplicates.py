@@ -6,11 +6,27 @@ Jaccard similarity of two sets. Bands of such hashes find the candidates, and th
 
 import hashlib
 from array import array
+from dataclasses import dataclass
 
 import numpy as np
 from datasketch import MinHash, MinHashLSH
 
 from app.training.mixing.settings import NearDuplicateSettings
+
+SAME_TEXT = 0.5
+"""Similarity from which two free texts count as one answer in other words."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowContent:
+    """What a row is judged by."""
+
+    prompt: frozenset[int]
+    """Shingles of the prompt without the task's wording."""
+    answer: int
+    """Digest of the answer; the same for all free texts."""
+    text: frozenset[int] = frozenset()
+    """Shingles of a free text."""
 
 
 class NearDuplicates:
@@ -21,30 +37,40 @@ class NearDuplicates:
         self._threshold = settings.threshold
         self._empty = MinHash(num_perm=settings.permutations, hashfunc=int)
         self._index = MinHashLSH(settings.threshold, settings.permutations, hashfunc=_compressed)
-        self._contents: list[array[int]] = []
+        self._prompts: list[array[int]] = []
+        self._texts: list[array[int]] = []
         self._answers = array("Q")
 
-    def admit(self, content: frozenset[int], answer: int) -> bool:
-        """Keep a row, unless a kept one has this answer and a content of at least the threshold's similarity.
+    def admit(self, content: RowContent) -> bool:
+        """Keep a row, unless a kept one gives this answer to a prompt of at least the threshold's similarity.
 
         A row without any content of its own is kept: nothing is left to judge it by.
         """
-        if not content:
+        if not content.prompt:
             return True
         signature = self._empty.copy()
-        signature.update_batch(np.fromiter(content, dtype=np.uint32, count=len(content)))
-        for row in self._index.query(signature):
-            if self._answers[row] == answer and self._similarity(row, content) >= self._threshold:
-                return False
-        self._index.insert(len(self._contents), signature, check_duplication=False)
-        self._contents.append(array("I", content))
-        self._answers.append(answer)
+        signature.update_batch(np.fromiter(content.prompt, dtype=np.uint32, count=len(content.prompt)))
+        if any(self._is_near(row, content) for row in self._index.query(signature)):
+            return False
+        self._index.insert(len(self._prompts), signature, check_duplication=False)
+        self._prompts.append(array("I", content.prompt))
+        self._texts.append(array("I", content.text))
+        self._answers.append(content.answer)
         return True
 
-    def _similarity(self, row: int, content: frozenset[int]) -> float:
-        other = self._contents[row]
-        shared = len(content.intersection(other))
-        return shared / (len(content) + len(other) - shared)
+    def _is_near(self, row: int, content: RowContent) -> bool:
+        return (
+            self._answers[row] == content.answer
+            and _similarity(self._prompts[row], content.prompt) >= self._threshold
+            and _similarity(self._texts[row], content.text) >= SAME_TEXT
+        )
+
+
+def _similarity(one: "array[int]", other: frozenset[int]) -> float:
+    """Jaccard's; two empty sets are equal."""
+    shared = len(other.intersection(one))
+    union = len(one) + len(other) - shared
+    return shared / union if union else 1.0
 
 
 def _compressed(band: bytes) -> bytes:

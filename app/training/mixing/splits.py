@@ -33,4 +33,5 @@ def split_numbers(places: NDArray[np.uint64], fractions: Sequence[float]) -> NDA
     `fractions` are those of `SPLITS`, in order; they add up to one.
     """
     bounds = np.array(list(accumulate(fractions))[:-1])
-    return np.searchsorted(bounds, places / 2.0**64, side="right")
+    # 53 bits: what a float holds exactly, so that nothing is rounded up to one.
+    return np.searchsorted(bounds, (places >> np.uint64(11)) / 2.0**53, side="right")
