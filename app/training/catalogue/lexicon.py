@@ -91,7 +91,7 @@ class _Builder:
         departments = []
         for number, file in enumerate(files.departments):
             departments.append(Department(number, Term(*file.department)))
-            types += (self._type(len(types) + place, departments[-1], one) for place, one in enumerate(file.types))
+            types += [self._type(place, departments[-1], one) for place, one in enumerate(file.types, len(types))]
         by_name = {one.name.en: one for one in types}
         return Lexicon(
             types=tuple(types),

@@ -9,6 +9,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from app.errors import SetupError
+from app.training.curriculum import (
+    behaviour_queries,
+    behaviour_reviews,
+    behaviour_sessions,
+    concept_attributes,
+    concept_categories,
+    concept_reviews,
+    knowledge_numbers,
+    knowledge_relations,
+    multilingual_matching,
+    multilingual_translation,
+)
+from app.training.curriculum.declaring import CATALOGUE_SOURCE
 from app.training.curriculum.source import GeneratedSource, Source
 from app.training.curriculum.task import TrainingTask
 from app.training.row import TrainingRow
@@ -31,8 +44,19 @@ def join(*tables: Iterable[T]) -> dict[str, T]:
     return {one.name: one for one in declared}
 
 
-SOURCES: dict[str, Source] = join()
-TASKS: dict[str, Declaration] = join()
+SOURCES: dict[str, Source] = join((CATALOGUE_SOURCE,))
+TASKS: dict[str, Declaration] = join(
+    concept_categories.TASKS,
+    concept_attributes.TASKS,
+    concept_reviews.TASKS,
+    knowledge_numbers.TASKS,
+    knowledge_relations.TASKS,
+    behaviour_queries.TASKS,
+    behaviour_sessions.TASKS,
+    behaviour_reviews.TASKS,
+    multilingual_translation.TASKS,
+    multilingual_matching.TASKS,
+)
 
 
 def task_named(name: str) -> Declaration:

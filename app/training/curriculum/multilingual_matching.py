@@ -1,0 +1,281 @@
+"""Multi-lingual abilities: understanding and matching across languages."""
+
+import random
+from functools import partial
+
+from app.training.catalogue.catalogue import Catalogue
+from app.training.catalogue.descriptions import make_bullets
+from app.training.catalogue.products import FEATURE, MODEL, PACK, Product
+from app.training.catalogue.queries import make_query
+from app.training.catalogue.sessions import make_session, next_queries
+from app.training.catalogue.terms import FOREIGN, LANGUAGE_NAMES, LANGUAGES
+from app.training.curriculum.behaviour_queries import demanding, ranked_products
+from app.training.curriculum.behaviour_sessions import written
+from app.training.curriculum.concept_attributes import entity_name
+from app.training.curriculum.declaring import CHOICE, NER, RANKING, RETRIEVAL, catalogue_task
+from app.training.curriculum.lists import choices, graded, selection
+from app.training.curriculum.task import Draft
+from app.training.row import Capability
+
+_multilingual = partial(catalogue_task, Capability.MULTILINGUAL)
+
+
+@_multilingual(
+    "cross-lingual product matching",
+    CHOICE,
+    (
+        "A product with description '{{ description }}' exists on an online shopping website. Which of the following "
+        "descriptions may describe the same product in a different language?\n{{ options }}\nAnswer: ",
+        "Description: {{ description }}\nOne of these texts describes the same product. Which one?\n{{ options }}\n"
+        "Answer:",
+        "Match the description '{{ description }}' with its translation.\n{{ options }}\nOutput:",
+    ),
+    languages=LANGUAGES,
+)
+def same_product(shop: Catalogue, rng: random.Random) -> Draft:
+    """Find the description of the same product in another language."""
+    languages = rng.sample(LANGUAGES, 5)
+    product = shop.any_product(rng)
+    shown = make_bullets(shop.lexicon, product, languages[0], rng, most=5)
+    gold = make_bullets(shop.lexicon, product, languages[1], rng, most=5)
+    others = [
+        make_bullets(shop.lexicon, other, language, rng, most=5)
+        for other, language in zip(shop.unrelated(product.type, rng, 3), languages[2:], strict=True)
+    ]
+    options, number = choices(gold, others, rng)
+    return Draft({"description": shown, "options": options}, number, language=languages[0])
+
+
+def keywords(product: Product, language: str, rng: random.Random) -> list[str]:
+    """Three to four search terms for a product: its type, values and features."""
+    terms = [product.value_text(key, language) for key in product.words]
+    terms += [feature.name.text(language) for feature in product.features]
+    chosen = rng.sample(terms, min(len(terms), 3))
+    return [term.lower() for term in dict.fromkeys([product.type.name.text(language), *chosen])]
+
+
+@_multilingual(
+    "keyphrase summarization",
+    CHOICE,
+    (
+        "Given the following product, which of the following keyword sets is most suitable for it?\n"
+        "Product Title: {{ title }}\nProduct Description: {{ description }}\n\n{{ options }}\nAnswer: ",
+        "Which of the following sets of phrases best summarizes the following product?\nProduct Title: {{ title }}\n"
+        "Product Description: {{ description }}\n{{ options }}\nAnswer:",
+        "Product Title: {{ title }}\nProduct Description: {{ description }}\nChoose the search keywords for this "
+        "listing.\n"
+        "{{ options }}\nOutput:",
+    ),
+    languages=LANGUAGES,
+)
+def keyword_set(shop: Catalogue, rng: random.Random) -> Draft:
+    """Find the keywords that all fit; the wrong sets hold one or two that do as well."""
+    language = rng.choice(LANGUAGES)
+    product = shop.any_product(rng)
+    gold = keywords(product, language, rng)
+    sets: list[str] = []
+    for other in shop.unrelated(product.type, rng, 3):
+        foreign = keywords(other, language, rng)
+        mixed = [*rng.sample(gold, rng.randint(1, min(2, len(gold)))), *foreign]
+        mixed = list(dict.fromkeys(mixed))[: max(2, len(gold))]
+        rng.shuffle(mixed)
+        sets.append(", ".join(mixed))
+    rng.shuffle(gold)
+    options, number = choices(", ".join(gold), sets, rng)
+    variables = {
+        "title": shop.title(product, language).text,
+        "description": make_bullets(shop.lexicon, product, language, rng, most=8),
+        "options": options,
+    }
+    return Draft(variables, number, language=language)
+
+
+@_multilingual(
+    "language identification",
+    CHOICE,
+    (
+        "In which language is the product title '{{ text }}' written?\n{{ options }}\nAnswer: ",
+        "Text: {{ text }}\nName the language of this text.\n{{ options }}\nAnswer:",
+        "A customer of an international shop typed: {{ text }}\nWhich language does the customer "
+        "speak?\n{{ options }}\n"
+        "Output:",
+    ),
+    languages=LANGUAGES,
+)
+def language_identification(shop: Catalogue, rng: random.Random) -> Draft:
+    """Name the language of a listing."""
+    language = rng.choice(LANGUAGES)
+    text = make_bullets(shop.lexicon, shop.any_product(rng), language, rng, most=5)
+    others = rng.sample([name for code, name in LANGUAGE_NAMES.items() if code != language], 3)
+    options, gold = choices(LANGUAGE_NAMES[language], others, rng)
+    return Draft({"text": text, "options": options}, gold, language=language)
+
+
+@_multilingual(
+    "multi-lingual entity extraction",
+    NER,
+    (
+        "Extract the phrase that corresponds to the entity type '{{ attribute }}' from the {{ language }} product "
+        "title. "
+        "Output the entity only.\nTitle: {{ title }}\nOutput:",
+        "Locate the '{{ attribute|upper }}' in the {{ language }} product title: '{{ title }}'.",
+        "Product title: {{ title }}\nThis title is {{ language }}. Find the entity of type '{{ attribute }}' in the "
+        "title "
+        "and copy it.\nOutput:",
+        "Which words of this {{ language }} title name the {{ attribute }}?\nTitle: {{ title }}\nOutput: ",
+    ),
+    languages=FOREIGN,
+)
+def foreign_title_extraction(shop: Catalogue, rng: random.Random) -> Draft:
+    """Copy one value out of a title in another language."""
+    language = rng.choice(FOREIGN)
+    title = shop.title(shop.any_product(rng), language)
+    key = rng.choice([key for key in title.keys if key not in {PACK, FEATURE, MODEL}])
+    variables = {"title": title.text, "attribute": entity_name(shop, key), "language": LANGUAGE_NAMES[language]}
+    return Draft(variables, title.spans(key), language=language)
+
+
+@_multilingual(
+    "multi-lingual query-product matching",
+    RANKING,
+    (
+        "A {{ language }} user has made a query with keyword '{{ query }}'. Given the following numbered list of 5 "
+        "products, "
+        "please rank the products according to their relevance with the query. You should output a permutation of 1 to "
+        "5, "
+        "with commas between the numbers.\nProduct List:\n{{ options }}\nOutput:",
+        "Query: {{ query }}\nRank these 5 products from the best match to the worst. Output all numbers, separated by "
+        "commas.\nProduct List:\n{{ options }}\nOutput: ",
+        'Sort the search results for the {{ language }} query "{{ query }}" by relevance, the most relevant first.\n'
+        "Product List:\n{{ options }}\nRanking:",
+    ),
+    languages=FOREIGN,
+)
+def foreign_query_ranking(shop: Catalogue, rng: random.Random) -> Draft:
+    """Order products of one language for a query of the same or another."""
+    language = rng.choice(FOREIGN)
+    product, query = demanding(shop, rng, language)
+    listed_in = language if rng.random() < 0.6 else "en"
+    options, relevances = graded(ranked_products(shop, product, query, rng, listed_in), rng)
+    variables = {"query": query.text, "language": LANGUAGE_NAMES[language], "options": options}
+    return Draft(variables, relevances, language=language)
+
+
+@_multilingual(
+    "multi-lingual query-product matching",
+    RETRIEVAL,
+    (
+        "A customer of a {{ language }} shop searches for '{{ query }}'. Select the three products from the numbered "
+        "list "
+        "that match the query. Output only three numbers separated with comma.\nProduct List:\n{{ options }}\nOutput:",
+        "Which three products of the list are of the kind that the {{ language }} query '{{ query }}' asks for? Answer "
+        "with their numbers, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
+        "Query: {{ query }}\nChoose the 3 products from the list that belong to this query and output their numbers.\n"
+        "Product List:\n{{ options }}\nAnswer:",
+    ),
+    languages=FOREIGN,
+)
+def foreign_query_products(shop: Catalogue, rng: random.Random) -> Draft:
+    """Pick the products of the type that a query names, in another language."""
+    language, listed_in = rng.sample(LANGUAGES, 2)
+    product = shop.any_product(rng)
+    query = make_query(product, rng, language, most=0)
+    gold = {shop.title(shop.any_product(rng, product.type), listed_in).text: None for _ in range(6)}
+    others = [shop.title(one, listed_in).text for one in shop.unrelated(product.type, rng, 9)]
+    options, numbers = selection(list(gold)[:3], others, rng)
+    variables = {"query": query.text, "language": LANGUAGE_NAMES[language], "options": options}
+    return Draft(variables, numbers, language=language)
+
+
+@_multilingual(
+    "multi-lingual session understanding",
+    RETRIEVAL,
+    (
+        "A customer of a {{ language }} shop has performed the following actions. What will the customer search for "
+        "next? "
+        "Select three queries from the list. Output ONLY three numbers separated with comma.\n\nAction Sequence:\n"
+        "{{ session }}\n\nQuery List:\n{{ options }}\nOutput:",
+        "Action Sequence:\n{{ session }}\n\nWhich three queries of the list may this {{ language }} shopper type next? "
+        "Answer with their numbers, separated by commas.\nQuery List:\n{{ options }}\nOutput: ",
+        "Choose the 3 queries from the list that continue this session of a {{ language }} shopper and output their "
+        "numbers.\nSession:\n{{ session }}\n\nQuery List:\n{{ options }}\nAnswer:",
+    ),
+    languages=FOREIGN,
+)
+def foreign_next_query(shop: Catalogue, rng: random.Random) -> Draft:
+    """Pick the searches that may follow in a session of another language."""
+    language = rng.choice(FOREIGN)
+    session = make_session(shop, rng, language)
+    gold = next_queries(shop, session, rng, 3, language)
+    others = [make_query(one, rng, language, most=2).text for one in shop.unrelated(session.aim.type, rng, 7)]
+    options, numbers = selection(gold, others, rng)
+    variables = {"session": written(session, rng), "language": LANGUAGE_NAMES[language], "options": options}
+    return Draft(variables, numbers, language=language)
+
+
+@_multilingual(
+    "cross-lingual attribute understanding",
+    CHOICE,
+    (
+        "The product '{{ title }}' appears on a {{ language }} online shop. What is its "
+        "{{ attribute }}?\n{{ options }}\n"
+        "Answer: ",
+        "{{ language }} product title: {{ title }}\nWhich {{ attribute }} does the product "
+        "have?\n{{ options }}\nAnswer:",
+        "An English customer looks at the {{ language }} listing '{{ title }}' and asks about its {{ attribute }}. "
+        "What is "
+        "the answer?\n{{ options }}\nOutput:",
+    ),
+    languages=FOREIGN,
+)
+def foreign_attribute_choice(shop: Catalogue, rng: random.Random) -> Draft:
+    """Say in English what a title in another language states."""
+    language = rng.choice(FOREIGN)
+    while True:
+        product = shop.any_product(rng)
+        title = shop.title(product, language)
+        keys = [key for key in product.words if key in title.keys]
+        if keys:
+            break
+    key = rng.choice(keys)
+    value = product.words[key]
+    same = value.text(language)
+    wrong = [term.en for term in shop.lexicon.attributes[key].values if term.text(language) != same]
+    options, gold = choices(value.en, rng.sample(wrong, 3 if len(wrong) > 2 else len(wrong)), rng)
+    variables = {"title": title.text, "attribute": entity_name(shop, key), "language": LANGUAGE_NAMES[language]}
+    return Draft(variables | {"options": options}, gold, language=language)
+
+
+@_multilingual(
+    "multi-lingual category classification",
+    CHOICE,
+    (
+        "The product '{{ title }}' is sold in a {{ language }} shop. Which English category does it belong to?\n"
+        "{{ options }}\nAnswer: ",
+        "{{ language }} title: {{ title }}\nChoose the product category in English.\n{{ options }}\nAnswer:",
+        "What kind of product is '{{ title }}'?\n{{ options }}\nOutput:",
+    ),
+    languages=FOREIGN,
+)
+def foreign_category_choice(shop: Catalogue, rng: random.Random) -> Draft:
+    """Name in English the category of a title in another language."""
+    language = rng.choice(FOREIGN)
+    product = shop.any_product(rng)
+    near = [one for one in shop.types if one.department is product.type.department and one is not product.type]
+    others = [*rng.sample(near, 1), *shop.unrelated_types(product.type, rng, 2)]
+    options, gold = choices(product.type.name.en, [one.name.en for one in others], rng)
+    variables = {"title": shop.title(product, language).text, "language": LANGUAGE_NAMES[language], "options": options}
+    return Draft(variables, gold, language=language)
+
+
+TASKS = (
+    same_product,
+    keyword_set,
+    language_identification,
+    foreign_title_extraction,
+    foreign_query_ranking,
+    foreign_query_products,
+    foreign_next_query,
+    foreign_attribute_choice,
+    foreign_category_choice,
+)
