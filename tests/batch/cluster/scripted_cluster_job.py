@@ -6,6 +6,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import ray
+
 from app.batch.cluster.cluster_job import Cluster, answer_on_cluster
 from app.batch.file_job import FileJob
 from app.batch.summary import Summary
@@ -20,8 +22,8 @@ from tests.batch.stepped_engine import SteppedEngine
 
 
 def load(log: Path, step_seconds: float) -> Predictor:
-    """Runs in a replica. Notes each request, and beside the log the number of its process."""
-    (log.parent / f"{log.name}.{os.getpid()}").touch()
+    """Runs in a replica. Notes each request, and beside the log its process and its node."""
+    (log.parent / f"{log.name}.{os.getpid()}.{ray.get_runtime_context().get_node_id()}").touch()
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def note(request: GenerationRequest) -> None:
@@ -31,9 +33,10 @@ def load(log: Path, step_seconds: float) -> Predictor:
     return Predictor(engine, PromptLibrary(ROOT / "prompts"))
 
 
-def processes(log: Path) -> list[int]:
-    """The replicas that were started so far."""
-    return [int(path.suffix[1:]) for path in log.parent.glob(f"{log.name}.*")]
+def replicas(log: Path) -> dict[int, str]:
+    """The replicas that were ready so far: process number -> node."""
+    names = [path.name.removeprefix(f"{log.name}.") for path in log.parent.glob(f"{log.name}.*")]
+    return {int(process): node for process, node in (name.split(".") for name in names)}
 
 
 def answer(job: FileJob, log: Path, cluster: Cluster | None = None, step_seconds: float = 0.0) -> Summary:

@@ -1,0 +1,138 @@
+"""Jobs on a real cluster of two nodes: the local run's bytes, whatever is killed on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ray.cluster_utils import Cluster as TestCluster
+
+from app.batch.cluster.cluster_job import Cluster, answer_on_cluster
+from app.batch.cluster.store import store_path
+from app.batch.file_job import FileJob
+from app.config import ROOT
+from app.errors import InputError
+from app.predictor import Predictor
+from tests.batch import scripted_job
+from tests.batch.cluster.scripted_cluster_job import replicas
+from tests.batch.questions import line, mixed, write_questions
+from tests.batch.stepped_engine import SteppedEngine
+
+FULL = bool(os.environ.get("FULL_TESTS"))
+"""Set by whoever has minutes to spare: real engines, a node that goes away."""
+SAMPLE = ROOT / "data" / "sample.jsonl"
+ROWS = 300
+IN_FLIGHT = 2 * 2 * 32
+"""Rows that two replicas have in work or waiting."""
+
+
+def start(source: Path, target: Path, cluster: TestCluster, *words: object) -> subprocess.Popen[str]:
+    given = (source, target, "--log", target.with_suffix(".log"), "--address", cluster.address, *words)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.batch.cluster.scripted_cluster_job", *map(str, given)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(what: Callable[[], bool], job: subprocess.Popen[str], seconds: float = 200) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert job.poll() is None, job.communicate()
+        assert time.monotonic() < until, "this never happens"
+        time.sleep(0.05)
+
+
+def asked(target: Path) -> Counter[bytes]:
+    log = target.with_suffix(".log")
+    return Counter(log.read_bytes().splitlines()) if log.exists() else Counter()
+
+
+def awkward_rows(path: Path) -> Path:
+    """Questions, one of them twice, and rows that are none."""
+    lines = [line(question) for question in mixed(ROWS)]
+    path.write_text("\n".join([*lines[:50], "not json", lines[7], '{"prompt": ""}', *lines[50:]]))
+    return path
+
+
+def answered_here(source: Path, target: Path) -> bytes:
+    scripted_job.answer(FileJob(source, target), SteppedEngine())
+    return target.read_bytes()
+
+
+def test_a_killed_replica_and_a_stopped_run_lose_nothing(tmp_path: Path, two_nodes: TestCluster) -> None:
+    source, target = awkward_rows(tmp_path / "in.jsonl"), tmp_path / "out.jsonl"
+    log = target.with_suffix(".log")
+    job = start(source, target, two_nodes, "--step-seconds", 0.05)
+    wait_for(lambda: len(replicas(log)) == 2 and asked(target).total() > 40, job)
+    assert len(set(replicas(log).values())) == 2, "one replica a node"
+    os.kill(next(iter(replicas(log))), signal.SIGKILL)
+    wait_for(lambda: len(replicas(log)) == 3, job)
+    job.send_signal(signal.SIGTERM)
+    _, said = job.communicate(timeout=200)
+    assert job.returncode == 143, said
+    assert "give the same command again to go on" in said
+    assert str(store_path(target)) in said.replace("\n", "")
+    assert "Traceback" not in said
+    assert not target.exists()
+
+    again = start(source, target, two_nodes)
+    _, said = again.communicate(timeout=200)
+    assert again.returncode == 1, said  # two rows are no questions
+    assert target.read_bytes() == answered_here(source, tmp_path / "here.jsonl")
+    assert len(asked(target)) == ROWS
+    assert ROWS < asked(target).total() <= ROWS + IN_FLIGHT, "only what the killed replica had is asked again"
+
+
+def test_a_finished_run_given_again_asks_nothing(tmp_path: Path, two_nodes: TestCluster) -> None:
+    def refuse() -> Predictor:
+        raise AssertionError("no engine is needed")
+
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("not json\n[]\n")
+    job, cluster = FileJob(source, target), Cluster(two_nodes.address)
+    identity = scripted_job.IDENTITY | {"prompts": "1"}
+    for _ in range(2):
+        summary = answer_on_cluster(job, cluster, refuse, lambda: identity)
+        assert (summary.total, summary.errors) == (2, 2)
+    assert [json.loads(text)["error"]["code"] for text in target.read_text().splitlines()] == [
+        "invalid_json",
+        "invalid_row",
+    ]
+    with pytest.raises(InputError, match="prompts was 1 and is now 2"):
+        answer_on_cluster(job, cluster, refuse, lambda: identity | {"prompts": "2"})
+
+
+@pytest.mark.skipif(not FULL, reason="takes minutes; FULL_TESTS=1 runs it")
+def test_a_node_that_goes_away_loses_nothing(tmp_path: Path, two_nodes: TestCluster) -> None:
+    source, target = write_questions(tmp_path / "in.jsonl", mixed(ROWS)), tmp_path / "out.jsonl"
+    log = target.with_suffix(".log")
+    extra = two_nodes.add_node(num_cpus=1)
+    job = start(source, target, two_nodes, "--step-seconds", 0.05)
+    wait_for(lambda: len(replicas(log)) == 3 and asked(target).total() > 40, job)
+    assert extra.unique_id in replicas(log).values() or len(set(replicas(log).values())) == 3
+    two_nodes.remove_node(extra, allow_graceful=False)
+    _, said = job.communicate(timeout=280)
+    assert job.returncode == 0, said
+    assert target.read_bytes() == answered_here(source, tmp_path / "here.jsonl")
+
+
+@pytest.mark.skipif(not FULL, reason="takes minutes; FULL_TESTS=1 runs it")
+@pytest.mark.parametrize("engine", ["transformers", "vllm"])
+def test_a_real_engine_answers_as_it_does_here(tmp_path: Path, two_nodes: TestCluster, engine: str) -> None:
+    def predict(target: Path, *words: str) -> bytes:
+        given = [sys.executable, "-m", "app", "predict", str(SAMPLE), str(target), "--engine", engine, *words]
+        result = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+        assert result.returncode == 0, result.stderr
+        return target.read_bytes()
+
+    there = predict(tmp_path / "there.jsonl", "--executor", "ray", "--ray-address", two_nodes.address)
+    assert there == predict(tmp_path / "here.jsonl")

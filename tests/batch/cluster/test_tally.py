@@ -1,0 +1,31 @@
+from app.batch.cluster.tally import Count, Tally
+
+
+def test_a_call_that_is_made_again_counts_once() -> None:
+    tally = Tally()
+    assert not tally.settled(1, 20, 2)
+    tally.settled(2, 5, 0)
+    tally.settled(1, 0, 0)
+    tally.settled(1, 32, 3)
+    assert tally.state()[0] == Count(37, 3)
+    tally.stop()
+    assert tally.settled(2, 6, 0)
+
+
+def test_the_first_version_is_everybodys() -> None:
+    assert Tally().joined("2") == "2"
+    assert Tally("1").joined("2") == "1"
+
+
+def test_loads_that_never_end_add_up() -> None:
+    tally = Tally()
+    assert [tally.loading(), tally.loading()] == [1, 2]
+    tally.joined("1")
+    assert tally.loading() == 2
+
+
+def test_the_first_fault_is_heard() -> None:
+    tally = Tally()
+    tally.failed("SetupError", "no weights")
+    tally.failed("EngineError", "died")
+    assert tally.state()[2] == ("SetupError", "no weights")
