@@ -22,9 +22,11 @@ from app.training.curriculum import (
     multilingual_translation,
 )
 from app.training.curriculum.declaring import CATALOGUE_SOURCE
+from app.training.curriculum.published import PUBLISHED_TASKS
 from app.training.curriculum.source import GeneratedSource, Source
 from app.training.curriculum.task import TrainingTask
 from app.training.row import TrainingRow
+from app.training.sources.published import PUBLISHED
 
 Declaration = TrainingTask[Any]
 """A task, whatever its source's records are."""
@@ -44,7 +46,7 @@ def join(*tables: Iterable[T]) -> dict[str, T]:
     return {one.name: one for one in declared}
 
 
-SOURCES: dict[str, Source] = join((CATALOGUE_SOURCE,))
+SOURCES: dict[str, Source] = join((CATALOGUE_SOURCE,), PUBLISHED)
 TASKS: dict[str, Declaration] = join(
     concept_categories.TASKS,
     concept_attributes.TASKS,
@@ -56,6 +58,7 @@ TASKS: dict[str, Declaration] = join(
     behaviour_reviews.TASKS,
     multilingual_translation.TASKS,
     multilingual_matching.TASKS,
+    PUBLISHED_TASKS,
 )
 
 
