@@ -1,6 +1,6 @@
 """The contract that every engine keeps."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from app.types import Completion, GenerationRequest, Message
@@ -82,6 +82,11 @@ class AsyncEngine(LoadedModel, Protocol):
     @property
     def alive(self) -> bool:
         """False once the engine has failed for good: only a new process helps."""
+        ...
+
+    @property
+    def adapters(self) -> Collection[str]:
+        """The names of the LoRA adapters that requests may ask for."""
         ...
 
     @property

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,10 +24,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question with the type that the request names for it."""
+    """A question with the type and the LoRA adapter that the request names for it."""
 
     question: Question
     task_type: TaskType | None = None
+    adapter: str | None = None
 
     def route(self) -> tuple[Task, str]:
         """The task, and why."""
@@ -139,7 +140,8 @@ class Answering:
         work = partial(self._predictor.prepare, question, question.id, task)
         made = await self._predictor.apart(work, len(question.prompt))
         if isinstance(made, Prepared):
-            return made, _unanswered(asked, task)
+            adapted = replace(made, request=replace(made.request, adapter=asked.adapter))
+            return adapted, _unanswered(asked, task)
         return None, made
 
     def _done(self, answered: Answered) -> Answered:

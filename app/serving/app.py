@@ -23,6 +23,7 @@ from app.serving.batches.queue import Batches
 from app.serving.batches.routes import batch_router
 from app.serving.batches.state import State
 from app.serving.bodies import CheckBody
+from app.serving.docs import docs_router
 from app.serving.headers import SecurityHeaders
 from app.serving.health import Health
 from app.serving.keys import VARIABLE, ApiKeys, RequireKey
@@ -145,12 +146,14 @@ def build_app(
         version=version("shopbench"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.include_router(question_router(service))
     app.include_router(operations_router(service))
     app.include_router(playground_router())
+    app.include_router(docs_router())
     if chat is not None:
         app.include_router(openai_router(service, chat))
     if batches is not None:

@@ -20,6 +20,7 @@ from app.engines.special_tokens import Turn
 from app.errors import EngineError
 from app.serving.openai_schemas import ChatRequest
 from app.serving.problems import ProblemError
+from app.serving.service import NO_SUCH_MODEL
 
 CONTENT_FORMAT = "string"
 Encode = Callable[[Sequence[Turn]], Awaitable[list[int]]]
@@ -142,6 +143,6 @@ def _refusal(status: int, message: str) -> Exception:
     if status >= 500:
         return EngineError(f"vLLM failed: {message}")
     if status == 404:
-        return ProblemError(404, "no_such_model", "there is no such model; /v1/models lists them")
+        return NO_SUCH_MODEL
     line = next((line.strip() for line in message.splitlines() if line.strip()), "refused")
     return ProblemError(422, "invalid_request", line[:500])

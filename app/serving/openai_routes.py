@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from app.serving.grammar_limits import check_regex, check_schema
 from app.serving.openai_schemas import ChatRequest, JsonSchemaFormat
 from app.serving.problems import FieldError, ProblemError, problem_responses
-from app.serving.service import Service
+from app.serving.service import NO_SUCH_MODEL, Service
 from app.serving.settings import ServerSettings
 from app.serving.waiting import Stream, deadline, unless_gone
 
@@ -55,7 +55,7 @@ def openai_router(service: Service, chat: Chat) -> APIRouter:
         """One of the above."""
         found = next((card for card in await chat.models() if card["id"] == model), None)
         if found is None:
-            raise ProblemError(404, "no_such_model", "there is no such model; /v1/models lists them")
+            raise NO_SUCH_MODEL
         return JSONResponse(found)
 
     @router.post(

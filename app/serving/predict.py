@@ -34,7 +34,7 @@ def question_router(service: Service) -> APIRouter:
         "/v1/predict",
         summary="Answer questions",
         response_model=PredictResponse,
-        responses={**problem_responses(*COMMON, 503, 504), **STREAM_DOC},
+        responses={**problem_responses(*COMMON, 404, 503, 504), **STREAM_DOC},
     )
     async def predict(body: PredictRequest, request: Request) -> Response:
         """Answers 1 to 256 questions, each routed, rendered and constrained as in the competition.
@@ -48,7 +48,7 @@ def question_router(service: Service) -> APIRouter:
         if NDJSON in request.headers.get("accept", ""):
             return Stream(_lines(Answering(service, late), questions, explained=body.explain), NDJSON)
         answers = await unless_gone(request, answer_all(service, late, questions))
-        return JSONResponse(predict_response(service, answers, explained=body.explain))
+        return JSONResponse(predict_response(service, body, answers))
 
     @router.post(
         "/v1/route",
@@ -73,7 +73,7 @@ def asked_of(body: Questions, service: Service) -> list[Asked]:
     """The questions of a request.
 
     Raises:
-        ProblemError: 422, a prompt is too long.
+        ProblemError: 422, a prompt is too long; 404, there is no such model.
     """
     longest = service.settings.max_prompt_characters
     message = f"longer than {longest} characters: shorten it"
@@ -84,8 +84,9 @@ def asked_of(body: Questions, service: Service) -> list[Asked]:
     ]
     if errors:
         raise ProblemError(422, "invalid_request", f"{errors[0].field}: {message}", errors=errors)
+    adapter = service.adapter(body.model) if isinstance(body, PredictRequest) else None
     return [
-        Asked(Question(name, question.prompt, question.is_multiple_choice), question.task_type)
+        Asked(Question(name, question.prompt, question.is_multiple_choice), question.task_type, adapter)
         for name, question in zip(body.ids, body.questions, strict=True)
     ]
 
@@ -104,10 +105,14 @@ async def answer_all(service: Service, late: float, questions: list[Asked]) -> l
     return answers
 
 
-def predict_response(service: Service, answers: list[Answered], *, explained: bool = False) -> dict[str, Any]:
+def predict_response(service: Service, body: PredictRequest, answers: list[Answered]) -> dict[str, Any]:
     """As `PredictResponse`."""
-    rows = [answered.row(explained=explained) for answered in answers]
-    return {"model": service.model_name, "prompts": service.predictor.prompts.fingerprint, "predictions": rows}
+    rows = [answered.row(explained=body.explain) for answered in answers]
+    return {
+        "model": body.model or service.model_name,
+        "prompts": service.predictor.prompts.fingerprint,
+        "predictions": rows,
+    }
 
 
 async def _lines(answering: Answering, questions: list[Asked], *, explained: bool) -> AsyncGenerator[str, None]:

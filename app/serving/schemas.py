@@ -84,6 +84,9 @@ class PredictRequest(Questions):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
+    model: QuestionId | None = Field(
+        None, description="The model or one of its LoRA adapters, as `/v1/models` names them; by default the model."
+    )
     timeout: float | None = Field(
         None, gt=0, description="Seconds until an answer is late; or header X-Request-Timeout."
     )

@@ -13,6 +13,8 @@ from app.serving.problems import ProblemError
 from app.serving.request_context import clean_up
 from app.serving.settings import ServerSettings
 
+NO_SUCH_MODEL = ProblemError(404, "no_such_model", "there is no such model; GET /v1/models lists them")
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -25,6 +27,18 @@ class Service:
     rates: RateLimit
     health: Health
     metrics: Metrics
+
+    def adapter(self, model: str | None) -> str | None:
+        """The LoRA adapter that a request's `model` stands for, or None for the model itself.
+
+        Raises:
+            ProblemError: 404, there is neither.
+        """
+        if model is None or model == self.model_name:
+            return None
+        if model not in self.predictor.engine.adapters:
+            raise NO_SUCH_MODEL
+        return model
 
     def admit(self, request: Request, questions: int) -> None:
         """Hold places until the response is sent.

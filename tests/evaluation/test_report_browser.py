@@ -1,10 +1,8 @@
 """The pages in a real browser: Chromium, driven by selenium. Skipped, with the reason, where either is missing."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,36 +10,17 @@ from app.evaluation.compare import compare
 from app.evaluation.comparison_page import render_comparison
 from app.evaluation.evaluate import write_evaluation
 from app.evaluation.report import render_report
+from tests.chromium import Browser, needs_chromium, open_browser, resize
 from tests.evaluation.synthetic import synthetic_evaluation
 from tests.evaluation.test_report import HOSTILE
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (Debian: chromium chromium-driver)"
-)
-
-Browser = Any
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1280,900",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with open_browser() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -235,9 +214,7 @@ def test_the_button_changes_between_light_and_dark(browser: Browser, folder: Pat
 
 @pytest.mark.parametrize("width", [360, 800, 1280])
 def test_nothing_is_wider_than_the_screen(browser: Browser, folder: Path, either: str, width: int) -> None:
-    # A window cannot be made as narrow as a telephone; its page can.
-    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    resize(browser, width, 800)
     _open(browser, folder, either)
     widths = browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

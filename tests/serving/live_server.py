@@ -1,12 +1,13 @@
 """The real server, as a user starts it, in a process of its own."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +16,18 @@ import httpx
 
 from app.config import ROOT
 
+SERVE = ("app", "serve", "--port", "0")
 STARTS_WITHIN = 480.0
 KEY = "a-secret-for-tests"
 HEADERS = {"authorization": f"Bearer {KEY}"}
 LONG = {"prompt": "Write a long description of a blue cotton shirt.\nOutput: ", "is_multiple_choice": False}
 SLOW_CHAT = {
-    "model": "tiny",
+    "model": "mini",
     "messages": [{"role": "user", "content": "Tell me a long story."}],
     "max_completion_tokens": 900,
     "n": 8,
-    "temperature": 1.5,
+    # Nothing else makes sure that no answer ends early.
+    "structured_outputs": {"regex": "[a-z]{1000}"},
 }
 
 
@@ -60,16 +63,22 @@ class LiveServer:
 
 
 @contextmanager
-def live_server(checkpoint: Path, folder: Path, settings: str = "{}") -> Iterator[LiveServer]:
+def live_server(
+    checkpoint: Path, folder: Path, command: Sequence[str] = SERVE, adapters: Mapping[str, Path] | None = None
+) -> Iterator[LiveServer]:
+    """A server that keeps its files and batches in the folder, so that another one there goes on with them."""
     log = folder / "server.log"
+    settings = {"canary_timeout": 3, "model_name": "mini", "data_dir": str(folder / "data")}
+    engine_settings = {"adapters": {name: str(path) for name, path in (adapters or {}).items()}}
     environment = os.environ | {
         "SHOPBENCH_API_KEYS": f"tests:{KEY}",
         "SHOPBENCH_MODEL": str(checkpoint),
-        "SHOPBENCH_SERVER_SETTINGS": settings,
+        "SHOPBENCH_SERVER_SETTINGS": json.dumps(settings),
+        "SHOPBENCH_ENGINE_SETTINGS": json.dumps(engine_settings),
     }
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve", "--port", "0"],
+            [sys.executable, "-m", *command],
             cwd=ROOT,
             env=environment,
             stdout=file,

@@ -24,6 +24,7 @@ class ScriptedAsyncEngine:
     ) -> None:
         self.script = script
         self.context_length = context_length
+        self.adapters: dict[str, object] = {"coral": None}
         self.alive = True
         self.last_heard = 0.0
         self.hanging = False

@@ -86,7 +86,8 @@ def test_every_route_of_the_running_server_is_closed_or_listed(server: LiveServe
         assert "/v1/chat/completions" in paths
         for path, methods in paths.items():
             for method in methods:
-                status = httpx.request(method, server.url + path.replace("{model}", "tiny"), json={}).status_code
+                named = path.replace("{model}", "mini").replace("{name}", "file-1")
+                status = httpx.request(method, server.url + named, json={}).status_code
                 assert status == (200 if path in ("/livez", "/readyz") else 401), (method, path)
         text = connection.get("/metrics").text
     assert "vllm:prompt_tokens_total" in text

@@ -18,16 +18,15 @@ def client(server: LiveServer) -> openai.OpenAI:
 
 
 def test_models(client: openai.OpenAI) -> None:
-    (model,) = client.models.list().data
-    assert model.id == "tiny"
-    assert client.models.retrieve("tiny").id == "tiny"
+    assert client.models.list().data[0].id == "mini"
+    assert client.models.retrieve("mini").id == "mini"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("other")
 
 
 def test_a_completion_with_usage_and_logprobs(client: openai.OpenAI) -> None:
     made = client.chat.completions.create(
-        model="tiny", messages=MESSAGES, max_completion_tokens=5, temperature=0, logprobs=True, top_logprobs=3
+        model="mini", messages=MESSAGES, max_completion_tokens=5, temperature=0, logprobs=True, top_logprobs=3
     )
     assert made.usage is not None
     assert made.usage.completion_tokens <= 5
@@ -40,10 +39,10 @@ def test_a_completion_with_usage_and_logprobs(client: openai.OpenAI) -> None:
 
 
 def test_a_stream_says_the_same_as_the_whole(client: openai.OpenAI) -> None:
-    whole = client.chat.completions.create(model="tiny", messages=MESSAGES, max_completion_tokens=20, temperature=0)
+    whole = client.chat.completions.create(model="mini", messages=MESSAGES, max_completion_tokens=20, temperature=0)
     pieces = list(
         client.chat.completions.create(
-            model="tiny",
+            model="mini",
             messages=MESSAGES,
             max_completion_tokens=20,
             temperature=0,
@@ -57,10 +56,10 @@ def test_a_stream_says_the_same_as_the_whole(client: openai.OpenAI) -> None:
 
 
 def test_several_answers(client: openai.OpenAI) -> None:
-    made = client.chat.completions.create(model="tiny", messages=MESSAGES, max_completion_tokens=3, n=3, seed=1)
+    made = client.chat.completions.create(model="mini", messages=MESSAGES, max_completion_tokens=3, n=3, seed=1)
     assert [choice.index for choice in made.choices] == [0, 1, 2]
     with pytest.raises(openai.UnprocessableEntityError) as caught:
-        client.chat.completions.create(model="tiny", messages=MESSAGES, n=9)
+        client.chat.completions.create(model="mini", messages=MESSAGES, n=9)
     assert caught.value.response.json()["detail"] == "n: at most 8"
 
 
@@ -72,7 +71,7 @@ def test_a_json_schema_binds_the_answer(client: openai.OpenAI) -> None:
         "additionalProperties": False,
     }
     made = client.chat.completions.create(
-        model="tiny",
+        model="mini",
         messages=MESSAGES,
         max_completion_tokens=200,
         temperature=0,
@@ -87,7 +86,7 @@ def test_a_json_schema_binds_the_answer(client: openai.OpenAI) -> None:
 def test_a_regular_expression_and_a_choice_bind_the_answer(client: openai.OpenAI) -> None:
     def ask(constraint: dict[str, object]) -> str:
         made = client.chat.completions.create(
-            model="tiny", messages=MESSAGES, max_completion_tokens=20, extra_body={"structured_outputs": constraint}
+            model="mini", messages=MESSAGES, max_completion_tokens=20, extra_body={"structured_outputs": constraint}
         )
         return made.choices[0].message.content or ""
 
@@ -112,7 +111,7 @@ def test_a_regular_expression_and_a_choice_bind_the_answer(client: openai.OpenAI
 )
 def test_what_is_not_known_is_refused_by_name(client: openai.OpenAI, extra: dict[str, object], field: str) -> None:
     with pytest.raises(openai.UnprocessableEntityError) as caught:
-        client.chat.completions.create(model="tiny", messages=MESSAGES, max_completion_tokens=3, extra_body=extra)
+        client.chat.completions.create(model="mini", messages=MESSAGES, max_completion_tokens=3, extra_body=extra)
     assert field in [error["field"] for error in caught.value.response.json()["errors"]]
 
 
@@ -121,11 +120,11 @@ def test_what_the_engine_refuses_is_a_status_also_in_a_stream(client: openai.Ope
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="other", messages=MESSAGES, stream=stream)
     with pytest.raises(openai.UnprocessableEntityError):
-        client.chat.completions.create(model="tiny", messages=MESSAGES, max_completion_tokens=5000, stream=stream)
+        client.chat.completions.create(model="mini", messages=MESSAGES, max_completion_tokens=5000, stream=stream)
     schema = {"type": "object", "properties": {"a": {"type": "nothing-known"}}}
     with pytest.raises(openai.UnprocessableEntityError):
         client.chat.completions.create(
-            model="tiny",
+            model="mini",
             messages=MESSAGES,
             stream=stream,
             extra_body={"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}},
@@ -142,6 +141,6 @@ def test_the_client_parses_into_a_type(client: openai.OpenAI) -> None:
         foldable: bool
 
     made = client.chat.completions.parse(
-        model="tiny", messages=MESSAGES, response_format=Chair, max_completion_tokens=200, temperature=0
+        model="mini", messages=MESSAGES, response_format=Chair, max_completion_tokens=200, temperature=0
     )
     assert isinstance(made.choices[0].message.parsed, Chair)

@@ -1,32 +1,35 @@
 """The page at `/`, in a real browser against the real server."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app.serving.playground import FILES, STATIC
-from tests.serving.browser import CHROMIUM, Page, browser
+from tests.chromium import Browser, needs_chromium, open_browser, resize, shoot, until
 from tests.serving.calls import app_of, call
-from tests.serving.live_server import KEY, LiveServer
+from tests.serving.live_server import HEADERS, KEY, LiveServer
 
 pytestmark = [pytest.mark.timeout(600)]
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 
 
-def visit(server: LiveServer, work: Callable[[Page], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with browser() as page:
-            await page.size(1200, 900)
-            await page.open(server.url)
-            await work(page)
-            complaints = [line for line in page.complaints() if "401" not in line]
-            assert complaints == []
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as started:
+        yield started
 
-    asyncio.run(main())
+
+def visit(browser: Browser, server: LiveServer) -> None:
+    resize(browser, 1200, 900)
+    browser.get(server.url)
+    until(browser, "document.querySelectorAll('#sample option').length > 1")
+
+
+def check_no_complaints(browser: Browser) -> None:
+    """Errors of scripts and violations of the Content-Security-Policy."""
+    assert [line["message"] for line in browser.get_log("browser") if "401" not in line["message"]] == []
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -52,63 +55,83 @@ def test_the_samples_are_the_projects_own() -> None:
     assert len({row["task_type"] for row in rows}) == 5
 
 
-@needs_browser
-def test_a_question_by_keyboard_alone(server: LiveServer) -> None:
-    async def work(page: Page) -> None:
-        await page.run("document.getElementById('prompt').focus()")
-        text = "Which is sold by its wattage?\n0. bookmark\n1. hair dryer\nAnswer: "
-        await page.send("Input.insertText", text=text)
-        await page.run("document.getElementById('choice').checked = true")
-        await page.press("Enter", control=True)
-        await page.until("document.activeElement.id === 'key'")
-        await page.send("Input.insertText", text=KEY)
-        await page.press("Enter")
-        await page.until(
-            "document.getElementById('final').textContent.length === 1 && !document.getElementById('labels').hidden"
-        )
-        assert await page.run("document.getElementById('type').textContent") == "multiple-choice"
-        assert await page.run("document.getElementById('why').textContent.length") > 0
-        assert await page.run("document.getElementById('key-form').hidden")
-        assert await page.run("document.querySelectorAll('#bars li').length") == 2
-        assert "hair dryer" in await page.run("document.getElementById('messages').textContent")
-        assert (await page.run("document.getElementById('status').textContent")).startswith("Answer:")
+@needs_chromium
+def test_a_question_by_keyboard_alone(browser: Browser, server: LiveServer) -> None:
+    from selenium.webdriver import ActionChains, Keys
 
-    visit(server, work)
-
-
-@needs_browser
-def test_the_samples_fill_a_table(server: LiveServer) -> None:
-    async def work(page: Page) -> None:
-        await page.run(f"key = {json.dumps(KEY)}; document.getElementById('samples').click()")
-        await page.until("!document.getElementById('save').hidden")
-        cells = await page.run(
-            "[...document.querySelectorAll('#rows td:nth-child(4)')].map((cell) => cell.textContent)"
-        )
-        assert len(cells) == len(httpx.get(f"{server.url}/samples.json").json())
-        assert "…" not in cells
-
-    visit(server, work)
+    visit(browser, server)
+    browser.execute_script("document.getElementById('prompt').focus()")
+    text = "Which is sold by its wattage?\n0. bookmark\n1. hair dryer\nAnswer: "
+    browser.execute_cdp_cmd("Input.insertText", {"text": text})
+    browser.execute_script("document.getElementById('choice').checked = true")
+    ActionChains(browser).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(Keys.CONTROL).perform()
+    until(browser, "document.activeElement.id === 'key'")
+    ActionChains(browser).send_keys(KEY, Keys.ENTER).perform()
+    until(
+        browser,
+        "document.getElementById('final').textContent.length === 1 && !document.getElementById('labels').hidden",
+    )
+    assert browser.find_element("id", "type").text == "multiple-choice"
+    assert browser.find_element("id", "why").text
+    assert not browser.find_element("id", "key-form").is_displayed()
+    assert len(browser.find_elements("css selector", "#bars li")) == 2
+    assert "hair dryer" in browser.find_element("id", "messages").get_attribute("textContent")
+    assert browser.find_element("id", "status").get_attribute("textContent").startswith("Answer:")
+    check_no_complaints(browser)
 
 
-@needs_browser
-def test_names_roles_and_narrow_screens(server: LiveServer, tmp_path: Path) -> None:
-    async def work(page: Page) -> None:
-        nameless = await page.run(
-            "[...document.querySelectorAll('input, textarea, select, button')]"
-            ".filter((field) => !(field.labels && field.labels.length) && "
-            "!field.ariaLabel && !field.textContent.trim())"
-            ".map((field) => field.id)"
-        )
-        assert nameless == [], "fields without a name for a screen reader"
-        for width in (320, 768, 1440):
-            await page.size(width, 800)
-            assert await page.run("document.documentElement.scrollWidth <= innerWidth"), width
-        light = await page.run("getComputedStyle(document.body).backgroundColor")
-        await page.size(800, 800, dark=True)
-        assert await page.run("getComputedStyle(document.body).backgroundColor") != light
-        await page.run("document.getElementById('theme').click()")
-        assert await page.run("getComputedStyle(document.body).backgroundColor") == light
-        await page.shoot(tmp_path / "page.png")
-        assert (tmp_path / "page.png").stat().st_size > 5000
+@needs_chromium
+def test_the_samples_fill_a_table(browser: Browser, server: LiveServer) -> None:
+    visit(browser, server)
+    browser.execute_script(f"key = {json.dumps(KEY)}")
+    browser.find_element("id", "samples").click()
+    until(browser, "!document.getElementById('save').hidden")
+    cells = browser.execute_script(
+        "return [...document.querySelectorAll('#rows td:nth-child(4)')].map((cell) => cell.textContent)"
+    )
+    assert len(cells) == len(httpx.get(f"{server.url}/samples.json").json())
+    assert "…" not in cells
+    check_no_complaints(browser)
 
-    visit(server, work)
+
+@needs_chromium
+def test_names_roles_and_narrow_screens(browser: Browser, server: LiveServer, tmp_path: Path) -> None:
+    visit(browser, server)
+    nameless = browser.execute_script(
+        "return [...document.querySelectorAll('input, textarea, select, button')]"
+        ".filter((field) => !(field.labels && field.labels.length) && !field.ariaLabel && !field.textContent.trim())"
+        ".map((field) => field.id)"
+    )
+    assert nameless == [], "fields without a name for a screen reader"
+    for width in (320, 768, 1440):
+        resize(browser, width, 800)
+        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"), width
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    light = browser.execute_script(ground)
+    resize(browser, 800, 800, dark=True)
+    assert browser.execute_script(ground) != light
+    browser.execute_script("document.getElementById('theme').click()")
+    assert browser.execute_script(ground) == light
+    shoot(browser, tmp_path / "page.png")
+    assert (tmp_path / "page.png").stat().st_size > 5000
+    check_no_complaints(browser)
+
+
+@needs_chromium
+def test_the_interface_can_be_tried_without_the_internet(browser: Browser, server: LiveServer, tmp_path: Path) -> None:
+    resize(browser, 1200, 900)
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": HEADERS})
+    try:
+        browser.get(f"{server.url}/docs")
+        until(browser, "document.querySelectorAll('.opblock').length >= 15")
+        assert "Which of these is sold by its wattage?" in httpx.get(f"{server.url}/openapi.json", headers=HEADERS).text
+        browser.execute_script("document.querySelector('#operations-operations-readyz_readyz_get button').click()")
+        until(browser, "document.querySelector('.execute')")
+        browser.execute_script("document.querySelector('.execute').click()")
+        until(browser, "document.querySelector('.live-responses-table .response-col_status')")
+        assert browser.find_element("css selector", ".live-responses-table tbody .response-col_status").text == "200"
+        shoot(browser, tmp_path / "docs.png")
+        check_no_complaints(browser)
+    finally:
+        browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": {}})

@@ -41,7 +41,7 @@ def test_sigterm_loses_no_accepted_request(server: LiveServer) -> None:
 def test_an_engine_killed_under_load_fails_every_waiting_request_and_readiness(
     checkpoint: Path, tmp_path: Path
 ) -> None:
-    with live_server(checkpoint, tmp_path, '{"model_name": "tiny"}') as server:
+    with live_server(checkpoint, tmp_path, '{"model_name": "mini"}') as server:
         results: list[int] = []
 
         def ask() -> None:

@@ -78,15 +78,20 @@ class ServiceAsking:
     async def _predict(self, body: dict[str, Any]) -> dict[str, Any]:
         """A whole request, or one question, which gets its prediction alone, as in `shopbench predict`."""
         single = "questions" not in body
-        request = PredictRequest.model_validate({"questions": [body]} if single else body)
+        request = PredictRequest.model_validate(_wrapped(body) if single else body)
         questions = asked_of(request, self._service)
         answers = await answer_all(self._service, self._late(), questions)
         for answered in answers:
             failure = answered.prediction.error
             if failure is not None and failure.code == ENGINE_FAILED:
                 raise EngineError(failure.message)
-        response = predict_response(self._service, answers)
+        response = predict_response(self._service, request, answers)
         return {**response["predictions"][0], "prompts": response["prompts"]} if single else response
+
+
+def _wrapped(question: dict[str, Any]) -> dict[str, Any]:
+    inner = {name: value for name, value in question.items() if name != "model"}
+    return {"questions": [inner]} | ({"model": question["model"]} if "model" in question else {})
 
 
 def _refused(problem: ProblemError) -> Reply:
