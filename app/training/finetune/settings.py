@@ -153,7 +153,16 @@ def load_finetune_config(path: Path) -> FinetuneConfig:
     try:
         return FinetuneConfig.model_validate(values)
     except ValidationError as error:
-        raise SetupError(f"{path}: {explain(error, _known(error))}") from error
+        raise SetupError(f"{path}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """One line; what this module's own validators say stands as they say it."""
+    first = error.errors()[0]
+    if first["type"] == "value_error":
+        where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+        return where + str(first["ctx"]["error"])
+    return explain(error, _known(error))
 
 
 def _known(error: ValidationError) -> list[str]:
