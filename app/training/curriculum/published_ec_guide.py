@@ -73,8 +73,6 @@ EC_GUIDE_TASKS: tuple[TrainingTask[Instruction], ...] = (
     _task("rating", "SA", BEHAVIOUR, "review rating", CHOICE, ACCURACY),
     _task("bought_together_reason", "EBT", BEHAVIOUR, "purchase intention", GENERATION, SIMILARITY),
     _task("product_answer", "PQA", BEHAVIOUR, "product question answering", GENERATION, SIMILARITY),
-    _task("query_relation", "QPRJ", BEHAVIOUR, "query and product relation", CHOICE, ACCURACY),
-    _task("review_title", "RTS", BEHAVIOUR, "review selection", RETRIEVAL, HITS),
     _task("ranking", "", BEHAVIOUR, "query and product ranking", RANKING, Metric.NDCG),
     _task("translation", "MT", MULTILINGUAL, "title translation", GENERATION, Metric.BLEU, _ALL[:5]),
     _task("translation_japanese", "MT", MULTILINGUAL, "title translation", GENERATION, Metric.JP_BLEU, ("ja",)),
@@ -90,4 +88,4 @@ EC_GUIDE_TASKS: tuple[TrainingTask[Instruction], ...] = (
         _OTHERS,
     ),
 )
-"""Three of the set's files (QPRJ answers yes or no, RTS and the ranking are not in every copy) may give no row."""
+"""QPRJ has none: it answers yes or no, and is dropped. Copies of the set without its ranking files give no ranking."""

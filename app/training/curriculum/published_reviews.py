@@ -80,8 +80,8 @@ def _title(record: ReviewedProduct, rng: random.Random) -> Iterator[Draft]:  # n
 
 def _together(record: ReviewedProduct, rng: random.Random) -> Iterator[Draft]:
     gold = record.bought_together[:_SELECTED]
-    others = record.others[: LISTED - len(gold)]
-    if record.title and gold and len(gold) + len(others) == LISTED:
+    others = record.others()[: LISTED - len(gold)] if record.title and gold else ()
+    if gold and len(gold) + len(others) == LISTED:
         listed, numbers = selection(gold, others, rng)
         yield Draft({"product": record.title, "list": listed}, numbers, record.id)
 

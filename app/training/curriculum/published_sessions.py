@@ -29,14 +29,16 @@ NEXT_LIST = (
 
 
 def _choice(record: Session, rng: random.Random) -> Iterator[Draft]:
-    if len(record.others) >= OPTIONS - 1:
-        options, number = choices(record.next, record.others[: OPTIONS - 1], rng)
+    others = record.others()[: OPTIONS - 1]
+    if len(others) == OPTIONS - 1:
+        options, number = choices(record.next, others, rng)
         yield _draft(record, {"options": options}, number)
 
 
 def _list(record: Session, rng: random.Random) -> Iterator[Draft]:
-    if len(record.others) >= LISTED - 1:
-        listed, numbers = selection([record.next], record.others[: LISTED - 1], rng)
+    others = record.others()[: LISTED - 1]
+    if len(others) == LISTED - 1:
+        listed, numbers = selection([record.next], others, rng)
         yield _draft(record, {"list": listed}, numbers)
 
 

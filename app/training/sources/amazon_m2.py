@@ -5,11 +5,10 @@ products_train.csv (`id`, `locale`, `title`, also price, brand, color, size, mod
 challenge's own getting-started notebook. Locales are UK, DE, JP, ES, FR and IT.
 """
 
-import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,50 +16,48 @@ from app.training.sources.faults import count
 from app.training.sources.raw_row import RawRow
 from app.training.sources.spill import SpillTable
 from app.training.sources.tables import find_tables, read_table
+from app.training.sources.title_pool import TitlePool
 
 SESSIONS = ("prev_items", "next_item", "locale")
 PRODUCTS = ("id", "locale", "title")
 LOCALES = {"UK": "en", "DE": "de", "JP": "ja", "ES": "es", "FR": "fr", "IT": "it"}
-OTHERS = 20
-"""Products drawn for each session that it does not hold."""
 _NAME = re.compile(r"[^\s'\"\[\],]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a shopper looked at, by title, in order; what came next; and other products of the same shop."""
+    """What a shopper looked at, by title, in order, and what came next."""
 
     locale: str
     language: str
     previous: tuple[str, ...]
     next: str
-    others: tuple[str, ...]
+    number: int
+    """Its place among the file's sessions, from 0."""
+    shop: TitlePool = field(repr=False, compare=False)
+
+    def others(self) -> tuple[str, ...]:
+        """Other products of the same locale, by chance."""
+        return self.shop.draw(f"Amazon-M2/{self.number}", {*self.previous, self.next})
 
 
 class _Shop:
-    """The products of all locales on disk: by identity, and by place within a locale."""
+    """The products of all locales on disk: by identity, and a pool for each locale."""
 
     def __init__(self, path: Path) -> None:
         self.titles = SpillTable()
-        self.places: defaultdict[str, list[int]] = defaultdict(list)
+        self._places: defaultdict[str, list[int]] = defaultdict(list)
         self.titles.fill(self._rows(path))
+        self.pools = {locale: TitlePool(self.titles, places) for locale, places in self._places.items()}
 
     def _rows(self, path: Path) -> Iterator[tuple[str, str]]:
         for place, row in enumerate(read_table(path, PRODUCTS)):
             locale = _locale(row)
-            self.places[locale].append(place)
+            self._places[locale].append(place)
             yield f"{locale}/{row.text('id')}", " ".join(row.text_or("title").split())
 
     def title(self, locale: str, identity: str) -> str:
         return str(self.titles.first(f"{locale}/{identity}") or "")
-
-    def others(self, locale: str, known: set[str], rng: random.Random) -> Iterator[str]:
-        places = self.places[locale]
-        for place in rng.sample(places, min(2 * OTHERS, len(places))):
-            title = str(self.titles.at(place))
-            if title and title not in known:
-                known.add(title)
-                yield title
 
 
 def read_amazon_m2(folder: Path, faults: Counter[str]) -> Iterator[Session]:
@@ -73,7 +70,7 @@ def read_amazon_m2(folder: Path, faults: Counter[str]) -> Iterator[Session]:
     shop = _open_shop(find_tables(folder, "products_train")[0])
     for path in find_tables(folder, "sessions_train"):
         for number, row in enumerate(read_table(path, SESSIONS)):
-            session = _session(row, shop, random.Random(f"Amazon-M2/{number}"), faults)
+            session = _session(row, number, shop, faults)
             if session is not None:
                 yield session
 
@@ -87,7 +84,7 @@ def _shop(path: Path, stamp: int) -> _Shop:  # noqa: ARG001 - a file that was wr
     return _Shop(path)
 
 
-def _session(row: RawRow, shop: _Shop, rng: random.Random, faults: Counter[str]) -> Session | None:
+def _session(row: RawRow, number: int, shop: _Shop, faults: Counter[str]) -> Session | None:
     locale = _locale(row)
     following = shop.title(locale, row.text("next_item"))
     previous = [shop.title(locale, identity) for identity in _identities(row)]
@@ -95,9 +92,8 @@ def _session(row: RawRow, shop: _Shop, rng: random.Random, faults: Counter[str])
         faults["Amazon-M2: a session without titles, dropped"] += 1
         return None
     count(faults, "Amazon-M2: a product without a title, left out", previous.count(""))
-    known = {*previous, following}
-    others = [title for title, _ in zip(shop.others(locale, known, rng), range(OTHERS), strict=False)]
-    return Session(locale, LOCALES[locale], tuple(title for title in previous if title), following, tuple(others))
+    titles = tuple(title for title in previous if title)
+    return Session(locale, LOCALES[locale], titles, following, number, shop.pools[locale])
 
 
 def _identities(row: RawRow) -> list[str]:

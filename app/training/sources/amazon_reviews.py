@@ -5,21 +5,20 @@ Schema, JSON lines (.gz too): <Category>.jsonl with `rating`, `title`, `text`, `
 `categories`, `bought_together` (often null), `store`, `details` (the set's own page and card, McAuley Lab).
 """
 
-import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.training.sources.faults import count
 from app.training.sources.raw_row import RawRow
 from app.training.sources.spill import SpillTable
 from app.training.sources.tables import find_tables, read_table
+from app.training.sources.title_pool import TitlePool
 
 REVIEWS = ("rating", "title", "text", "parent_asin", "helpful_vote")
 PRODUCTS = ("parent_asin", "title", "features", "description")
 _META = "meta_"
-OTHERS = 20
 EACH = 10
 """Reviews kept of a product: the most helpful ones."""
 _SHORTEST = 20
@@ -49,10 +48,13 @@ class ReviewedProduct:
     description: str
     bought_together: tuple[str, ...]
     """Titles."""
-    others: tuple[str, ...]
-    """Titles of other products of the category."""
     reviews: tuple[Review, ...]
     """The most helpful first."""
+    shop: TitlePool = field(repr=False, compare=False)
+
+    def others(self) -> tuple[str, ...]:
+        """Titles of other products of the category, by chance."""
+        return self.shop.draw(f"Amazon Reviews/{self.id}", {*self.bought_together, self.title})
 
 
 def read_amazon_reviews(folder: Path, faults: Counter[str]) -> Iterator[ReviewedProduct]:
@@ -71,8 +73,6 @@ def read_amazon_reviews(folder: Path, faults: Counter[str]) -> Iterator[Reviewed
         reviews = SpillTable().fill(_reviews(path, faults))
         for identity, group in reviews.groups():
             yield _product(identity, group, products, category, faults)
-        products.close()
-        reviews.close()
 
 
 def _products(path: Path, category: str) -> Iterator[tuple[str, dict[str, object]]]:
@@ -115,7 +115,6 @@ def _product(
         meta = {"title": "", "category": category.replace("_", " "), "features": [], "description": ""}
     together = [_title(products, other) for other in meta.get("bought_together", ())]
     count(faults, "Amazon Reviews: a product bought together without a title, left out", together.count(""))
-    known = {*together, meta["title"], ""}
     return ReviewedProduct(
         id=identity,
         title=meta["title"],
@@ -123,20 +122,14 @@ def _product(
         features=tuple(feature for feature in meta["features"] if feature),
         description=meta["description"],
         bought_together=tuple(dict.fromkeys(title for title in together if title)),
-        others=_others(products, known, random.Random(f"Amazon Reviews/{identity}")),
         reviews=tuple(best),
+        shop=TitlePool(products, range(len(products))),
     )
 
 
 def _title(products: SpillTable, identity: str) -> str:
     found = products.first(identity)
     return found["title"] if found else ""
-
-
-def _others(products: SpillTable, known: set[str], rng: random.Random) -> tuple[str, ...]:
-    places = rng.sample(range(len(products)), min(2 * OTHERS, len(products)))
-    titles = dict.fromkeys(products.at(place)["title"] for place in places)
-    return tuple(title for title in titles if title not in known)[:OTHERS]
 
 
 def _listed(row: RawRow, name: str) -> tuple[str, ...]:

@@ -10,11 +10,7 @@ def last_list(question: str) -> NumberedList | None:
 
 def renumbered(question: str, found: NumberedList) -> str:
     """The question with the list counted without gaps from its first number on."""
-    first = found.entries[0].number
-    for place, entry in reversed(list(enumerate(found.entries))):
-        start = question.index(str(entry.number), entry.line_start)
-        question = question[:start] + str(first + place) + question[start + len(str(entry.number)) :]
-    return question
+    return without(question, found, set())
 
 
 def without(question: str, found: NumberedList, numbers: set[int]) -> str:
@@ -23,11 +19,15 @@ def without(question: str, found: NumberedList, numbers: set[int]) -> str:
     Raises:
         ValueError: the first entry is among them.
     """
-    if found.entries[0].number in numbers:
+    first = found.numbers[0]
+    if first in numbers:
         raise ValueError("the first entry holds the list's place")
+    kept = [number for number in found.numbers if number not in numbers]
     for entry in reversed(found.entries):
         if entry.number in numbers:
-            start = question.rfind("\n", 0, entry.line_start)
-            question = question[:start] + question[entry.end :]
-    left = last_list(question)
-    return renumbered(question, left) if left else question
+            start, end, label = question.rfind("\n", 0, entry.line_start), entry.end, ""
+        else:
+            start = question.index(str(entry.number), entry.line_start)
+            end, label = start + len(str(entry.number)), str(first + kept.index(entry.number))
+        question = question[:start] + label + question[end:]
+    return question

@@ -39,7 +39,7 @@ class SpillTable:
         Raises:
             SetupError: the disk is full.
         """
-        written = ((key, json.dumps(value, ensure_ascii=False)) for key, value in rows)
+        written = ((key, json.dumps(value)) for key, value in rows)
         try:
             self._connection.execute("BEGIN")
             self._connection.executemany("INSERT INTO rows (key, value) VALUES (?, ?)", written)
