@@ -25,6 +25,9 @@ def whole_checkpoint(target: Path, *, overwrite: bool) -> Iterator[Path]:
         made = Path(mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         made.chmod(0o755)
         yield made
+        for path in made.rglob("*"):
+            # The safetensors library writes files that only their owner may read.
+            path.chmod(0o755 if path.is_dir() else 0o644)
         _take_place(made, target)
     except OSError as error:
         raise _unwritten(target, error.strerror or str(error)) from error

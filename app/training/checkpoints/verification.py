@@ -47,7 +47,7 @@ def parse_reference(text: str) -> Reference:
     Raises:
         InputError: one of the two is empty.
     """
-    if Path(text).is_dir():
+    if text and Path(text).is_dir():
         return Reference(Path(text))
     base, plus, adapter = text.partition("+")
     if not base or (plus and not adapter):
