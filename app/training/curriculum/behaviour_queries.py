@@ -56,14 +56,11 @@ def of_match(shop: Catalogue, query: Query, product: Product, match: Match, rng:
     "query-query intent",
     CHOICE,
     (
-        'Which of the following statements best describes the relation from query "{{ first }}" to query '
-        '"{{ second }}"?\n'
-        "{{ options }}\nAnswer: ",
+        'What is the query "{{ second }}" in relation to the query "{{ first }}"?\n{{ options }}\nAnswer: ',
         "A shopper first searched for '{{ first }}' and then for '{{ second }}'. How does the second query relate to "
-        "the "
-        "first?\n{{ options }}\nAnswer:",
-        "Query A: {{ first }}\nQuery B: {{ second }}\nName the relation from query A to query "
-        "B.\n{{ options }}\nOutput:",
+        "the first?\n{{ options }}\nAnswer:",
+        "Query A: {{ first }}\nQuery B: {{ second }}\nName the relation from query A to query B.\n"
+        "{{ options }}\nOutput:",
     ),
 )
 def query_relation(shop: Catalogue, rng: random.Random) -> Draft:
@@ -91,10 +88,9 @@ def query_relation(shop: Catalogue, rng: random.Random) -> Draft:
     CHOICE,
     (
         "A user searches for '{{ query }}' and sees the product '{{ title }}'. How well does the product match the "
-        "query?\n"
-        "{{ options }}\nAnswer: ",
-        "Query: {{ query }}\nProduct: {{ title }}\nJudge the relevance of the product to the query.\n{{ options }}\n"
-        "Answer:",
+        "query?\n{{ options }}\nAnswer: ",
+        "Query: {{ query }}\nProduct: {{ title }}\nJudge the relevance of the product to the query.\n"
+        "{{ options }}\nAnswer:",
         'Classify the relation between the search query "{{ query }}" and the listing "{{ title }}".\n{{ options }}\n'
         "Output:",
     ),
@@ -123,16 +119,13 @@ def query_product_match(shop: Catalogue, rng: random.Random) -> Draft:
     "query-product relevance",
     RANKING,
     (
-        "A user has made a query with keyword '{{ query }}'. Given the following numbered list of 5 products, please "
-        "rank "
-        "the products according to their relevance with the query.\nProduct List:\n{{ options }}\nYou should output a "
-        "permutation of 1 to 5. There should be a comma separating two numbers. Only respond with the ranking "
-        "results.\n"
-        "Output:",
+        "The search box of a shop holds the words '{{ query }}'. Rank the following 5 products by their relevance to "
+        "this query.\nProduct List:\n{{ options }}\nOutput a permutation of the numbers 1 to 5, with commas between "
+        "them and nothing else.\nOutput:",
         "Query: {{ query }}\nRank these 5 products from the best match to the worst. Output all numbers, separated by "
         "commas.\nProduct List:\n{{ options }}\nOutput: ",
-        "Somebody types '{{ query }}' into the search box of a shop. In what order should the products below be shown? "
-        "Put the most relevant first and name each number once.\nProducts:\n{{ options }}\nRanking:",
+        "Somebody types '{{ query }}' into the search box of a shop. In what order should the products below be "
+        "shown? Put the most relevant first and name each number once.\nProducts:\n{{ options }}\nRanking:",
         'Sort the search results for "{{ query }}" by relevance. Answer with a permutation of the numbers 1 to 5.\n'
         "Product List:\n{{ options }}\nAnswer:",
     ),
@@ -162,15 +155,12 @@ def ranked_products(
     "query-query intent",
     RETRIEVAL,
     (
-        "You are given a numbered list of ten queries. Select three queries from the list that express the same "
-        "shopping "
-        "intention as '{{ query }}'. Output ONLY three numbers separated with comma.\nQuery "
-        "List:\n{{ options }}\nOutput:",
+        "Of the ten numbered queries below, select three that express the same shopping intention as '{{ query }}'. "
+        "Output ONLY three numbers separated with comma.\nQuery List:\n{{ options }}\nOutput:",
         "Which three searches of the list look for the same kind of product as the query '{{ query }}'? Answer with "
-        "their "
-        "numbers, separated by commas.\nQueries:\n{{ options }}\nOutput: ",
-        'A user searched for "{{ query }}". Choose the 3 most similar queries from the list and output their numbers.\n'
-        "Query List:\n{{ options }}\nAnswer:",
+        "their numbers, separated by commas.\nQueries:\n{{ options }}\nOutput: ",
+        'A user searched for "{{ query }}". Choose the 3 most similar queries from the list and output their numbers.'
+        "\nQuery List:\n{{ options }}\nAnswer:",
     ),
 )
 def similar_queries(shop: Catalogue, rng: random.Random) -> Draft:
@@ -214,9 +204,8 @@ def product_for_query(shop: Catalogue, rng: random.Random) -> Draft:
     "query-product relevance",
     CHOICE,
     (
-        "A user has bought the product '{{ title }}'. Which query did the user most likely type to find "
-        "it?\n{{ options }}\n"
-        "Answer: ",
+        "A user has bought the product '{{ title }}'. Which query did the user most likely type to find it?\n"
+        "{{ options }}\nAnswer: ",
         "Product: {{ title }}\nWhich of these searches leads to this product?\n{{ options }}\nAnswer:",
         'Which search query fits the listing "{{ title }}"?\n{{ options }}\nOutput:',
     ),

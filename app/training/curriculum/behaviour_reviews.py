@@ -17,13 +17,11 @@ _behaviour = partial(catalogue_task, Capability.USER_BEHAVIOUR)
     "review rating prediction",
     CHOICE,
     (
-        "Instructions: Evaluate the following product review on a scale of 1 to 5, with 1 being very negative and 5 "
-        "being "
-        "very positive.\nInput: a review text for a(n) {{ category }} product\n{{ review }}\nOutput:\nAnswer: ",
+        "Instructions: Judge the review below on a scale of 1 to 5, where 1 stands for very unhappy and 5 for very "
+        "happy.\nInput: {{ review }}\nOutput:\nAnswer: ",
         "How many stars, from 1 to 5, does the author of this review give?\nReview: {{ review }}\nAnswer:",
         "Rate the sentiment of the review on a scale from 1 (very negative) to 5 (very positive).\nReview: "
-        "{{ review }}\n"
-        "Rating:",
+        "{{ review }}\nRating:",
         "Review of a(n) {{ category }}: {{ review }}\nPredict the star rating (1 to 5).\nAnswer: ",
     ),
 )
@@ -57,13 +55,12 @@ def review_satisfaction(shop: Catalogue, rng: random.Random) -> Draft:
     "review rating prediction",
     RANKING,
     (
-        "Rank the following 5 reviews from the most positive to the most negative. You should output a permutation of "
-        "1 to "
-        "5, with commas between the numbers.\nReview List:\n{{ options }}\nOutput:",
-        "Sort these reviews of {{ category }} by how satisfied the customers are, the happiest first. Name each number "
-        "once.\nReview List:\n{{ options }}\nRanking:",
-        "Order the 5 reviews by the stars that their authors gave, from the highest to the lowest. Output all numbers, "
-        "separated by commas.\nReview List:\n{{ options }}\nOutput: ",
+        "Rank the following 5 reviews from the most positive to the most negative. The answer is a permutation of 1 "
+        "to 5, with commas between the numbers.\nReview List:\n{{ options }}\nOutput:",
+        "Sort these reviews of {{ category }} by how satisfied the customers are, the happiest first. Name each "
+        "number once.\nReview List:\n{{ options }}\nRanking:",
+        "Order the 5 reviews by the stars that their authors gave, from the highest to the lowest. Output all "
+        "numbers, separated by commas.\nReview List:\n{{ options }}\nOutput: ",
     ),
 )
 def review_ranking(shop: Catalogue, rng: random.Random) -> Draft:
@@ -79,15 +76,12 @@ def review_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     RETRIEVAL,
     (
         "A shopper cares about the {{ aspect }} of a product above all. Select the three reviews from the numbered "
-        "list "
-        "that tell something about it. Output only three numbers separated with comma.\nReview List:\n{{ options }}\n"
-        "Output:",
+        "list that tell something about it. Output only three numbers separated with comma.\nReview List:\n"
+        "{{ options }}\nOutput:",
         "Which three reviews of the list help a customer who asks about {{ aspect }}? Answer with their numbers, "
-        "separated "
-        "by commas.\nReview List:\n{{ options }}\nOutput: ",
-        "Choose the 3 reviews from the list that mention the aspect '{{ aspect }}' and output their "
-        "numbers.\nReviews:\n"
-        "{{ options }}\nAnswer:",
+        "separated by commas.\nReview List:\n{{ options }}\nOutput: ",
+        "Choose the 3 reviews from the list that mention the aspect '{{ aspect }}' and output their numbers.\nReviews:"
+        "\n{{ options }}\nAnswer:",
     ),
 )
 def helpful_reviews(shop: Catalogue, rng: random.Random) -> Draft:

@@ -51,18 +51,14 @@ def bought_with(shop: Catalogue, product: Product, rng: random.Random, count: in
     "session understanding",
     RETRIEVAL,
     (
-        "You are a user on an online shopping platform. You make queries and click on products to find what you want. "
-        "Suppose you have just performed the following sequence of actions. What is most likely to be the keyword of "
-        "your "
-        "next query? You are given a numbered list of ten candidate queries. Select three from the list. Output ONLY "
-        "three "
-        "numbers separated with comma.\n\nAction Sequence:\n{{ session }}\n\nQuery List:\n{{ options }}\nOutput:",
+        "Imagine that you are shopping online. The lines below are what you have done so far, first to last. Which "
+        "keywords will you search for next? Select the three most likely of the ten numbered queries and output only "
+        "their numbers, with commas between them.\n\nAction Sequence:\n{{ session }}\n\nQuery List:\n"
+        "{{ options }}\nOutput:",
         "Action Sequence:\n{{ session }}\n\nWhich three queries of the list may this shopper type next? Answer with "
-        "their "
-        "numbers, separated by commas.\nQuery List:\n{{ options }}\nOutput: ",
+        "their numbers, separated by commas.\nQuery List:\n{{ options }}\nOutput: ",
         "Below are the last actions of a shopper. Choose the 3 queries from the list that are most likely to follow "
-        "and "
-        "output their numbers.\nAction Sequence:\n{{ session }}\nCandidate queries:\n{{ options }}\nAnswer:",
+        "and output their numbers.\nAction Sequence:\n{{ session }}\nCandidate queries:\n{{ options }}\nAnswer:",
     ),
 )
 def next_query(shop: Catalogue, rng: random.Random) -> Draft:
@@ -78,16 +74,13 @@ def next_query(shop: Catalogue, rng: random.Random) -> Draft:
     "session understanding",
     RETRIEVAL,
     (
-        "A shopper has just performed the following actions.\nAction Sequence:\n{{ session }}\n\nPlease select the 3 "
-        "products from the numbered list that the shopper will most likely click next. There should be a comma "
-        "separating "
-        "every two numbers. Only respond with the results.\nProduct List:\n{{ options }}\nOutput:",
+        "A shopper has just done what follows.\nAction Sequence:\n{{ session }}\n\nPlease select the 3 products from "
+        "the numbered list that the shopper will most likely click next. Give three numbers with commas between them."
+        "\nProduct List:\n{{ options }}\nOutput:",
         "Action Sequence:\n{{ session }}\n\nGiven these actions, choose three products from the list to show on the "
-        "next "
-        "page. Output three numbers, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
+        "next page. Output three numbers, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
         "Predict the next click. Which three products of the list fit the session best? Answer with their numbers "
-        "only.\n"
-        "Session:\n{{ session }}\n\nProduct List:\n{{ options }}\nAnswer:",
+        "only.\nSession:\n{{ session }}\n\nProduct List:\n{{ options }}\nAnswer:",
     ),
 )
 def next_product(shop: Catalogue, rng: random.Random) -> Draft:
@@ -105,16 +98,14 @@ def next_product(shop: Catalogue, rng: random.Random) -> Draft:
     "co-purchase prediction",
     RETRIEVAL,
     (
-        "A user on an online shopping website has just purchased a product '{{ title }}'. The following numbered list "
-        "contains 15 products. Please select 3 products from the list that the user may also purchase.\nProduct List:\n"
-        "{{ options }}\nYou should output 3 numbers that correspond to the selected products. There should be a comma "
-        "separating every two numbers.\nOutput:",
-        "You are a helpful shop assistant. A user would like to buy the product '{{ title }}'. Please select the three "
-        "products that the user may also buy from the following numbered list. Only respond with the numbers.\n"
-        "Product List:\n{{ options }}\nOutput: ",
+        "The product '{{ title }}' has been sold to a user. Which of the 15 numbered products may the user purchase "
+        "as well? Select 3 of them.\nProduct List:\n{{ options }}\nOutput the 3 numbers with commas between them and "
+        "nothing else.\nOutput:",
+        "You advise the customers of a shop. Somebody is about to buy the product '{{ title }}'. From the following "
+        "numbered list, select the three products to offer along with it and answer with the numbers only.\nProduct "
+        "List:\n{{ options }}\nOutput: ",
         "In the basket: {{ title }}\nWhich three products of the list are often bought together with it? Answer with "
-        "their "
-        "numbers, separated by commas.\nProduct List:\n{{ options }}\nAnswer:",
+        "their numbers, separated by commas.\nProduct List:\n{{ options }}\nAnswer:",
     ),
 )
 def also_bought(shop: Catalogue, rng: random.Random) -> Draft:
@@ -130,8 +121,8 @@ def also_bought(shop: Catalogue, rng: random.Random) -> Draft:
     "co-purchase prediction",
     CHOICE,
     (
-        "A customer puts '{{ title }}' into the basket. Which of the following products goes with it?\n{{ options }}\n"
-        "Answer: ",
+        "A customer puts '{{ title }}' into the basket. Which of the following products goes with it?\n"
+        "{{ options }}\nAnswer: ",
         "Product: {{ title }}\nChoose the product that is bought together with it.\n{{ options }}\nAnswer:",
         "Customers who bought '{{ title }}' also bought\n{{ options }}\nOutput:",
     ),
@@ -149,13 +140,12 @@ def bought_together(shop: Catalogue, rng: random.Random) -> Draft:
     "session understanding",
     RANKING,
     (
-        "A shopper has performed these actions.\nAction Sequence:\n{{ session }}\n\nPlease rank the following 5 "
-        "products by "
-        "how likely the shopper is to buy them, the most likely first. You should output a permutation of 1 to 5, with "
-        "commas between the numbers.\nProduct List:\n{{ options }}\nOutput:",
-        "Action Sequence:\n{{ session }}\n\nRank the five products of the list from the best recommendation to the "
-        "worst. "
-        "Name each number once, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
+        "Rank the following 5 products by how likely the shopper of this session is to buy them, the most likely "
+        "first. The answer is a permutation of 1 to 5, with commas between the numbers.\nAction Sequence:\n"
+        "{{ session }}\n\nProduct List:\n{{ options }}\nOutput:",
+        "A shopper has performed the actions below. Please rank the five products of the list from the best "
+        "recommendation to the worst. Name each number once, separated by commas.\n\nAction Sequence:\n"
+        "{{ session }}\n\nProduct List:\n{{ options }}\nOutput: ",
         "Given the session below, put the candidate products in order, most relevant first. Output all 5 numbers.\n"
         "Session:\n{{ session }}\n\nProduct List:\n{{ options }}\nRanking:",
     ),
@@ -181,8 +171,8 @@ def next_product_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     CHOICE,
     (
         "Action Sequence:\n{{ session }}\n\nWhat is the user of this session looking for?\n{{ options }}\nAnswer: ",
-        "A user of an online shop did the following.\n{{ session }}\nWhich kind of product did the user have in mind?\n"
-        "{{ options }}\nAnswer:",
+        "A user of an online shop did the following.\n{{ session }}\nWhich kind of product did the user have in mind?"
+        "\n{{ options }}\nAnswer:",
         "Read the session and name the shopping intention behind it.\n{{ session }}\n{{ options }}\nOutput:",
     ),
 )

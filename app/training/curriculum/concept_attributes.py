@@ -27,7 +27,7 @@ def entity_name(shop: Catalogue, key: str) -> str:
     "attribute value inference",
     CHOICE,
     (
-        "The product '{{ title }}' appears on an e-commerce website. What is its {{ attribute }}?\n{{ options }}\n"
+        "The product '{{ title }}' is for sale in an online shop. What is its {{ attribute }}?\n{{ options }}\n"
         "Answer: ",
         "Product title: {{ title }}\nWhich value does the attribute '{{ attribute }}' of this product have?\n"
         "{{ options }}\nAnswer:",
@@ -59,11 +59,10 @@ def attribute_value_choice(shop: Catalogue, rng: random.Random) -> Draft:
     NER,
     (
         "Locate the '{{ attribute|upper }}' in the product title: '{{ title }}'.",
-        "You are a helpful online shop assistant. Please extract phrases from the product title that correspond to the "
-        "entity type '{{ attribute }}'. Output the entity only, without explanations.\nTitle: {{ title }}\nOutput:",
+        "You are a helpful online shop assistant. Please extract phrases from the product title that correspond to "
+        "the entity type '{{ attribute }}'. Output the entity only, without explanations.\nTitle: {{ title }}\nOutput:",
         "Find the words of the title that state the {{ attribute }} and copy them exactly.\nProduct title: "
-        "{{ title }}\n"
-        "Output:",
+        "{{ title }}\nOutput:",
         "Product title: {{ title }}\nWhich words in the title name the {{ attribute }}?\nOutput: ",
         "Extract the {{ attribute }} from the following product title: '{{ title }}'",
         "Title: {{ title }}\nEntity type: {{ attribute }}\nCopy the entity of this type from the title.\nOutput:",
@@ -96,10 +95,9 @@ def brand_extraction(shop: Catalogue, rng: random.Random) -> Draft:
     "entity typing and extraction",
     NER,
     (
-        "A customer of an online shop has made the following query. Please extract phrases from the query that "
-        "correspond "
-        "to the entity type '{{ attribute }}'. Do not repeat the entity type. If there are several, separate them with "
-        "comma.\nQuery: {{ query }}\nOutput: ",
+        "You understand what shoppers mean. Extract from the search query below the phrases of the entity type '"
+        "{{ attribute }}' and give only the phrases, with commas between them if there are several.\nQuery: "
+        "{{ query }}\nOutput: ",
         "Find the '{{ attribute }}' in the search query: '{{ query }}'.",
         "Query: {{ query }}\nWhich words of the query name the {{ attribute }}?\nOutput:",
         "Tag the {{ attribute }} in this search query and output just the words.\nSearch query: {{ query }}\nOutput:",
@@ -117,9 +115,8 @@ def query_entity_extraction(shop: Catalogue, rng: random.Random) -> Draft:
     "entity typing and extraction",
     NER,
     (
-        "Extract all phrases from the product title that correspond to the entity type 'feature'. If there are "
-        "multiple "
-        "such entities, separate them with comma. Do not give explanations.\nTitle: {{ title }}\nOutput:",
+        "Extract from the product title all phrases of the entity type 'feature'. Put commas between them and write "
+        "no explanations.\nTitle: {{ title }}\nOutput:",
         "Product title: {{ title }}\nFind every phrase of the title that is an entity of the type 'feature'. Separate "
         "them with commas.\nOutput:",
         "List all entities of type 'feature' that stand in the product title '{{ title }}', separated by commas.",
@@ -138,12 +135,12 @@ def feature_extraction(shop: Catalogue, rng: random.Random) -> Draft:
     "attribute value extraction",
     NER,
     (
-        "Extract the '{{ attribute }}' from the product description and copy it as it is written.\n"
-        "Description: {{ description }}\nOutput:",
-        "Product description: {{ description }}\nFind the entity of type '{{ attribute }}' in the "
-        "description.\nOutput:",
-        "Description: {{ description }}\nEntity type: {{ attribute }}\nOutput the phrase of the description that is an "
-        "entity of this type.\nOutput:",
+        "Extract the '{{ attribute }}' from the product description and copy it as it is written.\nDescription: "
+        "{{ description }}\nOutput:",
+        "Product description: {{ description }}\nFind the entity of type '{{ attribute }}' in the description.\n"
+        "Output:",
+        "Description: {{ description }}\nEntity type: {{ attribute }}\nOutput the phrase of the description that is "
+        "an entity of this type.\nOutput:",
     ),
 )
 def description_entity_extraction(shop: Catalogue, rng: random.Random) -> Draft:

@@ -37,10 +37,10 @@ def category_explanation(shop: Catalogue, rng: random.Random) -> Draft:
     CHOICE,
     (
         "{{ definition }}\nWhich product category is described here?\n{{ options }}\nAnswer: ",
-        "Read the description and name the product category that it belongs to.\nDescription: {{ definition }}\n"
-        "{{ options }}\nAnswer:",
-        "A customer does not know the word for a thing and describes it: '{{ definition }}' What is the thing called?\n"
-        "{{ options }}\nOutput:",
+        "Read the description and name the product category that it belongs to.\nDescription: {{ definition }}\n{{ "
+        "options }}\nAnswer:",
+        "A customer does not know the word for a thing and describes it: '{{ definition }}' What is the thing called?"
+        "\n{{ options }}\nOutput:",
         "Which of the following categories fits this explanation best?\nExplanation: {{ definition }}\n{{ options }}",
     ),
 )
@@ -58,11 +58,11 @@ def category_by_definition(shop: Catalogue, rng: random.Random) -> Draft:
     "applicable attribute",
     CHOICE,
     (
-        "Which of the following product categories may have the attribute {{ attribute }}?\n{{ options }}\nAnswer: ",
+        "Which of these product categories can be described by the attribute {{ attribute }}?\n{{ options }}\nAnswer: ",
         "The attribute '{{ attribute }}' makes sense for only one of these product categories. Which one is it?\n"
         "{{ options }}\nAnswer:",
-        'A seller fills in the field "{{ attribute }}" of a listing. Which kind of product can it be?\n{{ options }}\n'
-        "Output:",
+        'A seller fills in the field "{{ attribute }}" of a listing. Which kind of product can it be?\n'
+        "{{ options }}\nOutput:",
         "For which product category would a shopper filter by {{ attribute }}?\n{{ options }}",
     ),
 )
@@ -79,10 +79,9 @@ def category_with_attribute(shop: Catalogue, rng: random.Random) -> Draft:
     "category classification",
     CHOICE,
     (
-        "The product '{{ title }}' appears on an e-commerce website. Which product category does it belong to?\n"
-        "{{ options }}\nAnswer: ",
-        "Product title: {{ title }}\nChoose the category that this product should be listed under.\n{{ options }}\n"
-        "Answer:",
+        "A shop lists the product '{{ title }}'. To which product category does it belong?\n{{ options }}\nAnswer: ",
+        "Product title: {{ title }}\nChoose the category that this product should be listed under.\n"
+        "{{ options }}\nAnswer:",
         "Sort the following listing into one category.\nTitle: {{ title }}\nCategories:\n{{ options }}\nOutput:",
         'What kind of product is "{{ title }}"?\n{{ options }}',
     ),
@@ -119,12 +118,12 @@ def department_of_category(shop: Catalogue, rng: random.Random) -> Draft:
     "category taxonomy",
     RETRIEVAL,
     (
-        "You are given a numbered list of ten product categories. Select the three that belong to the department "
-        "'{{ department }}'. Output only three numbers separated with comma.\nCategory List:\n{{ options }}\nOutput:",
+        "Below are ten numbered product categories. Select the three that belong to the department '"
+        "{{ department }}'. Output only three numbers separated with comma.\nCategory List:\n{{ options }}\nOutput:",
         "Which three of these categories are sold in the {{ department }} department? Answer with their numbers, "
         "separated by commas.\nProduct categories:\n{{ options }}\nOutput: ",
-        'A shop sets up its department "{{ department }}". Choose 3 categories from the list that should go there. '
-        "Do not give explanations.\nCategory List:\n{{ options }}\nAnswer:",
+        'A shop sets up its department "{{ department }}". Choose 3 categories from the list that should go there. Do '
+        "not give explanations.\nCategory List:\n{{ options }}\nAnswer:",
     ),
 )
 def categories_of_department(shop: Catalogue, rng: random.Random) -> Draft:

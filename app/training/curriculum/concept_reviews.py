@@ -19,15 +19,13 @@ _LISTED_ASPECTS = 10
     "review aspect identification",
     RETRIEVAL,
     (
-        "You are given a user review of a(n) {{ category }} product and a numbered list of ten aspects. Please choose "
-        "three aspects from the list that are covered by the review. You should only output three numbers, separated "
-        "by "
-        "comma.\nReview: {{ review }}\nAspect List:\n{{ options }}\nOutput: ",
+        "Here is what a customer wrote about a(n) {{ category }}, and ten numbered aspects. Select the three aspects "
+        "that the customer speaks of and output only their numbers with commas between them.\nReview: "
+        "{{ review }}\nAspect List:\n{{ options }}\nOutput: ",
         "A customer has reviewed a(n) {{ category }}.\nReview: {{ review }}\nWhich three aspects of the list does the "
-        "review talk about? "
-        "Output their numbers, separated by commas.\nAspect List:\n{{ options }}\nOutput:",
-        "Read the review and pick the 3 aspects that it mentions. Answer with numbers only.\nReview: {{ review }}\n"
-        "Aspects:\n{{ options }}\nAnswer:",
+        "review talk about? Output their numbers, separated by commas.\nAspect List:\n{{ options }}\nOutput:",
+        "Read the review and pick the 3 aspects that it mentions. Answer with numbers only.\nReview: "
+        "{{ review }}\nAspects:\n{{ options }}\nAnswer:",
     ),
 )
 def review_aspects(shop: Catalogue, rng: random.Random) -> Draft:
@@ -43,15 +41,11 @@ def review_aspects(shop: Catalogue, rng: random.Random) -> Draft:
     "review snippet selection",
     RETRIEVAL,
     (
-        "A customer has bought a(n) {{ category }} product and wants to write a review to express a {{ mood }} "
-        "sentiment "
-        "on the {{ aspect }} aspect. You are given a numbered list of 15 review snippets. Please select 3 snippets "
-        "that "
-        "the customer is most likely to write. You should output three numbers, separated with comma. Do not give "
-        "explanations.\nReview Snippet List:\n{{ options }}\nOutput: ",
+        "Somebody bought a(n) {{ category }} and is {{ feeling }} with its {{ aspect }}. Of the 15 numbered snippets "
+        "below, select the 3 that this customer would put into a {{ mood }} review of this aspect. Output three "
+        "numbers separated by commas and no explanations.\nReview Snippet List:\n{{ options }}\nOutput: ",
         "Choose three snippets from the list that say something {{ mood }} about the {{ aspect }} of a(n) "
-        "{{ category }}. "
-        "Output only their numbers, separated by commas.\nReview Snippet List:\n{{ options }}\nOutput:",
+        "{{ category }}. Output only their numbers, separated by commas.\nReview Snippet List:\n{{ options }}\nOutput:",
         "Which 3 of these snippets belong into a {{ mood }} remark on the aspect '{{ aspect }}'? Answer with three "
         "numbers.\nSnippets:\n{{ options }}\nAnswer:",
     ),
@@ -69,26 +63,23 @@ def review_snippets(shop: Catalogue, rng: random.Random) -> Draft:
     gold = rng.sample(own, 3)
     options, numbers = selection(gold, [*hard, *rng.sample(others, SNIPPETS - 3 - len(hard))], rng)
     mood = "positive" if praise else "negative"
-    return Draft({"category": one.name.en, "aspect": aspect, "mood": mood, "options": options}, numbers)
+    feeling = "happy" if praise else "unhappy"
+    variables = {"category": one.name.en, "aspect": aspect, "mood": mood, "feeling": feeling, "options": options}
+    return Draft(variables, numbers)
 
 
 @_concept(
     "aspect keyphrase extraction",
     GENERATION,
     (
-        "You are given a user review of a(n) {{ category }} product and an aspect covered in the review. Please "
-        "extract the "
-        "keyphrase from the review that mentions the given aspect. Extract only one keyphrase, as it is written.\n"
-        "Review: {{ review }}\nAspect: {{ aspect }}\nOutput:",
+        "From the review of a(n) {{ category }} below, extract the single keyphrase that deals with the aspect named "
+        "after it. Copy it letter by letter and add nothing.\nReview: {{ review }}\nAspect: {{ aspect }}\nOutput:",
         "Extract the one keyphrase of the review that is about the aspect '{{ aspect }}'. Do not write whole "
-        "sentences.\n"
-        "Review: {{ review }}\nKeyphrase:",
+        "sentences.\nReview: {{ review }}\nKeyphrase:",
         "Review: {{ review }}\nAspect: {{ aspect }}\nCopy the exact phrase of the review that speaks about this "
-        "aspect.\n"
-        "Output:",
+        "aspect.\nOutput:",
         "Which phrase in this {{ category }} review tells what the customer thinks of its {{ aspect }}? Extract a "
-        "single "
-        "keyphrase.\nReview: {{ review }}\nOutput: ",
+        "single keyphrase.\nReview: {{ review }}\nOutput: ",
     ),
     Metric.ROUGE_L,
 )
@@ -105,10 +96,10 @@ def aspect_keyphrase(shop: Catalogue, rng: random.Random) -> Draft:
     CHOICE,
     (
         "Review: {{ review }}\nWhat does the customer think of the {{ aspect }}?\n{{ options }}\nAnswer:",
-        "Decide which sentiment the review below shows towards the aspect '{{ aspect }}'.\nReview: {{ review }}\n"
-        "{{ options }}\nAnswer: ",
-        "A customer wrote about a(n) {{ category }}: {{ review }}\nThe opinion on {{ aspect }} "
-        "is\n{{ options }}\nOutput:",
+        "Decide which sentiment the review below shows towards the aspect '{{ aspect }}'.\nReview: {{ review }}\n{{ "
+        "options }}\nAnswer: ",
+        "A customer wrote about a(n) {{ category }}: {{ review }}\nThe opinion on {{ aspect }} is\n"
+        "{{ options }}\nOutput:",
     ),
 )
 def aspect_sentiment(shop: Catalogue, rng: random.Random) -> Draft:

@@ -48,11 +48,11 @@ def amounts(product: Product, key: str, rng: random.Random, count: int) -> list[
     "numeric reasoning",
     CHOICE,
     (
-        "The product '{{ title }}' appears on e-commerce website. What is the total {{ attribute }} of the package?\n"
+        "An online shop sells '{{ title }}'. What is the total {{ attribute }} of the package?\n"
         "{{ options }}\nAnswer: ",
         "Product title: {{ title }}\nHow much does a customer get in all ({{ attribute }})?\n{{ options }}\nAnswer:",
-        "A customer orders '{{ title }}' once. Work out the total {{ attribute }} of the "
-        "delivery.\n{{ options }}\nOutput:",
+        "A customer orders '{{ title }}' once. Work out the total {{ attribute }} of the delivery.\n"
+        "{{ options }}\nOutput:",
         "{{ title }}: what is the {{ attribute }} of the whole pack?\n{{ options }}",
     ),
 )
@@ -75,12 +75,10 @@ def pack_total(shop: Catalogue, rng: random.Random) -> Draft:
     "unit conversion",
     CHOICE,
     (
-        "The product '{{ title }}' has a {{ attribute }} of {{ value }}. How much is that in "
-        "{{ unit }}?\n{{ options }}\n"
-        "Answer: ",
-        "Convert the {{ attribute }} of this product, {{ value }}, to {{ unit }}.\nProduct: "
-        "{{ title }}\n{{ options }}\n"
-        "Answer:",
+        "The product '{{ title }}' has a {{ attribute }} of {{ value }}. How much is that in {{ unit }}?\n{{ options "
+        "}}\nAnswer: ",
+        "Convert the {{ attribute }} of this product, {{ value }}, to {{ unit }}.\nProduct: {{ title }}\n{{ options }}"
+        "\nAnswer:",
         "A customer thinks in {{ unit }}. The listing gives the {{ attribute }} as {{ value }}. Which amount is the "
         "same?\n{{ options }}\nOutput:",
         "{{ value }} is about\n{{ options }}\nAnswer:",
@@ -108,11 +106,10 @@ def unit_conversion(shop: Catalogue, rng: random.Random) -> Draft:
     CHOICE,
     (
         "Which of these offers costs the least per {{ unit }}?\n{{ options }}\nAnswer: ",
-        "A thrifty customer compares prices per {{ unit }}. Which offer is the cheapest in this sense?\n{{ options }}\n"
-        "Answer:",
-        "Four offers of {{ category }} are listed. Choose the one with the lowest price per "
-        "{{ unit }}.\n{{ options }}\n"
-        "Output:",
+        "A thrifty customer compares prices per {{ unit }}. Which offer is the cheapest in this sense?\n"
+        "{{ options }}\nAnswer:",
+        "Four offers of {{ category }} are listed. Choose the one with the lowest price per {{ unit }}.\n{{ options }}"
+        "\nOutput:",
     ),
 )
 def cheapest_per_unit(shop: Catalogue, rng: random.Random) -> Draft:
@@ -155,14 +152,12 @@ def largest_measure(shop: Catalogue, rng: random.Random) -> Draft:
     "attribute comparison",
     RANKING,
     (
-        "Rank the following 5 products by their {{ attribute }}, the largest first. You should output a permutation of "
-        "1 "
-        "to 5, with commas between the numbers. Do not give explanations.\nProduct List:\n{{ options }}\nOutput:",
-        "Given the numbered list of 5 products, please rank the products by {{ attribute }} from the highest to the "
-        "lowest. Each number should appear only once.\nProduct List:\n{{ options }}\nOutput: ",
+        "Rank the following 5 products by their {{ attribute }}, the largest first. The answer is a permutation of "
+        "the numbers 1 to 5 with commas between them.\nProduct List:\n{{ options }}\nOutput:",
+        "Below is a numbered list of five products. Rank all of them by {{ attribute }}, from the highest to the "
+        "lowest, and use each number once.\nProduct List:\n{{ options }}\nOutput: ",
         "Sort these products so that the one that {{ most }} comes first and the others follow in order. Output all "
-        "five "
-        "numbers, separated by commas.\nProducts:\n{{ options }}\nRanking:",
+        "five numbers, separated by commas.\nProducts:\n{{ options }}\nRanking:",
     ),
 )
 def measure_ranking(shop: Catalogue, rng: random.Random) -> Draft:
@@ -181,10 +176,8 @@ def measure_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     RETRIEVAL,
     (
         "A customer needs {{ category }} with a {{ attribute }} of at least {{ limit }}. Select the three products "
-        "from "
-        "the numbered list that meet this. Output only three numbers separated with comma.\nProduct "
-        "List:\n{{ options }}\n"
-        "Output:",
+        "from the numbered list that meet this. Output only three numbers separated with comma.\nProduct List:\n"
+        "{{ options }}\nOutput:",
         "Which three products of the list have a {{ attribute }} of {{ limit }} or more? Answer with their numbers, "
         "separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
         "Filter: {{ attribute }} >= {{ limit }}. Choose the 3 products from the list that pass this filter and output "
@@ -209,12 +202,10 @@ def products_above_limit(shop: Catalogue, rng: random.Random) -> Draft:
     CHOICE,
     (
         "{{ title }} costs {{ price }}. How much do {{ count }} of them cost?\n{{ options }}\nAnswer:",
-        "A customer puts {{ count }} times '{{ title }}' at {{ price }} each into the basket. What is the total "
-        "price?\n"
-        "{{ options }}\nAnswer: ",
-        "Price of one: {{ price }}\nProduct: {{ title }}\nQuantity: {{ count }}\nWhat is to be paid in "
-        "all?\n{{ options }}\n"
-        "Output:",
+        "A customer puts {{ count }} times '{{ title }}' at {{ price }} each into the basket. What is the total price?"
+        "\n{{ options }}\nAnswer: ",
+        "Price of one: {{ price }}\nProduct: {{ title }}\nQuantity: {{ count }}\nWhat is to be paid in all?\n"
+        "{{ options }}\nOutput:",
     ),
 )
 def basket_total(shop: Catalogue, rng: random.Random) -> Draft:

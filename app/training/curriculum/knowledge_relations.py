@@ -32,8 +32,8 @@ _NEEDS = {
     "commonsense reasoning",
     CHOICE,
     (
-        "Which of the following product categories best complement the product type {{ category }}?\n{{ options }}\n"
-        "Answer: ",
+        "Which one of these product categories is the best companion of the product type {{ category }}?\n{{ options "
+        "}}\nAnswer: ",
         "A customer buys {{ with_article }}. What will most likely be needed along with it?\n{{ options }}\nAnswer:",
         "Choose the product category that is used together with {{ category }}.\n{{ options }}\nOutput:",
         "'{{ category }}' goes best with\n{{ options }}\nAnswer:",
@@ -110,15 +110,13 @@ def compatible_product(shop: Catalogue, rng: random.Random) -> Draft:
     "commonsense reasoning",
     RANKING,
     (
-        "Rank the following product types by how well they go with the product type '{{ category }}', best first. You "
-        "should output a permutation of 1 to {{ count }}, with commas between the numbers.\nProduct "
-        "List:\n{{ options }}\n"
-        "Output:",
+        "Rank the following product types by how well they go with the product type '{{ category }}', best first. The "
+        "answer is a permutation of 1 to {{ count }} with commas between the numbers.\nProduct List:\n"
+        "{{ options }}\nOutput:",
         "A customer has bought {{ with_article }}. Please rank these {{ count }} products from the most to the least "
         "useful addition. Output all numbers, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
         "Order the products of the list by how closely they are related to {{ category }}. Put the best match first "
-        "and "
-        "name each number once.\nProducts:\n{{ options }}\nRanking:",
+        "and name each number once.\nProducts:\n{{ options }}\nRanking:",
     ),
 )
 def complement_ranking(shop: Catalogue, rng: random.Random) -> Draft:
@@ -144,11 +142,10 @@ def complement_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     (
         "A customer plans to {{ purposes }}. Select the three products from the numbered list that serve these plans. "
         "Output only three numbers separated with comma.\nProduct List:\n{{ options }}\nOutput:",
-        "Shopping list for somebody who wants to {{ purposes }}: choose 3 products from the list and answer with their "
-        "numbers, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
-        "Which three products of the list help to {{ purposes }}? Output their numbers "
-        "only.\nProducts:\n{{ options }}\n"
-        "Answer:",
+        "Shopping list for somebody who wants to {{ purposes }}: choose 3 products from the list and answer with "
+        "their numbers, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
+        "Which three products of the list help to {{ purposes }}? Output their numbers only.\nProducts:\n"
+        "{{ options }}\nAnswer:",
     ),
 )
 def products_for_purposes(shop: Catalogue, rng: random.Random) -> Draft:
@@ -167,8 +164,8 @@ def products_for_purposes(shop: Catalogue, rng: random.Random) -> Draft:
     "product question answering",
     GENERATION,
     (
-        "Answer the customer's question with the help of the product description.\nDescription: {{ description }}\n"
-        "Question: {{ question }}\nAnswer:",
+        "Answer the customer's question with the help of the product description.\nDescription: "
+        "{{ description }}\nQuestion: {{ question }}\nAnswer:",
         'Product description: {{ description }}\nA customer asks: "{{ question }}" Write a short answer to the '
         "question.\nOutput:",
         "Question: {{ question }}\nContext: {{ description }}\nReply to the question in one sentence.\nAnswer: ",
@@ -194,11 +191,11 @@ def description_answer(shop: Catalogue, rng: random.Random) -> Draft:
     "co-purchase reasoning",
     GENERATION,
     (
-        "Explain in one sentence why a customer buys these two products together.\nProduct A: {{ first }}\n"
-        "Product B: {{ second }}\nExplanation:",
+        "Explain in one sentence why a customer buys these two products together.\nProduct A: {{ first }}\nProduct B: "
+        "{{ second }}\nExplanation:",
         "A customer has bought '{{ first }}' together with '{{ second }}'. What is the reason? Explain it shortly.\n"
         "Output:",
-        "Why do shoppers buy '{{ first }}' and '{{ second }}' in one order? Give the reason in one sentence.\nReason:",
+        "Product A: {{ first }}\nProduct B: {{ second }}\nExplain why shoppers buy both of them in one order.\nReason:",
     ),
     Metric.SENT_TRANSFORMER,
 )

@@ -24,10 +24,10 @@ _multilingual = partial(catalogue_task, Capability.MULTILINGUAL)
     "cross-lingual product matching",
     CHOICE,
     (
-        "A product with description '{{ description }}' exists on an online shopping website. Which of the following "
-        "descriptions may describe the same product in a different language?\n{{ options }}\nAnswer: ",
-        "Description: {{ description }}\nOne of these texts describes the same product. Which one?\n{{ options }}\n"
-        "Answer:",
+        "One shop describes a product as '{{ description }}'. Which of the following texts from shops in other "
+        "languages can be about the same product?\n{{ options }}\nAnswer: ",
+        "Description: {{ description }}\nOne of these texts describes the same product. Which one?\n"
+        "{{ options }}\nAnswer:",
         "Match the description '{{ description }}' with its translation.\n{{ options }}\nOutput:",
     ),
     languages=LANGUAGES,
@@ -58,13 +58,12 @@ def keywords(product: Product, language: str, rng: random.Random) -> list[str]:
     "keyphrase summarization",
     CHOICE,
     (
-        "Given the following product, which of the following keyword sets is most suitable for it?\n"
-        "Product Title: {{ title }}\nProduct Description: {{ description }}\n\n{{ options }}\nAnswer: ",
-        "Which of the following sets of phrases best summarizes the following product?\nProduct Title: {{ title }}\n"
-        "Product Description: {{ description }}\n{{ options }}\nAnswer:",
+        "Which keyword set suits this product best?\nProduct Title: {{ title }}\nProduct Description: "
+        "{{ description }}\n\n{{ options }}\nAnswer: ",
+        "Find the set of phrases that sums up the product below without naming anything foreign to it.\nProduct "
+        "Title: {{ title }}\nProduct Description: {{ description }}\n{{ options }}\nAnswer:",
         "Product Title: {{ title }}\nProduct Description: {{ description }}\nChoose the search keywords for this "
-        "listing.\n"
-        "{{ options }}\nOutput:",
+        "listing.\n{{ options }}\nOutput:",
     ),
     languages=LANGUAGES,
 )
@@ -96,9 +95,8 @@ def keyword_set(shop: Catalogue, rng: random.Random) -> Draft:
     (
         "In which language is the product title '{{ text }}' written?\n{{ options }}\nAnswer: ",
         "Text: {{ text }}\nName the language of this text.\n{{ options }}\nAnswer:",
-        "A customer of an international shop typed: {{ text }}\nWhich language does the customer "
-        "speak?\n{{ options }}\n"
-        "Output:",
+        "A customer of an international shop typed: {{ text }}\nWhich language does the customer speak?\n"
+        "{{ options }}\nOutput:",
     ),
     languages=LANGUAGES,
 )
@@ -116,12 +114,10 @@ def language_identification(shop: Catalogue, rng: random.Random) -> Draft:
     NER,
     (
         "Extract the phrase that corresponds to the entity type '{{ attribute }}' from the {{ language }} product "
-        "title. "
-        "Output the entity only.\nTitle: {{ title }}\nOutput:",
+        "title. Output the entity only.\nTitle: {{ title }}\nOutput:",
         "Locate the '{{ attribute|upper }}' in the {{ language }} product title: '{{ title }}'.",
         "Product title: {{ title }}\nThis title is {{ language }}. Find the entity of type '{{ attribute }}' in the "
-        "title "
-        "and copy it.\nOutput:",
+        "title and copy it.\nOutput:",
         "Which words of this {{ language }} title name the {{ attribute }}?\nTitle: {{ title }}\nOutput: ",
     ),
     languages=FOREIGN,
@@ -139,11 +135,9 @@ def foreign_title_extraction(shop: Catalogue, rng: random.Random) -> Draft:
     "multi-lingual query-product matching",
     RANKING,
     (
-        "A {{ language }} user has made a query with keyword '{{ query }}'. Given the following numbered list of 5 "
-        "products, "
-        "please rank the products according to their relevance with the query. You should output a permutation of 1 to "
-        "5, "
-        "with commas between the numbers.\nProduct List:\n{{ options }}\nOutput:",
+        "A {{ language }} customer searches for '{{ query }}'. Rank the 5 numbered products by their relevance to "
+        "this query. The answer is a permutation of the numbers 1 to 5 with commas between them.\nProduct List:\n"
+        "{{ options }}\nOutput:",
         "Query: {{ query }}\nRank these 5 products from the best match to the worst. Output all numbers, separated by "
         "commas.\nProduct List:\n{{ options }}\nOutput: ",
         'Sort the search results for the {{ language }} query "{{ query }}" by relevance, the most relevant first.\n'
@@ -166,10 +160,10 @@ def foreign_query_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     RETRIEVAL,
     (
         "A customer of a {{ language }} shop searches for '{{ query }}'. Select the three products from the numbered "
-        "list "
-        "that match the query. Output only three numbers separated with comma.\nProduct List:\n{{ options }}\nOutput:",
-        "Which three products of the list are of the kind that the {{ language }} query '{{ query }}' asks for? Answer "
-        "with their numbers, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
+        "list that match the query. Output only three numbers separated with comma.\nProduct List:\n"
+        "{{ options }}\nOutput:",
+        "Which three products of the list are of the kind that the {{ language }} query '{{ query }}' asks for? "
+        "Answer with their numbers, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
         "Query: {{ query }}\nChoose the 3 products from the list that belong to this query and output their numbers.\n"
         "Product List:\n{{ options }}\nAnswer:",
     ),
@@ -192,11 +186,10 @@ def foreign_query_products(shop: Catalogue, rng: random.Random) -> Draft:
     RETRIEVAL,
     (
         "A customer of a {{ language }} shop has performed the following actions. What will the customer search for "
-        "next? "
-        "Select three queries from the list. Output ONLY three numbers separated with comma.\n\nAction Sequence:\n"
-        "{{ session }}\n\nQuery List:\n{{ options }}\nOutput:",
-        "Action Sequence:\n{{ session }}\n\nWhich three queries of the list may this {{ language }} shopper type next? "
-        "Answer with their numbers, separated by commas.\nQuery List:\n{{ options }}\nOutput: ",
+        "next? Select three queries from the list. Output ONLY three numbers separated with comma.\n\nAction Sequence:"
+        "\n{{ session }}\n\nQuery List:\n{{ options }}\nOutput:",
+        "Action Sequence:\n{{ session }}\n\nWhich three queries of the list may this {{ language }} shopper type "
+        "next? Answer with their numbers, separated by commas.\nQuery List:\n{{ options }}\nOutput: ",
         "Choose the 3 queries from the list that continue this session of a {{ language }} shopper and output their "
         "numbers.\nSession:\n{{ session }}\n\nQuery List:\n{{ options }}\nAnswer:",
     ),
@@ -217,14 +210,12 @@ def foreign_next_query(shop: Catalogue, rng: random.Random) -> Draft:
     "cross-lingual attribute understanding",
     CHOICE,
     (
-        "The product '{{ title }}' appears on a {{ language }} online shop. What is its "
-        "{{ attribute }}?\n{{ options }}\n"
-        "Answer: ",
-        "{{ language }} product title: {{ title }}\nWhich {{ attribute }} does the product "
-        "have?\n{{ options }}\nAnswer:",
+        "The product '{{ title }}' appears on a {{ language }} online shop. What is its {{ attribute }}?\n{{ options "
+        "}}\nAnswer: ",
+        "{{ language }} product title: {{ title }}\nWhich {{ attribute }} does the product have?\n"
+        "{{ options }}\nAnswer:",
         "An English customer looks at the {{ language }} listing '{{ title }}' and asks about its {{ attribute }}. "
-        "What is "
-        "the answer?\n{{ options }}\nOutput:",
+        "What is the answer?\n{{ options }}\nOutput:",
     ),
     languages=FOREIGN,
 )

@@ -17,12 +17,12 @@ _EUROPEAN = FOREIGN[:-1]
 _BLEU_NEEDS = 6
 """Words that a title must have: BLEU of fewer than four tokens is 0 whatever the answer."""
 _TITLES = (
-    "A product entitled '{{ title }}' exists on an online shopping website. Generate an adequate title for the product "
-    "when it appears on a(n) {{ language }} online shopping website.\nOutput:",
+    "An online shop sells a product under the title '{{ title }}'. What should its title be in the {{ language }} "
+    "shop? Translate it.\nOutput:",
     "Translate the following product title into {{ language }}.\nTitle: {{ title }}\nOutput:",
     "Write the {{ language }} version of this product title: '{{ title }}'\nTitle: ",
-    "The listing '{{ title }}' is to appear in a {{ language }} shop. Translate its title to {{ language }}.\n"
-    "Translation:",
+    "The listing '{{ title }}' is to appear in a {{ language }} shop. Translate its title to "
+    "{{ language }}.\nTranslation:",
     "Product title ({{ origin }}): {{ title }}\nProduct title ({{ language }}):",
 )
 
@@ -54,7 +54,7 @@ def title_translation_japanese(shop: Catalogue, rng: random.Random) -> Draft:
     return _title_draft(shop, rng, "en", "ja")
 
 
-@_multilingual("title translation", GENERATION, _TITLES, Metric.BLEU)
+@_multilingual("title translation", GENERATION, _TITLES[:-1], Metric.BLEU)
 def title_translation_english(shop: Catalogue, rng: random.Random) -> Draft:
     """A title of another language in English."""
     return _title_draft(shop, rng, rng.choice(FOREIGN), "en")
@@ -109,8 +109,8 @@ def category_translation(shop: Catalogue, rng: random.Random) -> Draft:
     "title translation",
     CHOICE,
     (
-        "Which of the following titles is the same product as '{{ title }}' in {{ language }}?\n{{ options }}\nAnswer: "
-        "",
+        "Which of the following titles is the same product as '{{ title }}' in {{ language }}?\n{{ options }}\n"
+        "Answer: ",
         "Product title: {{ title }}\nChoose the correct {{ language }} translation.\n{{ options }}\nAnswer:",
         "A translator made four {{ language }} drafts of the title '{{ title }}'. Only one says the same. Which one?\n"
         "{{ options }}\nOutput:",
