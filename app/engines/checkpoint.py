@@ -48,3 +48,13 @@ def check_adapter(name: str, path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise SetupError(f"adapter {name!r}: {config} is not JSON: {error}") from error
     return values
+
+
+def quantization_method(model: str) -> str | None:
+    """How a checkpoint's files say that its weights are packed; None where they do not, and for hub names."""
+    try:
+        values = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    packing = values.get("quantization_config") if isinstance(values, dict) else None
+    return packing.get("quant_method") if isinstance(packing, dict) else None

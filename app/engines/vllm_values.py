@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.engines.checkpoint import check_adapter
+from app.engines.checkpoint import check_adapter, quantization_method
 from app.engines.constraint_json import constraint_to_plain
 from app.engines.prepared import PreparedRequest
 from app.engines.settings import VllmSettings
@@ -13,6 +13,8 @@ CONSTRAINT, SAMPLING = "shopbench_constraint", "shopbench_sampling"
 """Keys in `SamplingParams.extra_args`, which the logits processor reads."""
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The adapter ranks that vLLM makes room for."""
+NO_FLOAT32 = ("gptq", "awq")
+"""Ways to pack weights whose kernels compute in 16 bits only, on CPUs too (vLLM 0.32)."""
 
 
 def sampling_values(prepared: PreparedRequest, end_ids: tuple[int, ...]) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def engine_values(model: str, settings: VllmSettings, capability: tuple[int, int
     on_cpu = capability is None
     values: dict[str, Any] = {
         "model": model,
-        "dtype": _dtype(settings.dtype, capability),
+        "dtype": _dtype(settings.dtype, capability, model),
         "seed": settings.seed,
         "max_model_len": settings.max_model_len,
         "max_num_seqs": settings.max_num_seqs,
@@ -98,10 +100,10 @@ def _lora_values(settings: VllmSettings, *, on_cpu: bool) -> dict[str, Any]:
     return {"enable_lora": True, "max_lora_rank": room, "max_loras": slots, "max_cpu_loras": max(slots, count)}
 
 
-def _dtype(wanted: str, capability: tuple[int, int] | None) -> str:
+def _dtype(wanted: str, capability: tuple[int, int] | None, model: str) -> str:
     if wanted != "auto":
         return wanted
     if capability is None:
-        return "float32"
+        return "bfloat16" if quantization_method(model) in NO_FLOAT32 else "float32"
     # The competition's T4 (7.5) has no bfloat16.
     return "auto" if capability >= (8, 0) else "half"

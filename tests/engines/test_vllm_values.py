@@ -74,3 +74,11 @@ def test_room_for_adapters_follows_their_rank(adapter: Path) -> None:
 def test_what_is_not_a_constraint_is_refused() -> None:
     with pytest.raises(EngineError, match="not a constraint"):
         constraint_from_plain({"kind": "regex"})
+
+
+@pytest.mark.parametrize(("method", "dtype"), [("gptq", "bfloat16"), ("compressed-tensors", "float32")])
+def test_packed_weights_decide_the_format_on_cpus(tmp_path: Path, method: str, dtype: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": method}}))
+    settings = VllmSettings.parse("vllm", {})
+    assert engine_values(str(tmp_path), settings, None)["dtype"] == dtype
+    assert engine_values(str(tmp_path), settings, (7, 5))["dtype"] == "half"
