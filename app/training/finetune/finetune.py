@@ -22,7 +22,7 @@ from app.training.encoding import RowEncoder
 from app.training.finetune.arguments import trainer_arguments
 from app.training.finetune.callbacks import MetricsLog, Narrator, StopOnSignal, Watcher
 from app.training.finetune.examples import Examples, check_answers, encode_rows
-from app.training.finetune.network import choose_precision, load_network
+from app.training.finetune.network import choose_precision, fetch_checkpoint, load_network
 from app.training.finetune.packing import pack, refuse_leaks
 from app.training.finetune.rows import DataFile, PlacedRow, read_data
 from app.training.finetune.run_folder import SUMMARY, RunFolder, run_identity
@@ -69,6 +69,8 @@ def finetune(
     )
     precision = choose_precision(config)
     arguments = trainer_arguments(config, precision)
+    with PartialState().local_main_process_first():
+        fetch_checkpoint(config.model)
     identity = dict(run_identity(config, train_files, validation_files))
     identity["processes"] = str(PartialState().num_processes)
     folder = RunFolder(config.run_folder, config.output)
@@ -87,7 +89,7 @@ def finetune(
         train,
         data.validation.data if data.validation else None,
         load_chat_tokenizer(config.model).tokenizer,
-        [log, stop, Narrator(watcher), *_optional_callbacks(config)],
+        [log, Narrator(watcher), stop, *_optional_callbacks(config)],
         group_by_length=config.group_by_length and not config.packing,
     )
     trainer.remove_callback(PrinterCallback)

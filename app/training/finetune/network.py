@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
+from huggingface_hub import snapshot_download
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel, set_seed
@@ -43,13 +45,28 @@ def choose_precision(config: FinetuneConfig) -> Precision:
     return Precision(compute, torch.float32 if config.method == "full" else compute)
 
 
+def fetch_checkpoint(model: str) -> None:
+    """Have the checkpoint on this machine: a folder is looked at, a hub name is downloaded to the cache.
+
+    Raises:
+        SetupError: there is no such folder and no such model.
+    """
+    check_checkpoint(model)
+    if Path(model).is_dir():
+        return
+    try:
+        snapshot_download(model, allow_patterns=["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model"])
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SetupError(f"{model}: cannot download it: {reason}; name a folder that holds it") from error
+
+
 def load_network(config: FinetuneConfig, precision: Precision) -> PreTrainedModel | PeftModel:
     """The base model with a fresh adapter, or the whole model to train. The adapter is seeded.
 
     Raises:
         SetupError: the checkpoint cannot be loaded, QLoRA is not possible here, or there is no such target module.
     """
-    check_checkpoint(config.model)
     base = _load(config, precision)
     base.config.use_cache = False
     if config.method == "full":

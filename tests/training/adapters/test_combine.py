@@ -7,7 +7,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from app.errors import SetupError
-from app.training.adapters.combine import METHODS, SAME_RANK, Combination, combine
+from app.training.adapters.combine import METHODS, Combination, combine
 
 IDS = torch.arange(3, 40)[None]
 
@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_one_line(checkpoint: Path, adapters: list[Path], t
         (adapters, [1.0], Combination(), "2 adapters need as many weights, not 1"),
         ([*adapters, tmp_path], [1.0] * 3, Combination(), "holds no adapter_config.json"),
         ([*adapters, stranger], [1.0] * 3, Combination(), "of different base models: .*another"),
-        ([adapters[0], wider], [1.0] * 2, Combination(SAME_RANK[0]), "linear needs one rank, and these are 4, 8"),
+        ([adapters[0], wider], [1.0] * 2, Combination("linear"), "linear needs one rank, and these are 4, 8"),
         (adapters, [1.0] * 2, Combination("ties", density=0), "density must be above 0"),
     ):
         with pytest.raises(SetupError, match=says):
