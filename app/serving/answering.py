@@ -139,10 +139,11 @@ class Answering:
         question = asked.question
         work = partial(self._predictor.prepare, question, question.id, task)
         made = await self._predictor.apart(work, len(question.prompt))
-        if isinstance(made, Prepared):
-            adapted = replace(made, request=replace(made.request, adapter=asked.adapter))
-            return adapted, _unanswered(asked, task)
-        return None, made
+        if isinstance(made, Prediction):
+            return None, made
+        if asked.adapter is not None:
+            made = replace(made, request=replace(made.request, adapter=asked.adapter))
+        return made, _unanswered(asked, task)
 
     def _done(self, answered: Answered) -> Answered:
         self._service.metrics.answered(answered.prediction)

@@ -1,6 +1,5 @@
 """Headers that tell browsers what a page may do."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 STRICT = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -10,6 +9,21 @@ DOCS = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; "
 )
+
+
+def _headers(policy: str) -> list[tuple[bytes, bytes]]:
+    values = {
+        "content-security-policy": policy + CLOSED,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+    }
+    return [(name.encode(), value.encode()) for name, value in values.items()]
+
+
+HEADERS, DOCS_HEADERS = _headers(STRICT), _headers(DOCS)
+NOT_KEPT = ((b"cache-control", b"no-store"),)
 
 
 class SecurityHeaders:
@@ -23,17 +37,13 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        policy = (DOCS if scope["path"] == "/docs" else STRICT) + CLOSED
+        added = DOCS_HEADERS if scope["path"] == "/docs" else HEADERS
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = policy
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "no-referrer"
-                headers["Cross-Origin-Opener-Policy"] = "same-origin"
-                headers["Cross-Origin-Resource-Policy"] = "same-origin"
-                headers.setdefault("Cache-Control", "no-store")
+                given = message["headers"]
+                kept = () if any(name == b"cache-control" for name, _ in given) else NOT_KEPT
+                message = {**message, "headers": [*given, *added, *kept]}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

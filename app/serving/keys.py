@@ -4,6 +4,7 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -95,6 +96,7 @@ class RequireKey:
         return None
 
 
+@lru_cache(256)
 def is_loopback(host: str) -> bool:
     """Whether an address stays on this machine: localhost, 127.0.0.0/8, ::1 or a socket file."""
     if host == "localhost" or host.startswith("/"):

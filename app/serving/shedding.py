@@ -25,6 +25,7 @@ class ShedLoad:
                 self._admission.check(1)
             except ProblemError as problem:
                 self._metrics.refused(problem.code, 1)
+                scope["shopbench.shed"] = True
                 await problem.response()(scope, receive, send)
                 return
         await self._app(scope, receive, send)
