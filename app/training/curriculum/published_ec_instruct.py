@@ -26,12 +26,18 @@ RELATION = (
     "Judge by their titles how two products relate.\nProduct 1: {{ first }}\nProduct 2: {{ second }}\n{{ options }}\n"
     "Output the number only:",
 )
-MATCH = ("Are both listings of one product?\nProduct 1: {{ first }}\nProduct 2: {{ second }}\n{{ options }}\nAnswer:",)
+MATCH = (
+    "Are both listings of one product?\nProduct 1: {{ first }}\nProduct 2: {{ second }}\n{{ options }}\nAnswer:",
+    "Two shops list these products. Is it the same product?\nProduct 1: {{ first }}\nProduct 2: {{ second }}\n"
+    "{{ options }}\nOutput the number only:",
+)
 SENTIMENT = (
     "Which sentiment does this review express?\nReview: {{ review }}\n{{ options }}\nAnswer:",
     "Choose the sentiment of the customer who wrote this.\nReview: {{ review }}\n{{ options }}\nOutput:",
 )
 NEXT = (
+    "Purchase history:\n{{ history }}\nWhich three products of the list fit this customer best? Give their numbers,"
+    " separated by commas.\nProduct List:\n{{ list }}\nAnswer:",
     "A customer bought the following products, one after the other:\n{{ history }}\nSelect three products of the"
     " numbered list that the customer most likely buys next. Output three numbers between commas.\nProduct List:\n"
     "{{ list }}\nOutput:",
@@ -42,14 +48,20 @@ CLASS = (
     "{{ options }}\nAnswer:",
 )
 SUBSTITUTE = (
+    "Query: {{ query }}\nProduct title: {{ product }}\nIs the product a substitute for what was searched for?\n"
+    "{{ options }}\nAnswer:",
     "Can the product take the place of what the query asks for, without being it?\nQuery: {{ query }}\n"
     "Product: {{ product }}\n{{ options }}\nAnswer:",
 )
 RANK = (
+    "Query: {{ query }}\nSort the products of the list from the most to the least relevant for the query. Give all"
+    " numbers between commas.\nProduct List:\n{{ list }}\nRanking:",
     "A user has searched for '{{ query }}'. Rank all products of the numbered list by their relevance to the query, the"
     " most relevant first. Output the numbers only, separated by commas.\nProduct List:\n{{ list }}\nOutput:",
 )
 ANSWERABLE = (
+    "Reviews: {{ document }}\nQuestion: {{ question }}\nDo the reviews say enough to answer the question?\n"
+    "{{ options }}\nAnswer:",
     "Can the question be answered from the reviews?\nQuestion: {{ question }}\nReviews: {{ document }}\n{{ options }}\n"
     "Answer:",
 )

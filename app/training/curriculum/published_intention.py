@@ -37,6 +37,8 @@ REASON = (
     "A customer ordered '{{ product }}' and '{{ bought }}'. Why would one buy them together? Answer briefly.\nOutput:",
 )
 ALSO_BOUGHT = (
+    "Which three products of the list go with '{{ product }}'? Answer with their numbers, separated by commas.\n"
+    "Products:\n{{ list }}\nAnswer:",
     "A user of an online shop has just purchased '{{ product }}'. Select three products of the following numbered list"
     " that the user may also buy. Output three numbers between commas and nothing else.\nProduct List:\n{{ list }}\n"
     "Output:",
@@ -46,15 +48,17 @@ ALSO_BOUGHT = (
 RANKING = (
     "A customer has bought '{{ product }}'. Rank the following five products by how likely the customer buys them too,"
     " the most likely first. Output the five numbers, separated by commas.\nProduct List:\n{{ list }}\nOutput:",
+    "Purchase: {{ product }}\nPut the numbered products in order: the one that is bought together with the purchase"
+    " most often first, the one least often last. Answer with numbers between commas.\nProduct List:\n{{ list }}\n"
+    "Ranking:",
     "Given the purchase below, sort the numbered products from the best to the worst complement. Give a permutation of"
     " 1 to 5 between commas.\nPurchase: {{ product }}\nProduct List:\n{{ list }}\nOutput:",
 )
 
 
 def _complement(record: CoPurchase, rng: random.Random) -> Iterator[Draft]:
-    others = record.other_products[: OPTIONS - 1]
-    if len(others) == OPTIONS - 1:
-        options, number = choices(record.bought, others, rng)
+    if record.other_products:
+        options, number = choices(record.bought, record.other_products[: OPTIONS - 1], rng)
         yield Draft({"product": record.product, "options": options}, number, record.product)
 
 

@@ -38,10 +38,13 @@ HEADLINE = (
     "Generate a title of a few words that sums up the following customer review.\nReview: {{ review }}\nOutput:",
 )
 TITLE = (
+    "What may this product be called in an online shop? Write its title.\nAbout this item: {{ features }}\nTitle:",
     "Write a title for a product in an online shop from its features.\nFeatures: {{ features }}\nTitle:",
     "Generate an adequate product title from the description below.\nDescription: {{ features }}\nOutput:",
 )
 TOGETHER = (
+    "Purchased product: {{ product }}\nChoose the three products of the list that customers add to the same basket and"
+    " give their numbers between commas.\nProduct List:\n{{ list }}\nOutput:",
     "A user has just bought '{{ product }}'. Select three products of the numbered list that are often bought together"
     " with it. Output three numbers, separated by commas.\nProduct List:\n{{ list }}\nOutput:",
 )

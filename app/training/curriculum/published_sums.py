@@ -19,6 +19,7 @@ NUMBER = (
     "Question: {{ question }}\nGive the result as a plain number, without an explanation.\nAnswer:",
 )
 CHOICE = (
+    "What is the result?\n{{ question }}\n{{ options }}\nOutput the number of the right option only:",
     "{{ question }}\n{{ options }}\nAnswer:",
     "Choose the right answer.\nQuestion: {{ question }}\n{{ options }}\nAnswer:",
 )

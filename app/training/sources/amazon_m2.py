@@ -87,7 +87,7 @@ def _shop(path: Path, stamp: int) -> _Shop:  # noqa: ARG001 - a file that was wr
 def _session(row: RawRow, number: int, shop: _Shop, faults: Counter[str]) -> Session | None:
     locale = _locale(row)
     following = shop.title(locale, row.text("next_item"))
-    previous = [shop.title(locale, identity) for identity in _identities(row)]
+    previous = [shop.title(locale, identity) for identity in identities(row)]
     if not following or not any(previous):
         faults["Amazon-M2: a session without titles, dropped"] += 1
         return None
@@ -96,8 +96,12 @@ def _session(row: RawRow, number: int, shop: _Shop, faults: Counter[str]) -> Ses
     return Session(locale, LOCALES[locale], titles, following, number, shop.pools[locale])
 
 
-def _identities(row: RawRow) -> list[str]:
-    """The names in "['B01' 'B02']": numpy puts no commas, and breaks lines; a proper list is read as well."""
+def identities(row: RawRow) -> list[str]:
+    """The names in a row's "['B01' 'B02']": numpy puts no commas, and breaks lines; a proper list is read as well.
+
+    Raises:
+        InputError: it is no list.
+    """
     value = row.values.get("prev_items")
     if isinstance(value, list | tuple):
         return list(row.texts("prev_items"))

@@ -5,10 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.errors import InputError
+from app.training.sources.amazon_m2 import identities
 from app.training.sources.published import PUBLISHED
+from app.training.sources.raw_row import RawRow
 from tests.training.sources.ec_guide_rows import EC_GUIDE
 from tests.training.sources.files import (
     ESCI_EXAMPLES,
@@ -202,6 +207,13 @@ def test_numpy_lists_are_read_without_their_commas(data: Path) -> None:
         "Amazon-M2: a session without titles, dropped": 1,
         "Amazon-M2: a product without a title, left out": 1,
     }
+
+
+@given(st.lists(st.from_regex(r"B[0-9A-Z]{9}", fullmatch=True), min_size=1, max_size=60))
+def test_whatever_numpy_prints_is_read(names: list[str]) -> None:
+    row = RawRow("sessions_train.csv, line 2", {"prev_items": str(np.array(names, dtype=object))})
+
+    assert identities(row) == names
 
 
 def test_queries_come_with_the_titles_of_their_products(data: Path, tmp_path: Path) -> None:
