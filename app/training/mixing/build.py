@@ -48,12 +48,14 @@ def build_mixture(settings: MixtureSettings, target: Path, watch: Watch, *, over
 
 def _read(feeds: list[Feed], settings: MixtureSettings, spool: RowSpool, tally: Tally, watch: Watch) -> None:
     rows = RowCheck(spool, tally)
+    found = set()
     for feed in feeds:
         watch.phase(f"Reading {feed.name}", feed.count())
         for row in feed.rows(watch.advance):
+            found.add(row.task)
             if is_chosen(row.task, settings):
                 rows.take(row, feed.name)
-    refuse_unknown_tasks(settings, {*tally.read, *(task.name for feed in feeds for task in feed.tasks)})
+    refuse_unknown_tasks(settings, found)
 
 
 def _refuse_empty(selected: list[Selected]) -> None:

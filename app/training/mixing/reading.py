@@ -93,9 +93,8 @@ def open_feeds(settings: MixtureSettings) -> list[Feed]:
     """
     feeds = [_feed(name, source, settings) for name, source in settings.sources.items()]
     declared = [task for task in TASKS.values() if task.source in settings.sources]
-    names = {task.name for task in declared}
-    if all(feed.place is None or feed.published for feed in feeds):
-        refuse_unknown_tasks(settings, names)
+    if not any(source.file for source in settings.sources.values()):
+        refuse_unknown_tasks(settings, ())
     for feed in feeds:
         feed.tasks = [task for task in declared if task.source == feed.name and is_chosen(task.name, settings)]
     return feeds
@@ -106,13 +105,14 @@ def is_chosen(name: str, settings: MixtureSettings) -> bool:
     return fits(name, settings.tasks.include) and not fits(name, settings.tasks.exclude)
 
 
-def refuse_unknown_tasks(settings: MixtureSettings, names: Iterable[str]) -> None:
-    """Refuse names of tasks that are not there.
+def refuse_unknown_tasks(settings: MixtureSettings, found: Iterable[str]) -> None:
+    """Refuse names of tasks that are neither declared for the sources nor `found` in files of rows.
 
     Raises:
         SetupError: the message has the setting and the nearest names.
     """
-    known = sorted(names)
+    declared = (task.name for task in TASKS.values() if task.source in settings.sources)
+    known = sorted({*declared, *found})
     refuse_unknown("tasks.include", (one for one in settings.tasks.include if one != "*"), known)
     refuse_unknown("tasks.exclude", settings.tasks.exclude, known)
     refuse_unknown("mix.task.weights", settings.mix.task.weights, known)

@@ -169,7 +169,7 @@ def load_mixture(path: Path) -> MixtureSettings:
 def _explained(error: ValidationError) -> str:
     first = error.errors()[0]
     if first["type"] == "enum":
-        names = [*Capability] if "capability" in first["loc"] else [*TaskType]
+        names = [one.value for one in (Capability if "capability" in first["loc"] else TaskType)]
         return f"{'.'.join(map(str, first['loc'][:-2]))}: {unknown(str(first['input']), names)}"
     if first["type"] == "extra_forbidden":
         where = ".".join(map(str, first["loc"][:-1]))
