@@ -42,6 +42,8 @@ CMD ["demo"]
 # docker run --publish 8000:8000 --env SHOPBENCH_API_KEYS=alice:a-long-secret shopbench:server
 FROM cpu AS server
 
+# Uploaded files and batches: mount a volume here to keep them.
+RUN mkdir -p runs/server
 EXPOSE 8000
 # The engine takes up to minutes to load before the first answer.
 HEALTHCHECK --start-period=5m --interval=30s --timeout=10s --retries=3 \
