@@ -64,7 +64,7 @@ class QuestionPath:
         reading = task.read(question)
         budget = self.model.context_length - reading.sampling.max_tokens
         try:
-            text, truncated = self._fit(task, reading, question.prompt, budget)
+            messages, truncated = self._fit(task, reading, question.prompt, budget)
         except InputError as error:
             return Prediction(
                 question.id,
@@ -73,9 +73,7 @@ class QuestionPath:
                 Outcome.FALLBACK,
                 error=Failure("too_long", str(error)),
             )
-        request = GenerationRequest(
-            request_id, conversation(self.prompts, task, reading, text), reading.sampling, reading.constraint
-        )
+        request = GenerationRequest(request_id, messages, reading.sampling, reading.constraint)
         return Prepared(question, task, reading, request, truncated, time.monotonic())
 
     def finish(self, prepared: Prepared, completion: Completion) -> Prediction:
@@ -94,14 +92,21 @@ class QuestionPath:
             seconds=time.monotonic() - prepared.started,
         )
 
-    def _fit(self, task: Task, reading: Reading, prompt: str, budget: int) -> tuple[str, bool]:
+    def _fit(self, task: Task, reading: Reading, prompt: str, budget: int) -> tuple[tuple[Message, ...], bool]:
+        """The conversation that asks, and whether the prompt was cut for it."""
+        accepted: dict[str, tuple[Message, ...]] = {}
+
         def fits(text: str) -> bool:
             messages = conversation(self.prompts, task, reading, text)
             # No token is shorter than a byte, so most prompts need no counting.
             size = sum(len(message.content.encode()) for message in messages)
-            return size + TEMPLATE_ALLOWANCE <= budget or self.model.count_tokens(messages) <= budget
+            if size + TEMPLATE_ALLOWANCE > budget and self.model.count_tokens(messages) > budget:
+                return False
+            accepted[text] = messages
+            return True
 
-        return fit(prompt.strip(), fits)
+        text, truncated = fit(prompt.strip(), fits)
+        return accepted[text], truncated
 
 
 class Predictor(QuestionPath):

@@ -51,7 +51,7 @@ class Template:
         """
         self.check(variables)
         try:
-            return _compiled(self.text).render(variables).strip()
+            return _render(self.text, variables) if self.variables else _constant(self.text)
         except TemplateError as error:
             raise SetupError(f"{self.path}: {error}; mend the template") from error
 
@@ -108,6 +108,16 @@ class PromptLibrary:
             for role, template in sorted(templates.items()):
                 digest.update(f"{task_type}/{role}\0{template.text}\0".encode())
         return digest.hexdigest()[:FINGERPRINT_LENGTH]
+
+
+def _render(text: str, variables: Mapping[str, str]) -> str:
+    return _compiled(text).render(variables).strip()
+
+
+@lru_cache(maxsize=64)
+def _constant(text: str) -> str:
+    """What a template without variables says each time."""
+    return _render(text, {})
 
 
 @lru_cache(maxsize=64)

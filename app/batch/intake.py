@@ -21,13 +21,27 @@ class Intake:
     """
 
     def __init__(
-        self, predictor: Predictor, run: bytes, rows: Iterable[Row], take: Callable[[Job | Result], bool]
+        self,
+        predictor: Predictor,
+        run: bytes,
+        rows: Iterable[Row],
+        take: Callable[[Job | Result], bool],
+        place: Callable[[Job], tuple[int, str, str]],
     ) -> None:
-        """`take` sees each row once, as it is read, and says whether it has to be asked."""
+        """Read nothing yet.
+
+        Args:
+            predictor: prepares the rows.
+            run: the digest of the run's identity.
+            rows: the input.
+            take: sees each row once, as it is read, and says whether it has to be asked.
+            place: a job's place in its window.
+        """
         self._predictor = predictor
         self._run = run
         self._rows = iter(rows)
         self._take = take
+        self._place = place
         self._numbers = itertools.count()
         self._current: deque[Job] = deque()
         self._upcoming: list[Job] = []
@@ -47,7 +61,7 @@ class Intake:
                 self._read_one()
             if pause() or self.empty:
                 return None
-            self._current = deque(sorted(self._upcoming, key=lambda job: job.place))
+            self._current = deque(sorted(self._upcoming, key=self._place))
             self._upcoming = []
             self._read = 0
         return self._current.popleft()

@@ -32,10 +32,24 @@ class Job:
     followers: list[Row] = field(default_factory=list)
 
     @property
-    def place(self) -> tuple[int, str, str]:
-        """Where it stands in a window: short answers first, then by type, then by text."""
-        task_type = self.prepared.task.type if self.prepared else ""
-        return _KINDS.index(self.kind), task_type, _text(self.request.messages)
+    def longest_first(self) -> tuple[int, str, str]:
+        """Where it stands in a window: the longest answers first, then by type, then by text.
+
+        Short answers then fill the places that long ones leave, down to the last row; the other way round, the
+        engine ends with a few long ones that keep it waiting. (Longest processing time first: Graham, "Bounds on
+        Multiprocessing Timing Anomalies", SIAM J. Appl. Math. 17, 1969.)
+        """
+        return -self.request.sampling.max_tokens, *self._likeness
+
+    @property
+    def shortest_first(self) -> tuple[int, str, str]:
+        """As `longest_first`, with one-token answers first: under a time limit they give most for it."""
+        return _KINDS.index(self.kind), *self._likeness
+
+    @property
+    def _likeness(self) -> tuple[str, str]:
+        """Equal types share their instructions, and so their computation."""
+        return (self.prepared.task.type if self.prepared else ""), _text(self.request.messages)
 
     def shorten(self, run: bytes, tokens: int) -> None:
         """Cap the answer, if that is below its own cap. A shorter answer has a key of its own."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from operator import attrgetter
 
 from app.batch.budget import Budget
 from app.batch.intake import Intake
@@ -73,7 +74,9 @@ class BatchRun:
             EngineError: the engine failed.
             InputError: the rows cannot be read on, or the journal cannot be written.
         """
-        intake = Intake(self._predictor, self._run, rows, self._take)
+        timed = self._limits.budget is not None
+        place = attrgetter("shortest_first" if timed else "longest_first")
+        intake = Intake(self._predictor, self._run, rows, self._take, place)
         if self._limits.budget is not None:
             self._probe(intake, self._limits.budget)
         while not (self._stopped or self._expired or intake.empty):

@@ -65,7 +65,7 @@ class SteppedEngine:
                     more = False
                 else:
                     self._note(request)
-                    in_flight.append((request, self._length(request)))
+                    in_flight.append((request, self.tokens(request)))
             if in_flight:
                 self._step()
             finished = [request for request, left in in_flight if left <= 1]
@@ -86,14 +86,15 @@ class SteppedEngine:
         if self.step_seconds:
             self.wait(self.step_seconds)
 
-    def _length(self, request: GenerationRequest) -> int:
+    def tokens(self, request: GenerationRequest) -> int:
+        """How long the answer to a request is."""
         if isinstance(request.constraint, Choice):
             return 1
         wanted = 9 if request.constraint is not None else self.text_tokens // 2 + _draw(request) % self.text_tokens
         return max(1, min(wanted, request.sampling.max_tokens))
 
     def _completion(self, request: GenerationRequest) -> Completion:
-        tokens = self._length(request)
+        tokens = self.tokens(request)
         text, logprobs = _answer(request, tokens)
         whole = request.constraint is not None or tokens < request.sampling.max_tokens
         return Completion(

@@ -8,7 +8,7 @@ import pytest
 
 from app.batch.file_job import FileJob, Watcher, answer_file
 from app.batch.identity import loaded_identity, settings_identity
-from app.batch.journal import journal_path
+from app.batch.journal import journal_path, keys_of
 from app.batch.result import Origin, Result
 from app.batch.run import Ending
 from app.batch.summary import Summary
@@ -89,7 +89,7 @@ def test_an_output_appears_whole_or_not_at_all(source: Path, tmp_path: Path) -> 
     class Failing(SteppedEngine):
         def _step(self) -> None:
             super()._step()
-            if self.steps == 3:
+            if self.steps == 15:
                 raise EngineError("lost the GPU")
 
     target = tmp_path / "out.jsonl"
@@ -98,8 +98,9 @@ def test_an_output_appears_whole_or_not_at_all(source: Path, tmp_path: Path) -> 
         answer(FileJob(source, target), engine)
     assert engine.closed
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl.journal"]
+    kept = len(list(keys_of(journal_path(target))))
     summary = answer(FileJob(source, target), SteppedEngine())
-    assert summary.origins[Origin.RESUMED] == 16
+    assert summary.origins[Origin.RESUMED] == kept > 0
     assert len(rows_of(target)) == 40
 
 
@@ -107,7 +108,7 @@ def test_the_same_bytes_with_and_without_an_interruption(source: Path, tmp_path:
     class Failing(SteppedEngine):
         def _step(self) -> None:
             super()._step()
-            if self.steps == 3:
+            if self.steps == 15:
                 raise EngineError("lost the GPU")
 
     answer(FileJob(source, tmp_path / "calm.jsonl"), SteppedEngine())

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -6,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from app.batch import order
+from app.batch.budget import Budget
 from app.batch.intake import WINDOW
 from app.batch.journal import Journal
+from app.batch.pace import Pace
 from app.batch.request_key import identity_digest
 from app.batch.result import Origin, Result
 from app.batch.run import BatchRun, Ending, Limits
@@ -83,11 +86,27 @@ def test_answers_are_those_of_the_predictor() -> None:
     assert [result.prediction.label_probs for result in results] == [prediction.label_probs for prediction in plain]
 
 
-def test_in_a_window_the_types_go_together_and_short_answers_first() -> None:
+def kinds_in_order(limits: Limits | None = None) -> list[str]:
     engine = SteppedEngine()
-    answer(rows(mixed(64)), engine)
-    asked = [type(request.constraint).__name__ for request in engine.asked]
-    assert asked == ["Choice"] * 48 + ["Selection"] * 8 + ["NoneType"] * 8
+    answer(rows(mixed(64)), engine, limits=limits)
+    return [type(request.constraint).__name__ for request in engine.asked if request.id != "probe"]
+
+
+def test_in_a_window_the_types_go_together_and_long_answers_first() -> None:
+    assert kinds_in_order() == ["NoneType"] * 8 + ["Selection"] * 8 + ["Choice"] * 48
+
+
+def test_under_a_time_limit_short_answers_go_first() -> None:
+    budget = Budget(1e6, 64, Pace(time.monotonic), time.monotonic)
+    assert kinds_in_order(Limits(budget=budget)) == ["Choice"] * 48 + ["Selection"] * 8 + ["NoneType"] * 8
+
+
+def test_short_answers_fill_the_places_that_long_ones_leave() -> None:
+    engine = SteppedEngine(room=8)
+    answer(rows(mixed(256)), engine)
+    lengths = [engine.tokens(request) for request in engine.asked]
+    # A place that is free at the end costs as much as one that is used.
+    assert engine.steps <= sum(lengths) / engine.room + 2 * max(lengths) / engine.room + 2
 
 
 def test_rows_are_read_as_they_are_needed() -> None:

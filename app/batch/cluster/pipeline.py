@@ -121,7 +121,7 @@ class Pipeline:
             zero_copy_batch=True,
             fn_constructor_kwargs=self._replica | {"tally": self.tally},
             compute=ActorPoolStrategy(size=self._replicas.count, max_tasks_in_flight_per_actor=CALLS_WAITING),
-            num_cpus=self._replicas.cpus,
+            num_cpus=CPU_SHARE,
             num_gpus=self._replicas.gpus or None,
         )
 

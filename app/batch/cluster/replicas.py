@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from app.errors import SetupError
 
-CPU_SHARE = 0.25
-"""Of a CPU, for whatever is no engine, and for an engine that computes on CPUs: Ray counts what is reserved and
-binds nobody to it. The less is reserved, the less can wait for each other."""
+CPU_SHARE = 0.1
+"""Of a CPU, that a replica reserves, and a reader or writer: Ray counts what is reserved and binds nobody to it."""
+LEAST_CPUS = 2
+"""Some steps of Ray Data take a whole CPU of one machine beside the replicas, and would wait for it for ever."""
 ENGINES_A_CLERK = 8
 CALL_ROWS = 2048
 """Most rows in one call of a replica: what has to be done again when it is killed."""
@@ -33,11 +34,6 @@ class Replicas:
     threads: int
 
     @property
-    def cpus(self) -> float:
-        """What each reserves of Ray's CPUs."""
-        return 1 if self.gpus else CPU_SHARE
-
-    @property
     def clerks(self) -> int:
         """Processes that read, and as many that write: a file takes them a fraction of what it takes an engine."""
         return -(-self.count // ENGINES_A_CLERK)
@@ -54,9 +50,13 @@ def plan_replicas(machines: Sequence[Machine], wanted: int | None, gpus_each: in
     `wanted` is the number that was asked for, `gpus_each` tensor times pipeline parallel size.
 
     Raises:
-        SetupError: no machine has room for one replica, or all together not for so many.
+        SetupError: no machine has room for one replica or for Ray Data, or all together not for so many.
     """
     workers = [machine for machine in machines if machine.cpus > 0]
+    if not any(machine.cpus >= LEAST_CPUS for machine in workers):
+        raise SetupError(
+            f"no machine of the cluster has {LEAST_CPUS} CPUs for Ray: start one with --num-cpus {LEAST_CPUS}"
+        )
     most = max((machine.gpus for machine in machines), default=0)
     if most == 0:
         count = wanted or max(1, len(workers))

@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from app.batch.cluster.replicas import Machine
+from app.batch.cluster.replicas import LEAST_CPUS, Machine
 from app.errors import SetupError
 
 
@@ -20,7 +20,11 @@ def connected(address: str | None) -> Iterator[list[Machine]]:
         SetupError: there is no cluster at the address, or none can be started.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    given: dict[str, Any] = {"address": address} if address else {"include_dashboard": False, "address": "local"}
+    given: dict[str, Any] = (
+        {"address": address}
+        if address
+        else {"include_dashboard": False, "address": "local", "num_cpus": max(LEAST_CPUS, os.cpu_count() or 1)}
+    )
     try:
         ray.init(**given, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
     except (ConnectionError, RuntimeError, ValueError) as error:

@@ -11,9 +11,9 @@ def two_nodes() -> Iterator[Cluster]:
         # Replicas would give way to whatever else the machine does.
         patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
         try:
-            cluster.add_node(num_cpus=1)
+            cluster.add_node(num_cpus=2)
             yield cluster
         finally:
             cluster.shutdown()

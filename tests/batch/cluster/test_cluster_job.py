@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ray.cluster_utils import Cluster as TestCluster
+from ray import cluster_utils
 
 from app.batch.cluster.cluster_job import Cluster, answer_on_cluster
 from app.batch.cluster.store import store_path
@@ -32,7 +32,7 @@ IN_FLIGHT = 2 * 2 * 32
 """Rows that two replicas have in work or waiting."""
 
 
-def start(source: Path, target: Path, cluster: TestCluster, *words: object) -> subprocess.Popen[str]:
+def start(source: Path, target: Path, cluster: cluster_utils.Cluster, *words: object) -> subprocess.Popen[str]:
     given = (source, target, "--log", target.with_suffix(".log"), "--address", cluster.address, *words)
     return subprocess.Popen(
         [sys.executable, "-m", "tests.batch.cluster.scripted_cluster_job", *map(str, given)],
@@ -68,7 +68,7 @@ def answered_here(source: Path, target: Path) -> bytes:
     return target.read_bytes()
 
 
-def test_a_killed_replica_and_a_stopped_run_lose_nothing(tmp_path: Path, two_nodes: TestCluster) -> None:
+def test_a_killed_replica_and_a_stopped_run_lose_nothing(tmp_path: Path, two_nodes: cluster_utils.Cluster) -> None:
     source, target = awkward_rows(tmp_path / "in.jsonl"), tmp_path / "out.jsonl"
     log = target.with_suffix(".log")
     job = start(source, target, two_nodes, "--step-seconds", 0.05)
@@ -92,7 +92,7 @@ def test_a_killed_replica_and_a_stopped_run_lose_nothing(tmp_path: Path, two_nod
     assert ROWS < asked(target).total() <= ROWS + IN_FLIGHT, "only what the killed replica had is asked again"
 
 
-def test_a_finished_run_given_again_asks_nothing(tmp_path: Path, two_nodes: TestCluster) -> None:
+def test_a_finished_run_given_again_asks_nothing(tmp_path: Path, two_nodes: cluster_utils.Cluster) -> None:
     def refuse() -> Predictor:
         raise AssertionError("no engine is needed")
 
@@ -112,10 +112,10 @@ def test_a_finished_run_given_again_asks_nothing(tmp_path: Path, two_nodes: Test
 
 
 @pytest.mark.skipif(not FULL, reason="takes minutes; FULL_TESTS=1 runs it")
-def test_a_node_that_goes_away_loses_nothing(tmp_path: Path, two_nodes: TestCluster) -> None:
+def test_a_node_that_goes_away_loses_nothing(tmp_path: Path, two_nodes: cluster_utils.Cluster) -> None:
     source, target = write_questions(tmp_path / "in.jsonl", mixed(ROWS)), tmp_path / "out.jsonl"
     log = target.with_suffix(".log")
-    extra = two_nodes.add_node(num_cpus=1)
+    extra = two_nodes.add_node(num_cpus=2)
     job = start(source, target, two_nodes, "--step-seconds", 0.05)
     wait_for(lambda: len(replicas(log)) == 3 and asked(target).total() > 40, job)
     assert extra.unique_id in replicas(log).values() or len(set(replicas(log).values())) == 3
@@ -127,7 +127,7 @@ def test_a_node_that_goes_away_loses_nothing(tmp_path: Path, two_nodes: TestClus
 
 @pytest.mark.skipif(not FULL, reason="takes minutes; FULL_TESTS=1 runs it")
 @pytest.mark.parametrize("engine", ["transformers", "vllm"])
-def test_a_real_engine_answers_as_it_does_here(tmp_path: Path, two_nodes: TestCluster, engine: str) -> None:
+def test_a_real_engine_answers_as_it_does_here(tmp_path: Path, two_nodes: cluster_utils.Cluster, engine: str) -> None:
     def predict(target: Path, *words: str) -> bytes:
         given = [sys.executable, "-m", "app", "predict", str(SAMPLE), str(target), "--engine", engine, *words]
         result = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)

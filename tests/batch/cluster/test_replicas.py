@@ -35,6 +35,11 @@ def test_what_does_not_fit_is_refused_with_what_does() -> None:
         plan_replicas([EIGHT_GPUS], 5, 2)
 
 
+def test_a_cluster_without_a_cpu_for_ray_is_refused() -> None:
+    with pytest.raises(SetupError, match="no machine of the cluster has 2 CPUs"):
+        plan_replicas([Machine(1, 0), Machine(1, 0)], None, 1)
+
+
 @given(rows=st.integers(0, 10**9), replicas=st.integers(1, 1000))
 def test_a_call_is_neither_too_small_nor_too_large(rows: int, replicas: int) -> None:
     size = call_rows(rows, replicas)
