@@ -19,9 +19,12 @@ from rich.table import Table
 
 from app.commands.output import RateColumn, stderr, stdout
 from app.training.mixing.build import build_mixture
-from app.training.mixing.manifest import BySplit, Manifest
+from app.training.mixing.manifest import Manifest
+from app.training.mixing.page import MixtureChart, charts_of
 from app.training.mixing.settings import load_mixture
 
+BAR_WIDTH = 24
+"""Characters of the longest bar."""
 SHOWN_SHARES = 10
 """Shares that could not be met, in the terminal; the manifest has all."""
 
@@ -78,13 +81,9 @@ def _terminate(number: int, _: FrameType | None) -> None:
 
 def print_mixture(manifest: Manifest, target: Path) -> None:
     """What was written and what was not, on standard output."""
-    for title, counts in (
-        ("capability", manifest.capabilities),
-        ("task type", manifest.task_types),
-        ("source", {name: source.written for name, source in manifest.sources.items()}),
-        ("task", {name: task.written for name, task in manifest.tasks.items()}),
-    ):
-        stdout.print(_bars(title, counts))
+    splits = [file.removesuffix(".jsonl") for file in manifest.outputs]
+    for chart in charts_of(manifest):
+        stdout.print(_bars(chart, splits))
     stdout.print(_reasons(manifest))
     for share in manifest.unmet[:SHOWN_SHARES]:
         stdout.print(
@@ -94,29 +93,24 @@ def print_mixture(manifest: Manifest, target: Path) -> None:
         stdout.print(f"and {len(manifest.unmet) - SHOWN_SHARES} more shares that lack rows: see manifest.json")
     written = sum(file.rows for file in manifest.outputs.values())
     stderr.print(f"{manifest.read:,} rows read, {written:,} written -> {target}", markup=False)
+    stderr.print(f"charts and a row of each task: {target / 'report.html'}", markup=False)
 
 
-def _bars(title: str, counts: dict[str, BySplit]) -> Table:
-    table = Table(title=f"Rows by {title}", title_justify="left")
-    table.add_column(title, overflow="fold")
-    splits = list(next(iter(counts.values()), {}))
+def _bars(chart: MixtureChart, splits: list[str]) -> Table:
+    table = Table(title=f"Rows by {chart.title}", title_justify="left")
+    table.add_column(chart.title, overflow="fold")
     for split in splits:
         table.add_column(split, justify="right")
     table.add_column("share", justify="right")
     table.add_column("")
-    total = sum(sum(by_split.values()) for by_split in counts.values())
-    largest = max((sum(by_split.values()) for by_split in counts.values()), default=0)
-    for name, by_split in sorted(counts.items(), key=lambda entry: -sum(entry[1].values())):
-        rows = sum(by_split.values())
-        bar = "█" * round(BAR_WIDTH * rows / largest) if largest else ""
+    for bar in chart.bars:
         table.add_row(
-            name, *(f"{by_split[split]:,}" for split in splits), f"{100 * rows / total:.1f} %" if total else "", bar
+            bar.name,
+            *(f"{bar.by_split[split]:,}" for split in splits),
+            f"{100 * bar.share:.1f} %",
+            "█" * round(BAR_WIDTH * bar.width),
         )
     return table
-
-
-BAR_WIDTH = 24
-"""Characters of the longest bar."""
 
 
 def _reasons(manifest: Manifest) -> Table:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from app.errors import InputError
 from app.evaluation.files import write_whole
 from app.training.mixing.cleaning import RowCheck, Tally, TaskCleaning
@@ -9,6 +11,7 @@ from app.training.mixing.exact_duplicates import without_duplicates
 from app.training.mixing.manifest import Manifest
 from app.training.mixing.output_folder import MANIFEST, whole_folder
 from app.training.mixing.overlap import EvaluationIndex, evaluation_prompts
+from app.training.mixing.page import render_mixture
 from app.training.mixing.reading import Feed, is_chosen, open_feeds, refuse_unknown_tasks
 from app.training.mixing.selection import Selected, select
 from app.training.mixing.settings import MixtureSettings
@@ -18,6 +21,9 @@ from app.training.mixing.summary import Built, summarise
 from app.training.mixing.token_counts import TokenCounter
 from app.training.mixing.watching import Watch
 from app.training.mixing.writing import Written, write_rows
+from app.training.row import TrainingRow
+
+PAGE = "report.html"
 
 
 def build_mixture(settings: MixtureSettings, target: Path, watch: Watch, *, overwrite: bool = False) -> Manifest:
@@ -43,6 +49,7 @@ def build_mixture(settings: MixtureSettings, target: Path, watch: Watch, *, over
         distinct = {place: len(set(found)) for place, found in prompts.items()}
         manifest = summarise(Built(settings, feeds, distinct, tally, selected, written))
         write_whole(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+        write_whole(folder / PAGE, render_mixture(manifest, target.name, _examples(selected, spool)))
     return manifest
 
 
@@ -56,6 +63,12 @@ def _read(feeds: list[Feed], settings: MixtureSettings, spool: RowSpool, tally: 
             if is_chosen(row.task, settings):
                 rows.take(row, feed.name)
     refuse_unknown_tasks(settings, found)
+
+
+def _examples(selected: list[Selected], spool: RowSpool) -> list[TrainingRow]:
+    """The first training row of each task."""
+    _, first = np.unique(spool.tasks[selected[0].rows], return_index=True)
+    return list(spool.read(selected[0].rows[first]))
 
 
 def _refuse_empty(selected: list[Selected]) -> None:

@@ -56,7 +56,9 @@ def test_clean_rows_are_split_by_group_and_all_of_them_written(tmp_path: Path) -
         f"{name}.jsonl": len(rows) for name, rows in files.items()
     }
     assert read_manifest(tmp_path / "out") == manifest
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*manifest.outputs, "manifest.json"])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        [*manifest.outputs, "manifest.json", "report.html"]
+    )
 
 
 def test_every_file_is_one_that_the_evaluation_reads(tmp_path: Path) -> None:
@@ -84,11 +86,11 @@ def test_the_same_rows_in_another_order_give_the_same_bytes(tmp_path: Path) -> N
 
 def test_the_same_settings_give_the_same_folder(tmp_path: Path) -> None:
     settings = mixture(write(tmp_path / "rows.jsonl", ROWS + TEXTS), MixSettings(total=50))
-    build(settings, tmp_path / "a")
-    build(settings, tmp_path / "b")
+    build(settings, tmp_path / "a" / "mixture")
+    build(settings, tmp_path / "b" / "mixture")
 
-    for path in (tmp_path / "a").iterdir():
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+    for path in (tmp_path / "a" / "mixture").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / "mixture" / path.name).read_bytes()
 
 
 def test_faults_are_counted_by_task_and_reason(tmp_path: Path) -> None:
