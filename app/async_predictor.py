@@ -1,7 +1,7 @@
 """The predictor of a server: one question at a time for each caller, many callers at once."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import TypeVar
@@ -9,7 +9,7 @@ from typing import TypeVar
 from app.engines.base import SHORT_PROMPT, AsyncEngine
 from app.predictor import Prepared, QuestionPath
 from app.prompting import PromptLibrary
-from app.types import Completion, Prediction
+from app.types import Completion, Prediction, TaskType
 
 T = TypeVar("T")
 
@@ -17,13 +17,15 @@ T = TypeVar("T")
 class AsyncPredictor(QuestionPath):
     """Answers questions with an asynchronous engine, by the same steps as `Predictor`."""
 
-    def __init__(self, engine: AsyncEngine, prompts: PromptLibrary) -> None:
-        """Check the templates against what the tasks provide.
+    def __init__(
+        self, engine: AsyncEngine, prompts: PromptLibrary, adapters: Mapping[TaskType, str] | None = None
+    ) -> None:
+        """As `QuestionPath`.
 
         Raises:
             SetupError: a template uses a variable that its task does not provide.
         """
-        super().__init__(engine, prompts)
+        super().__init__(engine, prompts, adapters)
         self.engine = engine
         # One thread: more would only wait for each other's Python.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")

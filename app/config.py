@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from app.errors import SetupError
 from app.setting_errors import explain, unknown
+from app.types import TaskType
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout. Files are found from here, since the competition's evaluator chooses the working directory."""
@@ -29,6 +30,11 @@ class Settings(BaseSettings):
     seed: int = Field(0, ge=0, description="Seeds sampling; greedy decoding does not depend on it.")
     engine_settings: dict[str, Any] = Field(
         default_factory=dict, description="Passed to the engine, which refuses what it does not know."
+    )
+    task_adapters: dict[TaskType, str] = Field(
+        default_factory=dict,
+        description="The adapter that answers a task type, by its name in engine_settings.adapters; the base model "
+        "answers the others.",
     )
     server_settings: dict[str, Any] = Field(
         default_factory=dict, description="Passed to the server, which refuses what it does not know."
@@ -50,6 +56,7 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, object] | No
         settings = _with_file(values)(**given)
     except ValidationError as error:
         raise SetupError(where + explain(error, Settings.model_fields)) from error
+    _refuse_unknown_adapters(where, settings)
     _refuse_unknown_environment()
     return _resolve(settings)
 
@@ -99,6 +106,16 @@ def _resolve(settings: Settings) -> Settings:
 
 def _from_here_or_root(path: Path) -> Path:
     return path.resolve() if path.exists() else ROOT / path
+
+
+def _refuse_unknown_adapters(where: str, settings: Settings) -> None:
+    known = settings.engine_settings.get("adapters") or {}
+    for task_type, adapter in settings.task_adapters.items():
+        if adapter not in known:
+            raise SetupError(
+                f"{where}task_adapters: {task_type.value} names the adapter {adapter!r}, and engine_settings.adapters "
+                f"has {', '.join(map(repr, known)) or 'none'}; add it there"
+            )
 
 
 # Other parts of the project read these themselves.

@@ -15,7 +15,7 @@ def create_predictor(settings: Settings) -> Predictor:
     """
     prompts = PromptLibrary(settings.prompts)
     engine = create_engine(settings.engine, settings.model, {"seed": settings.seed} | settings.engine_settings)
-    return Predictor(engine, prompts)
+    return Predictor(engine, prompts, settings.task_adapters)
 
 
 def create_async_predictor(settings: Settings) -> AsyncPredictor:
@@ -26,4 +26,4 @@ def create_async_predictor(settings: Settings) -> AsyncPredictor:
     """
     prompts = PromptLibrary(settings.prompts)
     engine = create_async_engine(settings.engine, settings.model, {"seed": settings.seed} | settings.engine_settings)
-    return AsyncPredictor(engine, prompts)
+    return AsyncPredictor(engine, prompts, settings.task_adapters)

@@ -22,6 +22,7 @@ from app.types import (
     Outcome,
     Prediction,
     Question,
+    TaskType,
 )
 
 
@@ -44,14 +45,22 @@ class QuestionPath:
     the evaluation. So what is measured offline is what is served.
     """
 
-    def __init__(self, model: LoadedModel, prompts: PromptLibrary) -> None:
+    def __init__(
+        self, model: LoadedModel, prompts: PromptLibrary, adapters: Mapping[TaskType, str] | None = None
+    ) -> None:
         """Check the templates against what the tasks provide.
+
+        Args:
+            model: the engine.
+            prompts: the templates.
+            adapters: the engine's adapter that answers a task type, by name; the base model answers the others.
 
         Raises:
             SetupError: a template uses a variable that its task does not provide.
         """
         self.model = model
         self.prompts = prompts
+        self.adapters = adapters or {}
         for task in TASKS:
             prompts.check(task.type, _variables(task.read(Question("", "")), ""))
 
@@ -73,7 +82,9 @@ class QuestionPath:
                 Outcome.FALLBACK,
                 error=Failure("too_long", str(error)),
             )
-        request = GenerationRequest(request_id, messages, reading.sampling, reading.constraint)
+        request = GenerationRequest(
+            request_id, messages, reading.sampling, reading.constraint, self.adapters.get(task.type)
+        )
         return Prepared(question, task, reading, request, truncated, time.monotonic())
 
     def finish(self, prepared: Prepared, completion: Completion) -> Prediction:
@@ -112,13 +123,13 @@ class QuestionPath:
 class Predictor(QuestionPath):
     """Answers questions with one engine and one set of prompts, many at a time."""
 
-    def __init__(self, engine: Engine, prompts: PromptLibrary) -> None:
-        """Check the templates against what the tasks provide.
+    def __init__(self, engine: Engine, prompts: PromptLibrary, adapters: Mapping[TaskType, str] | None = None) -> None:
+        """As `QuestionPath`.
 
         Raises:
             SetupError: a template uses a variable that its task does not provide.
         """
-        super().__init__(engine, prompts)
+        super().__init__(engine, prompts, adapters)
         self.engine = engine
 
     def predict(self, questions: Iterable[Question]) -> list[Prediction]:

@@ -4,6 +4,7 @@ import pytest
 
 from app.config import ROOT, load_settings
 from app.errors import SetupError
+from app.types import TaskType
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -52,6 +53,13 @@ def test_a_bad_file_is_one_line_that_names_the_fix(tmp_path: Path, text: str, sa
     with pytest.raises(SetupError, match=says) as error:
         load_settings(write(tmp_path, text))
     assert "\n" not in str(error.value)
+
+
+def test_an_adapter_for_a_task_type_must_be_given_to_the_engine(tmp_path: Path) -> None:
+    given = "engine_settings: {adapters: {shop: runs/shop}}\ntask_adapters: {ranking: shop}\n"
+    assert load_settings(write(tmp_path, given)).task_adapters == {TaskType.RANKING: "shop"}
+    with pytest.raises(SetupError, match=r"task_adapters: ranking names the adapter 'sohp', and .* has 'shop'"):
+        load_settings(write(tmp_path, given.replace("ranking: shop", "ranking: sohp")))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -38,6 +38,12 @@ def test_order_and_length_are_kept_whatever_order_the_engine_answers_in() -> Non
     assert [prediction.answer for prediction in predictions] == [question.prompt for question in questions]
 
 
+def test_an_adapter_answers_the_types_that_it_is_set_for() -> None:
+    engine = ScriptedEngine(lambda request: request.adapter or "base")
+    predictions = Predictor(engine, PROMPTS, {TaskType.GENERATION: "writer"}).predict([EXPLAIN, CHOICE])
+    assert [prediction.raw for prediction in predictions] == ["writer", "base"]
+
+
 def test_equal_ids_do_not_get_in_each_others_way() -> None:
     same = [Question("same", f"Explain the product category: {n}") for n in range(3)]
     engine = ScriptedEngine(lambda request: request.messages[-1].content)
