@@ -74,9 +74,9 @@ def keyword_set(shop: Catalogue, rng: random.Random) -> Draft:
     gold = keywords(product, language, rng)
     sets: list[str] = []
     for other in shop.unrelated(product.type, rng, 3):
-        foreign = keywords(other, language, rng)
-        mixed = [*rng.sample(gold, rng.randint(1, min(2, len(gold)))), *foreign]
-        mixed = list(dict.fromkeys(mixed))[: max(2, len(gold))]
+        foreign = [term for term in keywords(other, language, rng) if term not in gold]
+        kept = rng.sample(gold, rng.randint(1, min(2, len(gold) - 1)) if len(gold) > 1 else 0)
+        mixed = [*kept, *foreign[: max(1, len(gold) - len(kept))]]
         rng.shuffle(mixed)
         sets.append(", ".join(mixed))
     rng.shuffle(gold)
