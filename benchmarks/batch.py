@@ -9,6 +9,9 @@ All three run in one process on one loaded engine, in turns, each from an empty 
 - bare: `LLM.generate` in one call over the token ids and the sampling that predict's requests come to, ready made;
 - kit: batches of 16, one call each, choices with one new token and everything else with 100, unconstrained.
 
+On a busy machine the processor seconds say more than the rows a second, with OMP_NUM_THREADS=1: threads that wait
+for one another use them up as well.
+
 The rows are the project's sample questions, each made unique by a number, so that nothing is answered twice.
 """
 
@@ -28,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app.batch.file_job import FileJob, answer_file
 from app.batch.identity import settings_identity
-from app.config import ROOT, Settings, load_settings
+from app.batch.request_key import Identity
+from app.config import ROOT, load_settings
 from app.engines.chat import ChatTokenizer
 from app.engines.prepared import PreparedRequest, prepare
 from app.engines.settings import VllmSettings
@@ -75,7 +79,7 @@ class Ways:
 
     engine: SharedEngine
     predictor: Predictor
-    settings: Settings
+    identity: Identity
     questions: list[Question]
     source: Path
     prepared: list[PreparedRequest]
@@ -83,7 +87,7 @@ class Ways:
     def predict(self) -> float:
         with tempfile.TemporaryDirectory() as folder:
             job = FileJob(self.source, Path(folder) / "out.jsonl")
-            return answer_file(job, lambda: self.predictor, lambda: settings_identity(self.settings)).seconds
+            return answer_file(job, lambda: self.predictor, lambda: self.identity).seconds
 
     def bare(self) -> float:
         from vllm import SamplingParams
@@ -140,20 +144,25 @@ def ready(predictor: Predictor, engine: SharedEngine, rows: list[Question]) -> l
     return found
 
 
-def measure(ways: Ways, names: list[str], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each way in each round; the first round warms up and is not kept."""
+def measure(ways: Ways, names: list[str], rounds: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Seconds, and processor seconds, of each way in each round; the first round warms up and is not kept."""
     all_runs: dict[str, Callable[[], float]] = {"predict": ways.predict, "bare": ways.bare, "kit": ways.kit}
     runs = {name: all_runs[name] for name in names}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
+    processor: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         # Every other round goes backwards, so that no way always follows the same one.
         for name, run in sorted(runs.items(), reverse=number % 2 == 1):
             ways.engine.llm.reset_prefix_cache()
+            before = time.process_time()
             taken = run()
+            used = time.process_time() - before
             if number:
                 seconds[name].append(taken)
-                print(f"round {number}: {name:8} {len(ways.questions) / taken:8.1f} rows/s", file=sys.stderr)
-    return seconds
+                processor[name].append(used)
+                rate = len(ways.questions) / taken
+                print(f"round {number}: {name:8} {rate:8.1f} rows/s, {used:6.2f} processor seconds", file=sys.stderr)
+    return seconds, processor
 
 
 def ratios(own: list[float], other: list[float]) -> dict[str, float]:
@@ -175,11 +184,12 @@ def main() -> None:
     rows = questions(given.rows)
     with tempfile.TemporaryDirectory() as folder:
         source = write(Path(folder) / "in.jsonl", rows)
-        ways = Ways(engine, predictor, settings, rows, source, ready(predictor, engine, rows))
-        seconds = measure(ways, given.ways, given.rounds)
+        ways = Ways(engine, predictor, settings_identity(settings), rows, source, ready(predictor, engine, rows))
+        seconds, processor = measure(ways, given.ways, given.rounds)
     rates = {name: round(given.rows / statistics.median(taken), 1) for name, taken in seconds.items()}
     others = [name for name in given.ways if name != "predict" and "predict" in given.ways]
     pairs = {f"predict / {name}": ratios(seconds["predict"], seconds[name]) for name in others}
+    work = {f"predict / {name}": ratios(processor["predict"], processor[name]) for name in others}
     print(
         json.dumps(
             {
@@ -190,6 +200,7 @@ def main() -> None:
                 "machine": platform.processor() or platform.machine(),
                 "rows_per_second": rates,
                 "ratio": pairs,
+                "ratio_of_processor_seconds": work,
             },
             indent=2,
         )
