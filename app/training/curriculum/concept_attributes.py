@@ -46,7 +46,7 @@ def attribute_value_choice(shop: Catalogue, rng: random.Random) -> Draft:
     value = product.words[key]
     every = [term.en for term in shop.lexicon.attributes[key].values if term != value]
     shown = key in title.keys
-    entries = [value.en, *rng.sample(every, 2)] if shown else rng.sample(every, 3)
+    entries = [value.en, *rng.sample(every, 2)] if shown else rng.sample(every, min(3, len(every)))
     rng.shuffle(entries)
     entries.append(UNKNOWN)
     gold = entries.index(value.en if shown else UNKNOWN)
