@@ -17,6 +17,7 @@ import httpx
 from app.config import ROOT
 
 SERVE = ("app", "serve", "--port", "0")
+UVICORN = ("uvicorn", "--factory", "app.serving.app:create_app", "--port", "0")
 STARTS_WITHIN = 480.0
 KEY = "a-secret-for-tests"
 HEADERS = {"authorization": f"Bearer {KEY}"}
@@ -102,8 +103,8 @@ def live_server(
 def _url(process: "subprocess.Popen[bytes]", log: Path) -> str:
     until = time.monotonic() + STARTS_WITHIN
     while process.poll() is None and time.monotonic() < until:
-        if found := re.search(r'"url": "(http://[^"]+)/"', log.read_text()):
-            return found[1]
+        if found := re.search(r'"url": "(http://[^"]+)/"|Uvicorn running on (http://\S+)', log.read_text()):
+            return found[1] or found[2]
         time.sleep(0.2)
     raise RuntimeError(f"the server names no address:\n{log.read_text()[-3000:]}")
 

@@ -1,24 +1,19 @@
 """Files, batches and adapters on the real engine, asked by OpenAI's own client."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import httpx
 import openai
 import pytest
 
-from app.config import ROOT
 from app.engines.chat import load_chat_tokenizer
 from app.jsonl import read_rows
 from app.types import Message
-from tests.serving.conftest import MINI
+from tests.serving.conftest import MINI, SAMPLE, Offline
 from tests.serving.live_batch import LINES, LiveBatch, connect, wait
 from tests.serving.live_server import LiveServer
 
 pytestmark = pytest.mark.timeout(600)
-SAMPLE = ROOT / "data" / "sample.jsonl"
 
 
 def test_a_batch_goes_on_after_the_server_was_killed(server: LiveServer, interrupted: LiveBatch) -> None:
@@ -75,15 +70,7 @@ def test_adapters_answer_by_their_names(server: LiveServer) -> None:
     assert (missing.status_code, missing.json()["code"]) == (404, "no_such_model")
 
 
-def test_what_is_served_is_what_the_batch_job_writes(server: LiveServer, tmp_path: Path) -> None:
-    target = tmp_path / "out.jsonl"
-    subprocess.run(
-        [sys.executable, "-m", "app", "predict", str(SAMPLE), str(target), "--model", str(MINI), "--quiet"],
-        cwd=ROOT,
-        check=True,
-        timeout=500,
-    )
-    offline = {row["id"]: row for row in map(json.loads, target.read_text().splitlines())}
+def test_what_is_served_is_what_the_batch_job_writes(server: LiveServer, offline: Offline) -> None:
     questions = [
         {"id": row.question.id, "prompt": row.question.prompt, "is_multiple_choice": row.question.is_multiple_choice}
         for row in read_rows(SAMPLE)
@@ -92,9 +79,10 @@ def test_what_is_served_is_what_the_batch_job_writes(server: LiveServer, tmp_pat
     with server.connect() as connection:
         response = connection.post("/v1/predict", json={"questions": questions, "timeout": 300})
     served = response.json()["predictions"]
-    assert [row["id"] for row in served] == list(offline)
+    written = offline.rows()
+    assert [row["id"] for row in served] == list(written)
     for row in served:
-        other = offline[row["id"]]
+        other = written[row["id"]]
         assert (row["task_type"], row["answer"], row["outcome"]) == (
             other["task_type"],
             other["answer"],

@@ -52,11 +52,11 @@ class ServiceAsking:
         try:
             body = await (self._complete(line.body) if endpoint == CHAT else self._predict(line.body))
         except ValidationError as error:
-            return _refused(invalid_fields(error.errors()))
+            return refused(invalid_fields(error.errors()))
         except ProblemError as problem:
             if problem.code == ENGINE_FAILED:
                 raise EngineError(problem.detail) from problem
-            return _refused(problem)
+            return refused(problem)
         return Reply(OK, body)
 
     def _late(self) -> float:
@@ -94,5 +94,6 @@ def _wrapped(question: dict[str, Any]) -> dict[str, Any]:
     return {"questions": [inner]} | ({"model": question["model"]} if "model" in question else {})
 
 
-def _refused(problem: ProblemError) -> Reply:
+def refused(problem: ProblemError) -> Reply:
+    """The reply that a problem stands for."""
     return Reply(problem.status, problem.document())

@@ -15,6 +15,7 @@ from app.serving.problems import ProblemError
 
 CHUNK = 1 << 20
 NAME_CHARACTERS = 256
+STORAGE_FULL = ProblemError(507, "storage_full", "the server's disk does not take it: try again later")
 NO_SUCH_FILE = ProblemError(404, "no_such_file", "there is no such file; GET /v1/files lists those of this key")
 
 
@@ -50,7 +51,8 @@ class Files:
             made = self.describe(name, size, (file.filename or "upload.jsonl")[:NAME_CHARACTERS], "batch", seconds)
             await asyncio.to_thread(self._state.put, Entry(Kind.FILE, name, owner, made.model_dump(mode="json")))
         except OSError as error:
-            raise ProblemError(507, "storage_full", "the server cannot store the file: try again later") from error
+            self._contents.remove(name)
+            raise STORAGE_FULL from error
         return made
 
     def describe(self, name: str, size: int, filename: str, purpose: str, seconds: int | None = None) -> FileObject:

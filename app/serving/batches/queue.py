@@ -1,6 +1,7 @@
 """All batches of a server: taken in, gone on with after a restart, cancelled, forgotten in time."""
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from app.batch.duration import parse_duration
 from app.batch.request_key import Identity
 from app.serving.batches.asking import Asking
 from app.serving.batches.contents import Contents
-from app.serving.batches.files import Files
+from app.serving.batches.files import STORAGE_FULL, Files
 from app.serving.batches.run import ENDED, Run, Tools
 from app.serving.batches.schemas import BatchRequest
 from app.serving.batches.share import Share
@@ -23,6 +24,7 @@ from app.serving.batches.state import Entry, Kind, State
 from app.serving.problems import ProblemError
 from app.serving.service import Service
 
+log = logging.getLogger(__name__)
 SWEEP_EVERY = 600.0
 NO_SUCH_BATCH = ProblemError(404, "no_such_batch", "there is no such batch; GET /v1/batches lists those of this key")
 
@@ -70,7 +72,7 @@ class Batches:
         journals = self._folder / "journals"
         journals.mkdir(exist_ok=True, mode=0o700)
         files = Files(state, contents, self._settings.max_stored_bytes, self._settings.file_lifetime)
-        files.in_use = lambda name: any(run.document.input_file_id == name for run in list(self._runs.values()))
+        files.in_use = self._reads
         health = self._service.health
         tools = Tools(
             state,
@@ -108,19 +110,24 @@ class Batches:
         """Take a batch in.
 
         Raises:
-            ProblemError: 404, there is no such file; 422, it is no input file; 429, this key has enough of them.
+            ProblemError: 404, there is no such file; 422, it is no input file; 429, this key has enough of them;
+                507, the disk is full.
         """
         file = self.files.find(owner, request.input_file_id)
         if file.purpose != "batch":
             raise ProblemError(422, "invalid_request", "input_file_id: this file was not uploaded with purpose 'batch'")
         most = self._settings.max_batches
-        if sum(run.owner == owner for run in self._runs.values()) >= most:
+        if sum(run.owner == owner and not run.ended for run in self._runs.values()) >= most:
             detail = f"this key has {most} batches under way: wait for one of them, or cancel one"
             raise ProblemError(429, "too_many_batches", detail, headers={"Retry-After": "60"})
         entry = Entry(Kind.BATCH, name := f"batch_{secrets.token_hex(16)}", owner, _document(name, request))
         # Entered first: the file must not be deleted in between.
         run = self._begin(entry)
-        await asyncio.to_thread(self._opened.state.put, entry)
+        try:
+            await asyncio.to_thread(self._opened.state.put, entry)
+        except OSError as error:
+            del self._runs[name]
+            raise STORAGE_FULL from error
         self._work(self._bring_to_end(run))
         return run.document
 
@@ -172,6 +179,10 @@ class Batches:
         run = self._runs.get(entry.id)
         return run.document if run is not None else Batch.model_validate(entry.document)
 
+    def _reads(self, file: str) -> bool:
+        # A copy: sweeping asks from another thread.
+        return any(run.document.input_file_id == file and not run.ended for run in list(self._runs.values()))
+
     def _begin(self, entry: Entry) -> Run:
         run = self._runs[entry.id] = Run(entry, self._opened.tools)
         return run
@@ -179,7 +190,13 @@ class Batches:
     def _work(self, work: Any) -> None:  # noqa: ANN401  # any coroutine
         task = asyncio.create_task(work)
         self._opened.tasks.add(task)
-        task.add_done_callback(self._opened.tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self._now is not None:
+            self._now.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("unexpected error in a batch, which goes on at the next start", exc_info=error)
 
     async def _bring_to_end(self, run: Run) -> None:
         await run.work()

@@ -92,7 +92,7 @@ def batch_router(batches: Batches) -> APIRouter:
         "/v1/batches",
         summary="Answer a file of requests",
         response_model=Batch,
-        responses=problem_responses(*COMMON, 400, 404, 413, 415, 429),
+        responses=problem_responses(*COMMON, 400, 404, 413, 415, 429, 507),
     )
     async def create(body: BatchRequest, request: Request) -> Response:
         """The requests are answered beside the online ones, which go first."""

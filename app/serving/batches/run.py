@@ -14,15 +14,17 @@ from typing import Any, TypeVar
 from openai.types import Batch, BatchError, BatchRequestCounts
 
 from app.batch.journal import Journal
-from app.batch.request_key import Identity
+from app.batch.request_key import Identity, differences
 from app.errors import EngineError, InputError
-from app.serving.batches.asking import OK, Asking
+from app.serving.answering import ENGINE_FAILED
+from app.serving.batches.asking import OK, Asking, refused
 from app.serving.batches.contents import Contents
 from app.serving.batches.files import Files
 from app.serving.batches.lines import Line, check, read
 from app.serving.batches.results import Replies, Written, write_results
 from app.serving.batches.share import Share
 from app.serving.batches.state import Entry, Kind, State
+from app.serving.problems import ProblemError
 from app.serving.request_id import REQUEST_ID
 
 T = TypeVar("T")
@@ -30,8 +32,10 @@ CHUNK = 64
 """Lines that are read at a time."""
 ATTEMPTS = 3
 """How often a line is asked while the engine fails and lives on."""
+RETRY_AFTER = 1.0
+"""Seconds between them."""
 AGAIN_AFTER = 10.0
-"""Seconds until a batch goes on that the disk or the engine has stopped."""
+"""Seconds until a batch goes on that the disk has stopped."""
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 UNASKED = {
     "cancelled": ("batch_cancelled", "not answered: the batch was cancelled"),
@@ -82,8 +86,7 @@ class Run:
                 if not self.ended:
                     await self._answer_and_finish()
             except EngineError as error:
-                log.warning("a batch waits for the engine", extra={"batch": self.document.id, "reason": str(error)})
-                await asyncio.sleep(AGAIN_AFTER)
+                log.warning("a batch waits for a restart", extra={"batch": self.document.id, "reason": str(error)})
             except (InputError, OSError) as error:
                 log.warning("a batch waits for the disk", extra={"batch": self.document.id, "reason": str(error)})
                 await asyncio.sleep(AGAIN_AFTER)
@@ -108,12 +111,16 @@ class Run:
             await self._update(status="in_progress", in_progress_at=_now(), request_counts=counts)
 
     async def _answer_and_finish(self) -> None:
-        try:
-            replies = await self._on_disk(self._open)
-        except InputError as error:
+        journal = await self._on_disk(lambda: Journal.open(self._journal_path))
+        identity = await self._on_disk(self._tools.identity)
+        if different := differences(journal.identity, identity):
             # Answers of two models must not end up in one file.
-            await self._fail([BatchError(code="server_changed", message=str(error).split(" Add --overwrite")[0])])
+            await self._on_disk(journal.close)
+            message = f"the batch was begun with another model: {'; '.join(different)}"
+            await self._fail([BatchError(code="server_changed", message=message)])
             return
+        await self._on_disk(lambda: journal.begin(identity))
+        replies = Replies(journal)
         try:
             if self.document.status == "in_progress":
                 await self._answer(replies)
@@ -166,6 +173,8 @@ class Run:
                     if faults:
                         raise faults[0]
             await asyncio.gather(*running)
+            if faults:
+                raise faults[0]
         finally:
             left = list(running)
             for task in left:
@@ -178,10 +187,12 @@ class Run:
             try:
                 reply = await self._tools.asking.reply(self.document.endpoint, line)
                 break
-            except EngineError:
-                if attempt == ATTEMPTS or not self._tools.live():
+            except EngineError as error:
+                if not self._tools.live():
                     raise
-                await asyncio.sleep(1)
+                # An engine that lives on fails by this request: the others must not wait for it.
+                reply = refused(ProblemError(503, ENGINE_FAILED, f"the engine failed {attempt} times: {error}"))
+                await asyncio.sleep(RETRY_AFTER)
         await self._on_disk(lambda: replies.add(line, reply))
         self._count(reply.status)
 
@@ -229,15 +240,6 @@ class Run:
             # Shown only when it is true: a file that is named can be read. Answers went on coming meanwhile.
             counts = {} if "request_counts" in changes else {"request_counts": self.document.request_counts}
             self.document = document.model_copy(update=counts)
-
-    def _open(self) -> Replies:
-        journal = Journal.open(self._journal_path)
-        try:
-            journal.begin(self._tools.identity())
-        except InputError:
-            journal.close()
-            raise
-        return Replies(journal)
 
     @property
     def _journal_path(self) -> Path:

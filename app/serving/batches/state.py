@@ -57,6 +57,11 @@ _BEYOND: dict[Order, str] = {
     "asc": "number > (SELECT number FROM entries WHERE id = ?)",
     "desc": "number < (SELECT number FROM entries WHERE id = ?)",
 }
+_PUT = """
+INSERT INTO entries (id, kind, owner, purpose, expires_at, document)
+VALUES (:id, :kind, :owner, :purpose, :expires_at, :document)
+ON CONFLICT (id) DO UPDATE SET document = :document, expires_at = :expires_at
+"""
 _COLUMNS = "kind, id, owner, document"
 
 
@@ -90,7 +95,11 @@ class State:
         self._database.execute(_TABLE)
 
     def put(self, *entries: Entry) -> None:
-        """Add or change things, all of them or none."""
+        """Add or change things, all of them or none.
+
+        Raises:
+            OSError: the disk is full, or refuses otherwise.
+        """
         rows = [
             {
                 "id": entry.id,
@@ -102,13 +111,11 @@ class State:
             }
             for entry in entries
         ]
-        with self._lock, self._database:
-            self._database.executemany(
-                "INSERT INTO entries (id, kind, owner, purpose, expires_at, document) "
-                "VALUES (:id, :kind, :owner, :purpose, :expires_at, :document) "
-                "ON CONFLICT (id) DO UPDATE SET document = :document, expires_at = :expires_at",
-                rows,
-            )
+        try:
+            with self._lock, self._database:
+                self._database.executemany(_PUT, rows)
+        except sqlite3.OperationalError as error:
+            raise OSError(f"cannot write the database of files and batches: {error}") from error
 
     def find(self, kind: Kind, name: str, owner: str) -> Entry | None:
         """One thing of this owner, unless its time is over."""
