@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import ray
-
 from app.batch.cluster.answer_index import AnswerIndex
 from app.batch.cluster.pipeline import Pipeline
 from app.batch.cluster.replicas import Replicas, call_rows, plan_replicas
@@ -129,13 +127,13 @@ class _Run:
         shown = 0
         while pipeline.running:
             pipeline.wait(POLL_SECONDS)
-            count, version, _ = ray.get(pipeline.tally.state.remote())
-            if version is not None and "engine version" not in self._store.identity:
-                self._store.claim({"engine version": version})
-            self._watcher.progressed(max(0, count.rows - shown))
-            shown = max(shown, count.rows)
-            if self._must_stop(staging.failed + count.errors):
-                pipeline.tally.stop.remote()
+            state = pipeline.state()
+            if state.engine_version is not None and "engine version" not in self._store.identity:
+                self._store.claim({"engine version": state.engine_version})
+            self._watcher.progressed(max(0, state.count.rows - shown))
+            shown = max(shown, state.count.rows)
+            if self._must_stop(staging.failed + state.count.errors):
+                pipeline.stop()
         pipeline.conclude()
 
     def _must_stop(self, errors: int) -> bool:
@@ -160,7 +158,9 @@ class _Run:
         finally:
             answers.close()
         if missing and self._ending is Ending.FINISHED:
-            raise EngineError(f"{missing:,} rows came back without an answer: give the same command again")
+            raise EngineError(
+                f"{missing:,} rows came back without an answer: give the same command again, or --overwrite"
+            )
         summary.total = summary.rows + missing
         summary.ending = self._ending
         summary.exit_code = self._interruption.exit_code if self._ending is Ending.INTERRUPTED else 0

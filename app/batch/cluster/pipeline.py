@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from app.batch.cluster.replica import Replica
 from app.batch.cluster.replicas import CPU_SHARE, Replicas
 from app.batch.cluster.store import Store
-from app.batch.cluster.tally import Tally
+from app.batch.cluster.tally import State, Tally
 from app.errors import EngineError, SetupError
 from app.predictor import Predictor
 
@@ -50,7 +50,7 @@ class Pipeline:
         }
         self._replicas = replicas
         self._call_rows = call_rows
-        self.tally = _beside_the_run(store.identity.get("engine version"))
+        self._tally = _beside_the_run(store.identity.get("engine version"))
         self._done: Future[None] = Future()
 
     @property
@@ -69,6 +69,22 @@ class Pipeline:
         except TimeoutError:
             return
 
+    def state(self) -> State:
+        """How far the replicas are.
+
+        Raises:
+            EngineError: Ray does not answer.
+        """
+        try:
+            state: State = ray.get(self._tally.state.remote())
+        except RayError as error:
+            raise _stopped(error) from error
+        return state
+
+    def stop(self) -> None:
+        """Let the replicas finish what is in flight and begin nothing."""
+        self._tally.stop.remote()
+
     def conclude(self) -> None:
         """See whether it ended well.
 
@@ -79,13 +95,11 @@ class Pipeline:
         error = self._done.exception()
         if error is None:
             return
-        _, _, fault = ray.get(self.tally.state.remote())
+        fault = self.state().fault
         if fault is not None:
             kind, message = fault
             raise (EngineError if kind == EngineError.__name__ else SetupError)(message) from error
-        if isinstance(error, RayError):
-            raise EngineError(f"Ray stopped: {_first_line(error)}; give the same command again to go on") from error
-        raise error
+        raise _stopped(error) if isinstance(error, RayError) else error
 
     def _run(self) -> None:
         try:
@@ -119,7 +133,7 @@ class Pipeline:
             batch_size=None,
             batch_format="pyarrow",
             zero_copy_batch=True,
-            fn_constructor_kwargs=self._replica | {"tally": self.tally},
+            fn_constructor_kwargs=self._replica | {"tally": self._tally},
             compute=ActorPoolStrategy(size=self._replicas.count, max_tasks_in_flight_per_actor=CALLS_WAITING),
             num_cpus=CPU_SHARE,
             num_gpus=self._replicas.gpus or None,
@@ -132,6 +146,7 @@ def _beside_the_run(engine_version: str | None) -> Any:  # noqa: ANN401  # an ac
     return actor.options(num_cpus=0, scheduling_strategy=here).remote(engine_version)
 
 
-def _first_line(error: BaseException) -> str:
+def _stopped(error: RayError) -> EngineError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    reason = lines[-1] if lines else type(error).__name__
+    return EngineError(f"Ray stopped: {reason}; give the same command again to go on")

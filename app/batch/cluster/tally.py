@@ -11,6 +11,15 @@ class Count:
     errors: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a run wants to know of its replicas; see `Tally`."""
+
+    count: Count
+    engine_version: str | None
+    fault: tuple[str, str] | None
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts by call, so that a call that is made again after its replica was killed does not count twice.
@@ -50,8 +59,8 @@ class Tally:
         """Let replicas finish what is in flight and begin nothing."""
         self.stopping = True
 
-    def state(self) -> tuple[Count, str | None, tuple[str, str] | None]:
-        """All rows so far, the engine's version, and the fault."""
+    def state(self) -> State:
+        """All of it together."""
         rows = sum(count.rows for count in self.calls.values())
         errors = sum(count.errors for count in self.calls.values())
-        return Count(rows, errors), self.engine_version, self.fault
+        return State(Count(rows, errors), self.engine_version, self.fault)

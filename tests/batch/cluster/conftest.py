@@ -16,4 +16,4 @@ def two_nodes() -> Iterator[Cluster]:
             cluster.add_node(num_cpus=2)
             yield cluster
         finally:
-            cluster.shutdown()
+            cluster.shutdown()  # type: ignore[no-untyped-call]  # Ray is not typed throughout

@@ -7,7 +7,7 @@ def test_a_call_that_is_made_again_counts_once() -> None:
     tally.settled(2, 5, 0)
     tally.settled(1, 0, 0)
     tally.settled(1, 32, 3)
-    assert tally.state()[0] == Count(37, 3)
+    assert tally.state().count == Count(37, 3)
     tally.stop()
     assert tally.settled(2, 6, 0)
 
@@ -28,4 +28,4 @@ def test_the_first_fault_is_heard() -> None:
     tally = Tally()
     tally.failed("SetupError", "no weights")
     tally.failed("EngineError", "died")
-    assert tally.state()[2] == ("SetupError", "no weights")
+    assert tally.state().fault == ("SetupError", "no weights")
