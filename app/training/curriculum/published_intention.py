@@ -48,9 +48,8 @@ ALSO_BOUGHT = (
 RANKING = (
     "A customer has bought '{{ product }}'. Rank the following five products by how likely the customer buys them too,"
     " the most likely first. Output the five numbers, separated by commas.\nProduct List:\n{{ list }}\nOutput:",
-    "Purchase: {{ product }}\nPut the numbered products in order: the one that is bought together with the purchase"
-    " most often first, the one least often last. Answer with numbers between commas.\nProduct List:\n{{ list }}\n"
-    "Ranking:",
+    "Purchased product: {{ product }}\nRank the products of the list by how often they are bought together with it, the"
+    " most frequent first. Answer with all five numbers between commas.\nProduct List:\n{{ list }}\nRanking:",
     "Given the purchase below, sort the numbered products from the best to the worst complement. Give a permutation of"
     " 1 to 5 between commas.\nPurchase: {{ product }}\nProduct List:\n{{ list }}\nOutput:",
 )
@@ -77,8 +76,10 @@ def _reason_choice(record: CoPurchase, rng: random.Random) -> Iterator[Draft]:
 
 
 def _reason(record: CoPurchase, rng: random.Random) -> Iterator[Draft]:  # noqa: ARG001 - as the others take it
-    text = record.reason[:1].upper() + record.reason[1:]
-    yield Draft({"product": record.product, "bought": record.bought}, text, record.product)
+    """One reason of a pair: a question has one answer."""
+    if not record.another_reason:
+        text = record.reason[:1].upper() + record.reason[1:]
+        yield Draft({"product": record.product, "bought": record.bought}, text, record.product)
 
 
 def _also_bought(record: CoPurchase, rng: random.Random) -> Iterator[Draft]:

@@ -14,6 +14,7 @@ from app.training.curriculum.source import GeneratedSource, PublishedSource
 from app.training.mixing.patterns import fits, refuse_unknown
 from app.training.mixing.settings import MixtureSettings, SourceSettings
 from app.training.row import TrainingRow, row_from_json
+from app.training.sources.hub import is_hub_name
 
 
 @dataclass(slots=True)
@@ -137,7 +138,7 @@ def _feed(name: str, asked: SourceSettings, settings: MixtureSettings) -> Feed:
             raise SetupError(f"sources.{name}: it is endless; say with 'rows' how many rows of each task to draw")
         return Feed(name, source.licence, asked, settings.seed)
     place = asked.folder or settings.data / source.folder
-    if not place.exists():
+    if not (is_hub_name(place) or place.exists()):
         raise SetupError(f"sources.{name}: no {place}; get it from {source.home}, or take it out of the mixture")
     return Feed(name, source.licence, asked, settings.seed, place, source)
 

@@ -21,7 +21,7 @@ class SourceSettings(_Settings):
     """Where a source's rows come from, and how many are drawn."""
 
     folder: Path | None = None
-    """Holds a published data set; by default its own folder in `data`."""
+    """Holds a published data set, or names one on the hub ("hf:owner/name"); by default its own folder in `data`."""
     file: Path | None = None
     """Rows made elsewhere, as `shopbench data generate` writes them; then the source's name is free."""
     licence: str | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from app.errors import InputError, SetupError
@@ -20,6 +21,11 @@ class HubName:
     name: str
     config: str = ""
     split: str = ""
+
+
+def is_hub_name(place: Path) -> bool:
+    """Whether a place is a data set on the hub rather than a file or a folder."""
+    return str(place).startswith(PREFIX)
 
 
 def parse_hub_name(text: str) -> HubName:

@@ -29,6 +29,8 @@ class CoPurchase:
     bought: str
     reason: str
     """Begins with "because", seldom with "as a result"."""
+    another_reason: bool
+    """Whether an earlier row gives a reason for the same two products."""
     other_products: tuple[str, ...]
     """Not bought with it; empty in task 1."""
     other_reasons: tuple[str, ...]
@@ -65,19 +67,23 @@ def _joined(rows: list[RawRow], faults: Counter[str]) -> Iterator[CoPurchase]:
         wrong[row.text("item_a_name")].update(dict.fromkeys(_listed(row, _PRODUCTS)))
     names = list(bought)
     seen: set[str] = set()
+    pairs: set[tuple[str, str]] = set()
     for row in rows:
         name = row.text("item_a_name")
         offered = _listed(row, _PRODUCTS)
         others = tuple(one for one in offered if one not in bought[name] and one != name)
         count(faults, "IntentionQA: a distractor that is bought with the product, left out", len(offered) - len(others))
-        first = name not in seen
+        first, pair = name not in seen, (name, row.text("item_b_name"))
+        another_reason = pair in pairs
         seen.add(name)
+        pairs.add(pair)
         together = tuple(bought[name]) if first else ()
         yield CoPurchase(
             id=row.text("id"),
             product=name,
             bought=row.text("item_b_name"),
             reason=_reason(row, faults),
+            another_reason=another_reason,
             other_products=others,
             other_reasons=tuple(_worded(one) for one in _listed(row, _REASONS)),
             also_bought=together,

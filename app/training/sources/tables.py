@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from app.byte_source import open_bytes
 from app.errors import InputError, SetupError
-from app.training.sources.hub import PREFIX, read_hub
+from app.training.sources.hub import is_hub_name, read_hub
 from app.training.sources.raw_row import RawRow, missing
 
 HUB_SUFFIX = ".hf"
@@ -31,7 +31,7 @@ def read_table(path: Path, fields: Sequence[str], optional: Sequence[str] = ()) 
         InputError: the file cannot be read, is empty, or a row lacks a field; it names file, row, field and findings.
         SetupError: a library for the file's kind is not installed.
     """
-    read = _hub if str(path).startswith(PREFIX) else _READERS.get(_suffix(path))
+    read = _hub if is_hub_name(path) else _READERS.get(_suffix(path))
     if read is None:
         raise InputError(f"{path}: read {', '.join(_READERS)} (.gz too), not '{_suffix(path)}'")
     empty = True
@@ -54,7 +54,7 @@ def find_tables(folder: Path, *patterns: str) -> list[Path]:
     Raises:
         InputError: there is none.
     """
-    if str(folder).startswith(PREFIX) or folder.is_file():
+    if is_hub_name(folder) or folder.is_file():
         return [folder]
     found = {path for pattern in patterns for path in folder.glob(f"{pattern}.*") if _suffix(path) in _READERS}
     if not found:

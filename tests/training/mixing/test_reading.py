@@ -7,6 +7,7 @@ from app.errors import InputError, SetupError
 from app.training.mixing.reading import open_feeds
 from app.training.mixing.settings import MixSettings, MixtureSettings, SourceSettings, TaskLevel, TaskSelection
 from tests.training.mixing.rows import choice
+from tests.training.sources.files import SUM, write_lines
 
 
 def mixture(
@@ -43,6 +44,15 @@ def test_a_file_of_rows_brings_its_own_tasks_and_takes_the_name_it_is_given(tmp_
     assert [row.source for row in rows] == ["mine"] * 3
     assert feed.files() == [path]
     assert feed.count() == 4
+
+
+def test_a_published_source_may_be_streamed_from_the_hub(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    write_lines(tmp_path / "set" / "train.jsonl", [SUM])
+    (feed,) = open_feeds(mixture({"GSM8K": SourceSettings(folder=Path(f"hf:{tmp_path / 'set'}"))}, ALL))
+
+    assert {row.task for row in feed.rows(lambda: None)} == {"gsm8k_worked", "gsm8k_number", "gsm8k_choice"}
+    assert feed.files() == []
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"input_field": 1}', "null"])
