@@ -61,7 +61,10 @@ def learn_adapter_gates(*, adapters: Sequence[Path], data: Sequence[Path], outpu
         table.add_row(task, *(f"{share:.2f}" for share in gate.shares), *losses)
     stdout.print(table)
     served = ", ".join(f"{task}: {output / task}" for task in gates)
-    stderr.print(f"serve them with engine_settings: {{adapters: {{{served}}}}}", markup=False, soft_wrap=True)
+    line = f"serve them with engine_settings: {{adapters: {{{served}}}}}"
+    if settings.by == "task_type":
+        line += f" and task_adapters: {{{', '.join(f'{task}: {task}' for task in gates)}}}"
+    stderr.print(line, markup=False, soft_wrap=True)
 
 
 def _numbers(text: str) -> list[float]:

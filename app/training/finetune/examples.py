@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
-from datasets import Dataset, Features, Value
+from datasets import Dataset, Features, Value, concatenate_datasets
 from datasets import Sequence as Column
 
 from app.errors import InputError
@@ -26,6 +27,8 @@ FEATURES = Features(
     }
 )
 """Every column has one value a token, so that rows can be packed."""
+PART = 4096
+"""Rows that are encoded before they become a table."""
 EXPONENTS = {"token": 0.0, "sqrt": 0.5, "row": 1.0}
 """An answer token weighs the answer's length to minus this."""
 
@@ -70,11 +73,15 @@ def encode_rows(
                 kept.append(placed.place)
                 yield _columns(encoded, EXPONENTS[weighting], CAPABILITIES.index(placed.row.capability))
 
-    listed = list(columns())
-    if not listed:
+    # In parts: as Python's lists, all rows of a large mixture would take ten times their room.
+    remaining = columns()
+    parts = []
+    while part := list(islice(remaining, PART)):
+        parts.append(Dataset.from_list(part, features=FEATURES))
+    if not parts:
         raise InputError(f"all {len(rows)} rows are too long; raise max_length")
-    counts["rows"] = len(listed)
-    return Examples(Dataset.from_list(listed, features=FEATURES), kept, counts)
+    counts["rows"] = len(kept)
+    return Examples(concatenate_datasets(parts), kept, counts)
 
 
 def check_answers(data: Dataset, places: Sequence[str], end_id: int, max_length: int) -> None:

@@ -1,6 +1,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -194,6 +195,42 @@ def test_the_best_state_is_kept_when_the_loss_only_rises(checkpoint: Path, tmp_p
     kept = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     saved = load_file(tmp_path / "adapter.run" / f"checkpoint-{best}" / "adapter_model.safetensors")
     assert all(kept[name].equal(saved[name]) for name in kept)
+    # Gone on with from its last state, a run out of patience makes no further step.
+    shutil.rmtree(tmp_path / "adapter")
+    watching = Watching()
+    assert run(values, watching).finished
+    assert watching.steps == []
+    again = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    assert all(kept[name].equal(again[name]) for name in kept)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_in_one_line(checkpoint: Path, tmp_path: Path) -> None:
+    optimizer = {"learning_rate": 1e30, "steps": 6, "batch_size": 1, "scheduler": "constant", "warmup": 0}
+    values = values_for(tmp_path, checkpoint, optimizer=optimizer, validation=[], method="full", log_every=1)
+    with pytest.raises(SetupError, match=r"the loss is \w+ at step \d: .*Lower optimizer.learning_rate"):
+        run(values)
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_an_output_that_cannot_be_written_leaves_nothing_and_can_be_written_later(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    values = values_for(tmp_path, checkpoint, optimizer={"steps": 1, "batch_size": 1}, validation=[])
+    place = tmp_path / "full"
+    place.mkdir()
+    values |= {"output": str(place / "adapter"), "run": str(tmp_path / "run")}
+    place.chmod(0o500)
+    if os.access(place, os.W_OK):
+        # The superuser may write anyway: a file in the way is what cannot be passed.
+        (place / "adapter.part").write_text("in the way")
+    with pytest.raises(SetupError, match=r"cannot save .*adapter .*; nothing of it was kept"):
+        run(values)
+    assert not (place / "adapter").exists()
+    place.chmod(0o700)
+    (place / "adapter.part").unlink(missing_ok=True)
+    watching = Watching()
+    assert run(values, watching).finished
+    assert watching.steps == []
 
 
 def test_the_whole_model_can_be_trained_packed(checkpoint: Path, tmp_path: Path) -> None:
