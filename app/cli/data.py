@@ -59,13 +59,27 @@ def generate(
     task_type: TaskTypes = None,
 ) -> None:
     """Draw training rows from the generated catalogue. OUT is a ShopBench file too: 'shopbench evaluate' reads it."""
-    from app.commands.data_generate import generate_rows, write_rows
+    from app.commands.data_generate import generate_rows, generated_tasks, write_lines
     from app.commands.output import stderr
-    from app.training.curriculum.selection import select_tasks
 
-    chosen = select_tasks(task or (), capability or (), task_type or (), ("catalogue",))
-    written = write_rows(target, generate_rows(chosen, rows, seed), rows)
+    chosen = generated_tasks(task or (), capability or (), task_type or ())
+    drawn = (row.to_json() for row in generate_rows(chosen, rows, seed))
+    written = write_lines(target, drawn, rows, "Drawing")
     stderr.print(f"{written:,} rows of {len(chosen)} tasks -> {target}", markup=False)
+
+
+@cli.command(epilog="Example:  shopbench data catalogue runs/shop --products 10000 --seed 1")
+def catalogue(
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder for the files.")],
+    products: Annotated[int, typer.Option(min=1, help="How many products, and lines in each file.")] = 10_000,
+    seed: Seed = 0,
+) -> None:
+    """Write the generated shop itself: products, queries, sessions, co-purchases and reviews, as JSON lines."""
+    from app.commands.data_generate import write_catalogue
+    from app.commands.output import stderr
+
+    written = write_catalogue(target, products, seed)
+    stderr.print(f"{written:,} lines -> {target}", markup=False)
 
 
 @cli.command(

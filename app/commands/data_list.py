@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from app.commands.output import stdout
 from app.training.curriculum.counting import count_rows
 from app.training.curriculum.registry import Declaration
+from app.training.row import Capability
+from app.types import TaskType
 
-COLUMNS = ("task", "capability", "sub-skill", "type", "metric", "source", "wordings", "rows")
+_SHORT = {
+    TaskType.MULTIPLE_CHOICE: "choice",
+    TaskType.RANKING: "ranking",
+    TaskType.RETRIEVAL: "retrieval",
+    TaskType.NAMED_ENTITY_RECOGNITION: "entities",
+    TaskType.GENERATION: "generation",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +58,30 @@ def print_json(listed: Sequence[ListedTask]) -> None:
 
 
 def print_table(listed: Sequence[ListedTask]) -> None:
-    """A table on standard output."""
+    """A table on standard output, the tasks of a capability under its name."""
     table = Table(title=f"{len(listed)} training tasks", title_justify="left")
-    for name in COLUMNS:
-        table.add_column(name, justify="right" if name in {"wordings", "rows"} else "left", overflow="fold")
-    for one in listed:
-        table.add_row(*_cells(one))
+    table.add_column("task", no_wrap=True)
+    table.add_column("sub-skill", overflow="fold")
+    table.add_column("type and metric", overflow="fold")
+    table.add_column("source")
+    table.add_column("wordings", justify="right")
+    table.add_column("rows", justify="right")
+    for capability in Capability:
+        members = [one for one in listed if one.task.capability is capability]
+        if members:
+            table.add_row(Text(f"{capability.value.replace('_', ' ')} ({len(members)})", style="bold"))
+            for one in members:
+                table.add_row(*_cells(one))
+            table.add_section()
     stdout.print(table)
 
 
 def _cells(one: ListedTask) -> tuple[str, ...]:
     task = one.task
     return (
-        task.name,
-        task.capability.value.replace("_", " "),
+        f"  {task.name}",
         task.sub_skill,
-        task.task_type.value.replace("_", " "),
-        task.metric,
+        f"{_SHORT[task.task_type]}, {task.metric}",
         task.source,
         str(len(task.wordings)),
         f"{one.rows:,}" if isinstance(one.rows, int) else one.rows,

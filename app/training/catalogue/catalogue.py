@@ -17,9 +17,10 @@ POPULATION = 1_000_000
 class Catalogue:
     """Products by number, and whatever is derived from them. The same seed is the same shop."""
 
-    def __init__(self, seed: int, lexicon: Lexicon | None = None) -> None:
-        """Brands are made here; products when they are asked for."""
+    def __init__(self, seed: int, lexicon: Lexicon | None = None, population: int = POPULATION) -> None:
+        """Brands are made here; products when they are asked for. Random draws are from the first `population`."""
         self.seed = seed
+        self.population = population
         self.lexicon = lexicon or load_lexicon()
         self.brands = make_brands(self.lexicon.brands, self.lexicon.departments, seed)
 
@@ -45,7 +46,7 @@ class Catalogue:
         """A random product, of one type if that is given."""
         kinds = len(self.types)
         kind = rng.randrange(kinds) if product_type is None else product_type.number
-        return self.product(rng.randrange(POPULATION // kinds) * kinds + kind)
+        return self.product(rng.randrange(max(1, self.population // kinds)) * kinds + kind)
 
     def variant(self, product: Product, rng: random.Random, keep: dict[str, Value], *, same_brand: bool) -> Product:
         """Another product of the type that has the values of `keep`, and the brand if that is to stay."""
