@@ -1,0 +1,45 @@
+"""Whatever is uploaded: a file is either refused by line or read to its end."""
+
+import json
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.serving.batches.lines import check, read
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+requests = st.fixed_dictionaries(
+    {
+        "custom_id": st.text(min_size=1, max_size=4) | values,
+        "method": st.just("POST") | values,
+        "url": st.sampled_from(["/v1/predict", "/v1/chat/completions"]) | values,
+        "body": st.dictionaries(st.text(max_size=8), values, max_size=3) | values,
+    },
+    optional={"more": values},
+)
+texts = st.one_of(requests.map(json.dumps), values.map(json.dumps), st.text(max_size=20)).map(
+    lambda text: text.encode("utf-8", "surrogatepass")
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(st.one_of(texts, st.binary(max_size=20)), max_size=6))
+def test_a_file_is_refused_or_read_to_its_end(tmp_path: Path, lines: list[bytes]) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(b"\n".join(lines))
+    found = check(path, "/v1/predict", 5)
+    if found.errors:
+        assert all(error.code and error.message for error in found.errors)
+        return
+    rows = list(read(path))
+    assert len(rows) == found.total > 0
+    assert len({row.custom_id for row in rows}) == len(rows)
+    keys = [row.key(b"run") for row in rows]
+    assert len(set(keys)) == len(keys)
+    assert keys == [row.key(b"run") for row in read(path)]
+    assert keys != [row.key(b"another run") for row in rows]
