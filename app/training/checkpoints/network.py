@@ -2,28 +2,66 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from app.errors import SetupError
+from app.training.checkpoints.tensors import CheckpointTensors
 
 
-def load_network(checkpoint: Path, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """A checkpoint's network, ready to answer, on the first GPU if there is one and otherwise on the CPU.
+def load_network(checkpoint: Path, *, on_gpus: bool = False) -> nn.Module:
+    """A checkpoint's network, ready to answer, in float32 on the CPU.
+
+    Args:
+        checkpoint: its folder.
+        on_gpus: spread it over the GPUs instead, where there are any, in the number format that it is stored in.
 
     Raises:
-        SetupError: the library cannot load it.
+        SetupError: there is not enough memory, or the library cannot load it.
     """
     from transformers import AutoModelForCausalLM, logging
+
+    options: dict[str, Any] = {"dtype": torch.float32}
+    if on_gpus and torch.cuda.is_available():
+        options = {"dtype": "auto", "device_map": "auto"}
+    else:
+        check_memory(checkpoint)
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        network: nn.Module = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=dtype, trust_remote_code=False)
+        network: nn.Module = AutoModelForCausalLM.from_pretrained(checkpoint, trust_remote_code=False, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise SetupError(f"{checkpoint}: cannot load the weights: {_first_line(error)}") from error
     return network.eval()
+
+
+def check_memory(checkpoint: Path) -> None:
+    """Refuse a checkpoint that does not fit the free memory in float32: the system would end the process midway.
+
+    Raises:
+        SetupError: there is not enough memory.
+    """
+    plans = CheckpointTensors(checkpoint).plans.values()
+    needed = sum(plan.bytes // plan.dtype.itemsize for plan in plans) * torch.float32.itemsize
+    free = free_memory()
+    if free is not None and needed > free:
+        raise SetupError(
+            f"{checkpoint} needs {needed / 1e9:,.0f} GB of memory in float32 and {free / 1e9:,.0f} GB are free: "
+            "use a machine with more memory"
+        )
+
+
+def free_memory(source: Path = Path("/proc/meminfo")) -> int | None:
+    """Bytes that a process may still take, as Linux estimates them; None where it does not say."""
+    try:
+        lines = source.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0]) * 1024 if found else None
 
 
 def with_adapter(network: nn.Module, adapter: Path) -> nn.Module:

@@ -11,7 +11,7 @@ from app.evaluation.datasets.read import read_dataset
 from app.predictor import Prepared, QuestionPath
 from app.prompting import PromptLibrary
 from app.tasks.registry import task_of
-from app.types import Message, Sample
+from app.types import Message, Sample, TaskType
 
 DATA = ROOT / "data" / "sample.jsonl"
 PROMPTS = ROOT / "prompts"
@@ -68,7 +68,7 @@ def encoded_prompts(
 def _target(sample: Sample) -> str:
     gold = sample.gold
     # Generation may list several references: one of them is what is taught.
-    if isinstance(gold, list) and gold and sample.metric in ("rougel", "bleu", "jp-bleu", "sent-transformer"):
+    if isinstance(gold, list) and gold and sample.task_type is TaskType.GENERATION:
         gold = gold[0]
     return task_of(sample.task_type).format_target(gold)
 

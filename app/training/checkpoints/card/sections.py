@@ -48,13 +48,14 @@ def training_section(record: Mapping[str, Any]) -> str:
         if value is not None
     ]
     told = [("duration" if name == "seconds" else name, value) for name, value in told]
+    origin = [("base", record.get("model")), ("machine", _machine(record.get("machine")))]
     settings = [
         (name, value) for name, value in flat(record.get("settings") or {}) if name.split(".")[-1] not in PLACES
     ]
     losses = record.get("losses") or {}
     return section(
         "Training",
-        table(("", ""), [("base", record.get("model")), ("machine", _machine(record.get("machine"))), *told]),
+        table(("", ""), [*(row for row in origin if row[1]), *told]),
         "Mean negative log-likelihood of an answer token, nats:" if any(losses.values()) else "",
         table(
             ("", "step", "loss"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -63,8 +64,9 @@ def quantize_gptq(
     calibration = [list(ids) for ids in prompts if len(ids) >= SHORTEST]
     if not calibration:
         raise InputError(f"no prompt has {SHORTEST} tokens or more: calibrate on other rows")
-    raw = made / "gptq"
-    job = made / "job.json"
+    work = made / "gptq"
+    work.mkdir()
+    raw, job = work / "model", work / "job.json"
     values = {
         "bits": BITS,
         "group_size": settings.group_size,
@@ -76,9 +78,7 @@ def quantize_gptq(
     _run(source, raw, job, settings.python)
     config: dict[str, Any] = read_config(raw)["quantization_config"]
     _rewrite(CheckpointTensors(source), CheckpointTensors(raw), made, shard_bytes, advance)
-    for path in (*raw.iterdir(), job):
-        path.unlink()
-    raw.rmdir()
+    shutil.rmtree(work)
     return config
 
 
@@ -117,20 +117,24 @@ def _run(source: Path, raw: Path, job: Path, python: Path) -> None:
         str(raw.resolve()),
         str(job.resolve()),
     ]
+    complaints = job.with_name("stderr.txt")
+    # Hours on a large model: its progress is shown to people, and kept out of what programs read.
+    shown = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL
     try:
-        # The arguments are paths, and no shell reads them.
-        done = subprocess.run(  # noqa: S603
-            command, cwd=job.parent, env=environment, capture_output=True, text=True, check=False
-        )
+        with complaints.open("wb") as stderr:
+            # The arguments are paths, and no shell reads them.
+            code = subprocess.run(  # noqa: S603
+                command, cwd=job.parent, env=environment, stdout=shown, stderr=stderr, check=False
+            ).returncode
     except OSError as error:
         raise SetupError(f"cannot run {python}: {error.strerror}; name a Python with --python") from error
-    if done.returncode != 0:
-        raise SetupError(_reason(done, python))
+    if code != 0:
+        raise SetupError(_reason(complaints.read_text(encoding="utf-8", errors="replace"), code, python))
 
 
-def _reason(done: subprocess.CompletedProcess[str], python: Path) -> str:
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    last = lines[-1].strip() if lines else f"it ended with {done.returncode}"
+def _reason(complaints: str, code: int, python: Path) -> str:
+    lines = [line for line in complaints.splitlines() if line.strip()]
+    last = lines[-1].strip() if lines else f"it ended with {code}"
     if "No module named 'gptqmodel'" in last:
         return (
             f"W4A16 needs gptqmodel, which {python} does not have: make an environment for it "

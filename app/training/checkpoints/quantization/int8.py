@@ -34,8 +34,8 @@ def quantize_int8(
 ) -> dict[str, Any]:
     """Write the quantized weights below `made`; return the `quantization_config` for `config.json`.
 
-    With smoothing the model is loaded once, in float32, to see its activations; the weights themselves pass through
-    memory one at a time.
+    With smoothing the model is loaded once to see its activations; the weights themselves pass through memory one at
+    a time.
 
     Args:
         source: the checkpoint.
@@ -100,7 +100,7 @@ def _checked(source: Path, smoothing: float) -> bool:
 def _factors(
     source: Path, tensors: CheckpointTensors, prompts: Sequence[Sequence[int]], smoothing: float
 ) -> dict[str, torch.Tensor]:
-    return smoothing_factors(tensors, activation_maxima(load_network(source), prompts), smoothing)
+    return smoothing_factors(tensors, activation_maxima(load_network(source, on_gpus=True), prompts), smoothing)
 
 
 def _planned(plan: TensorPlan) -> list[TensorPlan]:
