@@ -1,98 +1,106 @@
-"""From examples to token ids: the serving prompt, the chat template, the answer, and what each token weighs."""
+"""What a model trained from scratch reads: rows as serving sends them, pages of drills, and what is learnt of each."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerFast
 
+from app.engines.chat import ChatTokenizer
 from app.prompting import PromptLibrary
-from app.tasks.registry import task_of
-from app.training.pretraining.examples import Example
-from app.types import Message, Question, TaskType
+from app.training.encoding import RowEncoder
+from app.training.pretraining.drills import Page
+from app.training.pretraining.tokenizer import TURN_START
+from app.training.row import Capability, TrainingRow
+from app.types import TaskType
+
+PAGE_WEIGHT = 2.0
+"""What a page of drills weighs against a row whose answer is one token, before the root of the number asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One example as ids: prompt and answer, and where the question begins in the prompt."""
+    """Token ids; the places whose next token is asked for; and the range whose next tokens may be learnt beside."""
 
-    prompt: tuple[int, ...]
-    answer: tuple[int, ...]
-    question_start: int
+    tokens: tuple[int, ...]
+    asked: tuple[int, ...]
+    weight: float
+    """Loss weight of each asked token."""
+    read: range = range(0)
 
     def __len__(self) -> int:
-        """Tokens of prompt and answer together."""
-        return len(self.prompt) + len(self.answer)
+        """Tokens in all."""
+        return len(self.tokens)
+
+    def targets(self, read_weight: float, read_fraction: float, rng: random.Random) -> list[tuple[int, float]]:
+        """The places whose next token is learnt, with its weight; of those that are only read, a random share."""
+        places = [(place, self.weight) for place in self.asked]
+        if read_weight:
+            places += [(place, read_weight) for place in self.read if rng.random() < read_fraction]
+        return places
 
 
 class Encoder:
-    """Renders questions as the server does and turns them into ids."""
+    """Turns rows and pages into ids."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, prompts: PromptLibrary, length: int) -> None:
-        """`length` is the limit of prompt and answer together, in tokens."""
-        self.tokenizer = tokenizer
-        self.end = tokenizer.convert_tokens_to_ids(tokenizer.eos_token)
-        self._prompts = prompts
+        """`length` is the limit of a row or a page, in tokens."""
+        self._tokenizer = tokenizer
+        self._rows = RowEncoder(ChatTokenizer(tokenizer, (_end_of(tokenizer),)), prompts, length)
         self._length = length
+        self._start: int = tokenizer.convert_tokens_to_ids(TURN_START)
         self._starts = {task_type: self._question_start(task_type) for task_type in TaskType}
 
-    def prompt_text(self, example: Example) -> str:
-        """The conversation after the chat template, the assistant's opening included."""
-        prompt = example.prompt.strip()
-        reading = task_of(example.task_type).read(Question("", prompt))
-        return self._render(self._prompts.render(example.task_type, {"question": prompt, **reading.variables}))
+    @property
+    def end(self) -> int:
+        """The token that ends every answer."""
+        return self._rows.end_id
 
-    def encode(self, examples: Sequence[Example]) -> list[Encoded]:
-        """Ids of every example; a prompt that is too long loses its middle, an answer its end."""
-        prompts = self._ids([self.prompt_text(example) for example in examples])
-        answers = self._ids([example.target for example in examples])
-        encoded = []
-        for example, prompt, answer in zip(examples, prompts, answers, strict=True):
-            kept = [*answer[: self._length // 3], self.end]
-            start = self._starts[example.task_type]
-            cut = cut_middle(prompt, self._length - len(kept), start)
-            encoded.append(Encoded(tuple(cut), tuple(kept), min(start, len(cut))))
-        return encoded
+    def row(self, row: TrainingRow) -> Encoded:
+        """A row; its answer's tokens share the square root of their number: a label does not drown among sentences.
 
-    def _ids(self, texts: list[str]) -> list[list[int]]:
-        if not texts:
-            return []
-        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        return ids
+        Raises:
+            InputError: the answer is empty, or too long to stand beside the instructions.
+        """
+        encoded = self._rows.encode(row)
+        first = len(encoded.prompt) - 1
+        asked = tuple(range(first, first + len(encoded.answer)))
+        read = range(min(self._starts[row.task_type], first), first)
+        return Encoded((*encoded.prompt, *encoded.answer), asked, len(asked) ** -0.5, read)
 
-    def _render(self, messages: Sequence[Message]) -> str:
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        text: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        return text
+    def page(self, page: Page) -> Encoded:
+        """A page of drills behind the token that opens a conversation; what exceeds the length is cut off."""
+        spans, text = [], ""
+        for segment in page:
+            if segment.asked:
+                spans.append((len(text), len(text) + len(segment.text)))
+            text += segment.text
+        encoding = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        tokens = [self._start, *encoding["input_ids"]][: self._length]
+        asked = tuple(place for place in _inside(spans, encoding["offset_mapping"]) if place + 1 < self._length)
+        return Encoded(tuple(tokens), asked, PAGE_WEIGHT * max(1, len(asked)) ** -0.5)
 
     def _question_start(self, task_type: TaskType) -> int:
-        texts = [self.prompt_text(Example(question, "", task_type, "")) for question in ("0", "a")]
-        first, second = self._ids(texts)
+        first, second = (self._rows.encode(_probe(text, task_type)).prompt for text in ("0", "a"))
         pairs = zip(first, second, strict=False)
         return next((place for place, (one, other) in enumerate(pairs) if one != other), 0)
 
 
-def cut_middle(ids: list[int], length: int, start: int) -> list[int]:
-    """At most `length` ids: what stands before `start` stays, and then as much from each end as fits."""
-    if len(ids) <= length:
-        return ids
-    room = max(0, length - start)
-    tail = (room + 1) // 2
-    head = length - tail
-    return ids[:head] + ids[len(ids) - tail :]
+def _end_of(tokenizer: PreTrainedTokenizerFast) -> int:
+    end: int = tokenizer.convert_tokens_to_ids(tokenizer.eos_token)
+    return end
 
 
-def choose_targets(
-    encoded: Encoded, prompt_weight: float, prompt_fraction: float, rng: random.Random
-) -> list[tuple[int, float]]:
-    """The positions whose next token is learnt, with its weight.
+def _probe(prompt: str, task_type: TaskType) -> TrainingRow:
+    return TrainingRow(prompt, "0", "0", "", task_type, "", Capability.CONCEPT_UNDERSTANDING, "", "")
 
-    An answer's tokens share the square root of their number: a label does not drown among sentences.
-    """
-    answer_weight = len(encoded.answer) ** -0.5
-    first = len(encoded.prompt) - 1
-    targets = [(first + place, answer_weight) for place in range(len(encoded.answer))]
-    if prompt_weight:
-        places = range(max(encoded.question_start, 1) - 1, first)
-        targets += [(place, prompt_weight) for place in places if rng.random() < prompt_fraction]
-    return targets
+
+def _inside(spans: list[tuple[int, int]], offsets: Iterable[tuple[int, int]]) -> list[int]:
+    """The tokens that touch a span; both are in order."""
+    found, place = [], 0
+    for number, (start, stop) in enumerate(offsets):
+        while place < len(spans) and spans[place][1] <= start:
+            place += 1
+        if place < len(spans) and stop > spans[place][0]:
+            found.append(number)
+    return found

@@ -7,15 +7,11 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from app.training.pretraining.encoding import Encoder
-from app.training.pretraining.examples import Example
-from app.types import TaskType
 
-_PROBE = Example("Which of these is a shoe?\n0. kettle\n1. sandal\nAnswer:", "1", TaskType.MULTIPLE_CHOICE, "")
-
-
-def export_model(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path, encoder: Encoder) -> float:
-    """Save weights, settings and tokenizer; return the largest change of a logit that float16 makes.
+def export_model(
+    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path, probe: tuple[int, ...]
+) -> float:
+    """Save weights, settings and tokenizer; return the largest change of a logit that float16 makes on `probe`.
 
     The folder's other files are left alone.
     """
@@ -31,7 +27,7 @@ def export_model(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, fo
         path.replace(folder / path.name)
     shutil.rmtree(part)
     reloaded = Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    ids = torch.tensor([encoder.encode([_PROBE])[0].prompt])
+    ids = torch.tensor([probe])
     with torch.inference_mode():
         difference = (model(ids).logits - reloaded(ids).logits).abs().max()
     return float(difference)

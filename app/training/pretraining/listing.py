@@ -38,14 +38,10 @@ def find_entries(prompt: str) -> list[Entry]:
     return entries
 
 
-def renumber(prompt: str) -> str:
-    """The prompt with its entries counted without gaps from the first number on."""
-    entries = find_entries(prompt)
-    for place, entry in reversed(list(enumerate(entries))):
-        start = entry.label[0]
-        width = len(str(entry.number))
-        prompt = prompt[:start] + str(entries[0].number + place) + prompt[start + width :]
-    return prompt
+def unnumbered(line: str) -> str:
+    """The line without the number that it may begin with."""
+    label = _LABEL.match(line)
+    return line[label.end() :] if label else line
 
 
 def permute(prompt: str, gold: list[int], rng: random.Random) -> tuple[str, list[int]]:

@@ -7,15 +7,16 @@ from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from app.training.pretraining.copying import start_copying
+from app.training.pretraining.circuits import CIRCUIT_LAYERS, start_looking_back
 from app.training.pretraining.settings import ModelSettings, OptimizerSettings
 from app.training.pretraining.stream import Batch, split
+from app.training.pretraining.tokenizer import TURN_START
 
 INITIAL_RANGE = 0.02
 
 
 def build_model(settings: ModelSettings, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
-    """A Qwen2 model with tied embeddings and random weights that already copy."""
+    """A Qwen2 model with tied embeddings and random weights that already look back, see `circuits.py`."""
     end = tokenizer.convert_tokens_to_ids(tokenizer.eos_token)
     config = Qwen2Config(
         vocab_size=len(tokenizer),
@@ -34,25 +35,35 @@ def build_model(settings: ModelSettings, tokenizer: PreTrainedTokenizerFast) -> 
         attn_implementation="sdpa",
     )
     model = Qwen2ForCausalLM(config)
-    start_copying(model)
+    vocabulary = [tokenizer.decode([token]) for token in range(len(tokenizer))]
+    start_looking_back(model, vocabulary, tokenizer.convert_tokens_to_ids(TURN_START))
     return model
 
 
 def build_optimizers(model: nn.Module, settings: OptimizerSettings) -> list[torch.optim.Optimizer]:
-    """AdamW for everything, or Muon for the matrices between the embeddings and AdamW for the rest."""
-    matrices: list[nn.Parameter] = []
-    vectors: list[nn.Parameter] = []
-    embeddings: list[nn.Parameter] = []
+    """AdamW for everything, or Muon for the matrices between the embeddings and AdamW for the rest.
+
+    Each group has a `share` of the learning rate: the attention that begins with circuits moves more slowly.
+    """
+    kinds: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        group = vectors if parameter.ndim < 2 else embeddings if "embed" in name else matrices
-        group.append(parameter)
+        kind = "vectors" if parameter.ndim < 2 else "embeddings" if "embed" in name else "matrices"
+        kinds.setdefault((kind, _in_circuit(name)), []).append(parameter)
+    groups = {
+        kind: {"params": parameters, "share": settings.circuit_rate if kind[1] else 1.0}
+        for kind, parameters in kinds.items()
+    }
+    matrices = [group for (kind, _), group in groups.items() if kind == "matrices"]
+    others = [group | {"weight_decay": 0.0} for (kind, _), group in groups.items() if kind != "matrices"]
     rate, decay, betas = settings.learning_rate, settings.weight_decay, (0.9, 0.95)
     if settings.optimizer == "muon":
         muon = torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
-        groups = [{"params": embeddings, "weight_decay": 0.0}, {"params": vectors, "weight_decay": 0.0}]
-        return [muon, torch.optim.AdamW(groups, lr=rate, betas=betas)]
-    groups = [{"params": matrices + embeddings}, {"params": vectors, "weight_decay": 0.0}]
-    return [torch.optim.AdamW(groups, lr=rate, betas=betas, weight_decay=decay)]
+        return [muon, torch.optim.AdamW(others, lr=rate, betas=betas)]
+    return [torch.optim.AdamW(matrices + others, lr=rate, betas=betas, weight_decay=decay)]
+
+
+def _in_circuit(name: str) -> bool:
+    return any(f"layers.{number}.self_attn" in name for number in range(CIRCUIT_LAYERS))
 
 
 def learning_rate(step: int, settings: OptimizerSettings) -> float:

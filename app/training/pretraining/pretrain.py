@@ -1,10 +1,10 @@
-"""Train the embedded checkpoint from scratch: `python -m app.training.pretraining.pretrain configs/pretrain.yaml`."""
+"""Train a small model from scratch: `python -m app.training.pretraining.pretrain configs/pretrain.yaml`."""
 
 import json
 import platform
 import sys
 import time
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,79 +14,73 @@ from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from app.errors import ShopBenchError
 from app.prompting import PromptLibrary
-from app.training.pretraining.card import write_card
-from app.training.pretraining.corpus import Corpus, build_corpus
+from app.training.pretraining.corpus import Corpus, read_corpus
 from app.training.pretraining.encoding import Encoder
 from app.training.pretraining.export import export_model
-from app.training.pretraining.heldout import evaluate, generated_heldout
 from app.training.pretraining.network import Learner, build_model, build_optimizers, learning_rate
 from app.training.pretraining.settings import PretrainConfig, load_pretrain_config
 from app.training.pretraining.state import Position, load_state, save_state
-from app.training.pretraining.stream import ExampleStream, batches
+from app.training.pretraining.stream import RowStream, batches
 from app.training.pretraining.tokenizer import load_tokenizer, train_tokenizer
 from app.types import TaskType
 
 REPORT_SECONDS = 10.0
+RECORD = "pretraining.json"
 
 
 def pretrain(config: PretrainConfig) -> dict[str, object]:
-    """Train, or continue training, to the last step; write the checkpoint, its metrics and its card.
+    """Train, or continue training, to the last step; write the checkpoint and the run's record beside it.
 
     Raises:
-        SetupError: a folder is missing, or the run folder holds a run with other settings.
-        InputError: a data file has the wrong schema.
+        SetupError: a file is missing, or the run folder holds a run with other settings.
+        InputError: a line of the data is no training row.
     """
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     prompts = PromptLibrary(config.prompts)
-    corpus = build_corpus(config.data)
+    corpus = read_corpus(config.data.rows)
     tokenizer = _tokenizer(config, corpus, prompts)
-    encoder = Encoder(tokenizer, prompts, config.optimizer.sequence_length)
-    stream = ExampleStream(corpus.train, config.data, config.seed)
+    length = config.optimizer.sequence_length
+    corpus = corpus.fitting(lambda text: len(tokenizer(text)["input_ids"]), length)
+    encoder = Encoder(tokenizer, prompts, length)
+    stream = RowStream(corpus.rows, encoder, config.data, config.seed)
     model = build_model(config.model, tokenizer)
-    position = _train(config, model, stream, encoder)
+    position = _train(config, model, stream, encoder.end)
     model.eval()
-    difference = export_model(model, tokenizer, config.output, encoder)
-    exported = Qwen2ForCausalLM.from_pretrained(config.output, dtype=torch.float32).eval()
-    examples = corpus.heldout + generated_heldout(stream, config.evaluate_rows)
-    scores = evaluate(exported, encoder, examples, config.evaluate_rows, config.seed)
-    metrics: dict[str, object] = {
-        "position": asdict(position),
+    difference = export_model(model, tokenizer, config.output, encoder.row(corpus.rows[0]).tokens)
+    record: dict[str, object] = {
+        "settings": config.model_dump(mode="json"),
+        "data": asdict(corpus.file),
+        "rows_too_long": corpus.too_long,
+        "steps": position.step,
+        "tokens": position.tokens,
+        "seconds": round(position.seconds),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "largest_logit_difference": difference,
         "machine": f"{platform.machine()}, {config.threads} threads, torch {torch.__version__}",
-        "corpus": _counts(corpus),
-        "scores": [asdict(score) for score in scores],
     }
-    text = json.dumps(metrics, indent=2, ensure_ascii=False)
-    (config.run / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    write_card(config, metrics, scores)
-    return metrics
-
-
-def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:
-    return {
-        "train": dict(sorted(Counter(example.source for example in corpus.train).items())),
-        "heldout": dict(sorted(Counter(example.source for example in corpus.heldout).items())),
-        "faults": dict(sorted(corpus.faults.items())),
-    }
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    (config.output / RECORD).write_text(text + "\n", encoding="utf-8")
+    return record
 
 
 def _tokenizer(config: PretrainConfig, corpus: Corpus, prompts: PromptLibrary) -> PreTrainedTokenizerFast:
     folder = config.run / "tokenizer"
     if not (folder / "tokenizer.json").is_file():
-        texts = [f"{example.prompt}\n{example.target}" for example in corpus.train]
-        fixed = [message.content for kind in TaskType for message in prompts.render(kind, {"question": ""})]
-        stream = ExampleStream(corpus.train, config.data, config.seed)
-        generated = [example.prompt for number in range(2) for example in stream.chunk(number, 1000)]
-        trained = train_tokenizer(
-            texts + fixed * 50 + generated, config.tokenizer.vocab_size, config.model.context_length
-        )
+        trained = train_tokenizer(_texts(corpus, prompts), config.tokenizer.vocab_size, config.model.context_length)
         trained.save_pretrained(folder)
     return load_tokenizer(folder)
 
 
-def _train(config: PretrainConfig, model: Qwen2ForCausalLM, stream: ExampleStream, encoder: Encoder) -> Position:
+def _texts(corpus: Corpus, prompts: PromptLibrary) -> Iterator[str]:
+    for kind in TaskType:
+        for message in prompts.render(kind, {"question": ""}):
+            yield from [message.content] * 50
+    for row in corpus.rows:
+        yield f"{row.prompt}\n{row.target}"
+
+
+def _train(config: PretrainConfig, model: Qwen2ForCausalLM, stream: RowStream, pad: int) -> Position:
     settings = config.optimizer
     optimizers = build_optimizers(model, settings)
     position = load_state(config, model, optimizers)
@@ -95,7 +89,7 @@ def _train(config: PretrainConfig, model: Qwen2ForCausalLM, stream: ExampleStrea
     saved = time.monotonic()
     model.train()
     while position.step < settings.steps:
-        for place, batch in enumerate(batches(stream, encoder, settings, position.chunk, config.seed)):
+        for place, batch in enumerate(batches(stream, settings, position.chunk, pad, config.seed)):
             if place < position.batch:
                 continue
             rate = learning_rate(position.step, settings)
@@ -103,7 +97,7 @@ def _train(config: PretrainConfig, model: Qwen2ForCausalLM, stream: ExampleStrea
             nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = rate * group["share"]
                 optimizer.step()
                 optimizer.zero_grad()
             position.step += 1

@@ -8,28 +8,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from app.errors import SetupError
 
+MIN_HEAD_SIZE = 16
+"""Smaller heads have no room for what the first layers tell each other."""
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataSettings(_Settings):
-    """What is learnt from, and what must not be."""
+    """What is learnt from."""
 
-    folder: Path
-    """Holds `EC-Guide/`, `IntentionQA/` and `ExtractGPT/` as published."""
-    evaluation_files: tuple[Path, ...] = ()
-    """JSON lines with `input_field`; training rows that overlap them are refused."""
-    heldout_fraction: float = Field(default=0.05, gt=0, lt=0.5)
-    temperature: float = Field(default=0.6, ge=0, le=1)
-    """A source is drawn in proportion to its rows to this power."""
-    weights: dict[str, float] = {}
-    """Factors on that proportion, by source."""
-    synthetic_share: float = Field(default=0.5, ge=0, le=1)
-    """Share of generated rows, once the first chunks are over."""
-    first_share: float = Field(default=0.9, ge=0, le=1)
-    """Share of generated rows in the first chunks: short copying tasks teach attention to match."""
-    first_chunks: int = Field(default=10, ge=0)
+    rows: Path
+    """JSON lines of training rows, as 'shopbench data build' writes them."""
+    drill_share: float = Field(default=0.25, ge=0, le=1)
+    """Share of pages of drills among the rows: they teach to look back, where rows teach what to look for."""
     permute_probability: float = Field(default=0.7, ge=0, le=1)
     """How often the entries of a numbered list change places."""
 
@@ -44,8 +37,8 @@ class ModelSettings(_Settings):
     """The shape of a Qwen2 model."""
 
     hidden_size: int = Field(default=256, gt=0)
-    layers: int = Field(default=5, ge=2)
-    heads: int = Field(default=8, ge=3)
+    layers: int = Field(default=5, ge=3)
+    heads: int = Field(default=8, ge=8)
     intermediate_size: int = Field(default=768, gt=0)
     context_length: int = Field(default=2048, ge=64)
     rope_theta: float = Field(default=1e7, ge=1e4)
@@ -53,8 +46,10 @@ class ModelSettings(_Settings):
 
     @model_validator(mode="after")
     def _divisible(self) -> "ModelSettings":
-        if self.hidden_size % (2 * self.heads):
-            raise ValueError("hidden_size must be a multiple of twice the heads")
+        if self.hidden_size % (4 * self.heads) or self.hidden_size < MIN_HEAD_SIZE * self.heads:
+            raise ValueError(
+                f"hidden_size must be a multiple of four times the heads, and at least {MIN_HEAD_SIZE} times"
+            )
         return self
 
 
@@ -74,6 +69,8 @@ class OptimizerSettings(_Settings):
     warmup_steps: int = Field(default=100, ge=0)
     decay_fraction: float = Field(default=0.3, ge=0, le=1)
     """Share of the steps, at the end, over which the rate falls linearly to zero."""
+    circuit_rate: float = Field(default=0.3, gt=0, le=1)
+    """Share of the rate for the attention of the first layers, which begins with circuits."""
     weight_decay: float = Field(default=0.05, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)
     prompt_weight: float = Field(default=0.1, ge=0)
@@ -99,8 +96,6 @@ class PretrainConfig(_Settings):
     bfloat16: bool = True
     """Autocast of the matrix products; the weights stay float32 while training."""
     checkpoint_seconds: float = Field(default=120.0, gt=0)
-    evaluate_rows: int = Field(default=100, ge=1)
-    """At most so many held-out rows of each source."""
 
 
 def load_pretrain_config(path: Path) -> PretrainConfig:

@@ -26,7 +26,7 @@ class Position:
 def fingerprint(config: PretrainConfig) -> str:
     """What must not change while a run is resumed: all settings but its length, pace and places."""
     kept = config.model_dump_json(
-        exclude={"output": True, "run": True, "threads": True, "checkpoint_seconds": True, "evaluate_rows": True,
+        exclude={"output": True, "run": True, "threads": True, "checkpoint_seconds": True,
                  "optimizer": {"steps", "decay_fraction"}},
     )  # fmt: skip
     return hashlib.sha256(kept.encode()).hexdigest()

@@ -1,24 +1,22 @@
 """The endless, seeded stream of batches. Any chunk can be drawn again by its number, so a run can resume."""
 
 import random
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 
-from app.training.pretraining.encoding import Encoded, Encoder, choose_targets
-from app.training.pretraining.examples import Example, format_numbers
-from app.training.pretraining.lexical import TitleQuestions
-from app.training.pretraining.listing import permute
+from app.tasks.registry import task_of
+from app.training.pretraining.drills import Drills
+from app.training.pretraining.encoding import Encoded, Encoder
+from app.training.pretraining.listing import permute, unnumbered
 from app.training.pretraining.settings import DataSettings, OptimizerSettings
-from app.training.pretraining.synthetic import GENERATORS
+from app.training.row import TrainingRow
 from app.types import TaskType
 
 WIDTH = 32
 """Batches are padded to multiples of so many tokens: few shapes to compile and to tune for."""
-TITLE_SHARE = 0.35
-"""Share of the generated questions that are about real titles, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,62 +29,56 @@ class Batch:
     weights: torch.Tensor
 
 
-class ExampleStream:
-    """Draws examples from the sources and the generators, chunk by chunk."""
+class RowStream:
+    """Rows in a new order each epoch, and pages of drills between them."""
 
-    def __init__(self, examples: Sequence[Example], settings: DataSettings, seed: int) -> None:
-        """Sources are weighed by their size and the settings."""
-        self._by_source: defaultdict[str, list[Example]] = defaultdict(list)
-        for example in examples:
-            self._by_source[example.source].append(example)
-        self._sources = sorted(self._by_source)
-        self._weights = [
-            len(self._by_source[source]) ** settings.temperature * settings.weights.get(source, 1.0)
-            for source in self._sources
-        ]
+    def __init__(self, rows: Sequence[TrainingRow], encoder: Encoder, settings: DataSettings, seed: int) -> None:
+        """Drills take their words from the rows' prompts."""
+        self._rows = rows
+        self._encoder = encoder
         self._settings = settings
         self._seed = seed
-        self._titles = TitleQuestions([example.key for example in examples if example.key])
+        self._drills = Drills([unnumbered(line) for row in rows for line in row.prompt.splitlines()])
 
-    def chunk(self, number: int, count: int) -> list[Example]:
-        """`count` examples; the same ones for the same number."""
+    def chunk(self, number: int, count: int) -> list[Encoded]:
+        """`count` rows and pages; the same ones for the same number."""
         rng = random.Random(f"{self._seed}/{number}")
-        settings = self._settings
-        share = settings.first_share if number < settings.first_chunks else settings.synthetic_share
-        return [
-            self.generated(rng) if rng.random() < share or not self._sources else self._published(rng)
-            for _ in range(count)
-        ]
+        drawn = (
+            self._encoder.page(self._drills.draw(rng))
+            if self._drills.usable and rng.random() < self._settings.drill_share
+            else self._encoder.row(self._row(number * count + place, rng))
+            for place in range(count)
+        )
+        return [encoded for encoded in drawn if encoded.asked]
 
-    def generated(self, rng: random.Random) -> Example:
-        """One generated question."""
-        if self._titles.usable and rng.random() < TITLE_SHARE:
-            return self._titles.draw(rng)
-        generator = rng.choices(list(GENERATORS), list(GENERATORS.values()))[0]
-        return generator(rng)
-
-    def _published(self, rng: random.Random) -> Example:
-        source = rng.choices(self._sources, self._weights)[0]
-        example = rng.choice(self._by_source[source])
-        if rng.random() < self._settings.permute_probability:
-            return permuted(example, rng)
-        return example
+    def _row(self, place: int, rng: random.Random) -> TrainingRow:
+        epoch, index = divmod(place, len(self._rows))
+        row = self._rows[_order(self._seed, epoch, len(self._rows))[index]]
+        return permuted(row, rng) if rng.random() < self._settings.permute_probability else row
 
 
-def permuted(example: Example, rng: random.Random) -> Example:
-    """The example with its list in another order; others as they are."""
-    if example.task_type not in (TaskType.MULTIPLE_CHOICE, TaskType.RETRIEVAL):
-        return example
-    gold = [int(number) for number in example.target.split(",")]
-    prompt, moved = permute(example.prompt, gold, rng)
-    return replace(example, prompt=prompt, target=format_numbers(moved))
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, rows: int) -> list[int]:
+    order = list(range(rows))
+    random.Random(f"{seed}/epoch {epoch}").shuffle(order)
+    return order
 
 
-def batches(
-    stream: ExampleStream, encoder: Encoder, settings: OptimizerSettings, number: int, seed: int
-) -> Iterator[Batch]:
+def permuted(row: TrainingRow, rng: random.Random) -> TrainingRow:
+    """The row with its list in another order; rows of the other types as they are."""
+    gold = row.gold
+    if row.task_type is TaskType.MULTIPLE_CHOICE and isinstance(gold, int):
+        prompt, (moved,) = permute(row.prompt, [gold], rng)
+        return replace(row, prompt=prompt, gold=moved, target=task_of(row.task_type).format_target(moved))
+    if row.task_type is TaskType.RETRIEVAL and isinstance(gold, list):
+        prompt, numbers = permute(row.prompt, gold, rng)
+        return replace(row, prompt=prompt, gold=numbers, target=task_of(row.task_type).format_target(numbers))
+    return row
+
+
+def batches(stream: RowStream, settings: OptimizerSettings, number: int, pad: int, seed: int) -> Iterator[Batch]:
     """The batches of one chunk: rows of like length together, in shuffled order."""
-    encoded = sorted(encoder.encode(stream.chunk(number, settings.chunk_examples)), key=len)
+    encoded = sorted(stream.chunk(number, settings.chunk_examples), key=len)
     rng = random.Random(f"{seed}/{number}/batches")
     groups: list[list[Encoded]] = []
     for row in reversed(encoded):
@@ -95,7 +87,7 @@ def batches(
         groups[-1].append(row)
     rng.shuffle(groups)
     for group in groups:
-        yield collate(group, settings, encoder.end, rng)
+        yield collate(group, settings, pad, rng)
 
 
 def _width(row: Encoded) -> int:
@@ -108,11 +100,10 @@ def collate(group: Sequence[Encoded], settings: OptimizerSettings, pad: int, rng
     ids = torch.full((len(group), width), pad, dtype=torch.long)
     places, labels, weights = [], [], []
     for index, row in enumerate(group):
-        tokens = [*row.prompt, *row.answer]
-        ids[index, : len(tokens)] = torch.tensor(tokens)
-        for place, weight in choose_targets(row, settings.prompt_weight, settings.prompt_fraction, rng):
+        ids[index, : len(row)] = torch.tensor(row.tokens)
+        for place, weight in row.targets(settings.prompt_weight, settings.prompt_fraction, rng):
             places.append(index * width + place)
-            labels.append(tokens[place + 1])
+            labels.append(row.tokens[place + 1])
             weights.append(weight)
     return Batch(ids, torch.tensor(places), torch.tensor(labels), torch.tensor(weights))
 

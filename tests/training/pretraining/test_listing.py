@@ -3,7 +3,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.training.pretraining.listing import find_entries, permute, renumber
+from app.training.pretraining.listing import find_entries, permute, unnumbered
 
 TEXTS = st.lists(st.from_regex(r"[a-z]{1,8}( [a-z]{1,8})?", fullmatch=True), min_size=2, max_size=15, unique=True)
 
@@ -38,8 +38,9 @@ def test_a_list_may_open_behind_a_colon_and_hold_decimals() -> None:
     assert [prompt[slice(*entry.text)] for entry in find_entries(prompt)] == ["Cable 2.5 m", "Rope: 10. class", "Wire"]
 
 
-def test_gaps_in_the_numbering_are_closed() -> None:
-    assert renumber("Which?\n0. a\n1. b\n3. c") == "Which?\n0. a\n1. b\n2. c"
+def test_a_line_loses_its_number_and_nothing_else() -> None:
+    assert unnumbered("12. Rope 1. class") == "Rope 1. class"
+    assert unnumbered("Cable 2.5 m") == "Cable 2.5 m"
 
 
 def test_gold_outside_the_list_leaves_the_prompt_alone() -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -12,25 +13,24 @@ from app.training.pretraining.pretrain import main, pretrain
 from app.training.pretraining.settings import OptimizerSettings, PretrainConfig, load_pretrain_config
 from app.training.pretraining.state import FILE, save_state
 from app.training.pretraining.stream import Batch, split
-from tests.training.pretraining.datasets import write_data
+from tests.training.pretraining.rows import write_rows
 
 PROMPTS = Path(__file__).parents[3] / "prompts"
 
 
 def write_config(folder: Path, name: str, steps: int = 6, **changes: object) -> Path:
     values: dict[str, object] = {
-        "data": {"folder": str(folder / "data"), "heldout_fraction": 0.3},
+        "data": {"rows": str(folder / "train.jsonl")},
         "output": str(folder / name / "model"),
         "run": str(folder / name / "run"),
         "prompts": str(PROMPTS),
         "tokenizer": {"vocab_size": 400},
         "model": {
-            "hidden_size": 32, "layers": 2, "heads": 4, "intermediate_size": 48, "context_length": 512,
+            "hidden_size": 128, "layers": 3, "heads": 8, "intermediate_size": 48, "context_length": 512,
         },
         "optimizer": {
             "steps": steps, "tokens_per_batch": 1024, "sequence_length": 256, "chunk_examples": 12, "warmup_steps": 2,
         },
-        "evaluate_rows": 2,
     }  # fmt: skip
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(values | changes), encoding="utf-8")
@@ -40,7 +40,7 @@ def write_config(folder: Path, name: str, steps: int = 6, **changes: object) -> 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pretrain")
-    write_data(folder / "data")
+    write_rows(folder / "train.jsonl")
     return folder
 
 
@@ -59,7 +59,7 @@ def weights(config: PretrainConfig) -> dict[str, torch.Tensor]:
 def test_the_checkpoint_is_complete_and_loads(finished: PretrainConfig) -> None:
     names = {path.name for path in finished.output.iterdir()}
     assert names == {
-        "README.md", "chat_template.jinja", "config.json", "generation_config.json", "model.safetensors",
+        "chat_template.jinja", "config.json", "generation_config.json", "model.safetensors", "pretraining.json",
         "tokenizer.json", "tokenizer_config.json",
     }  # fmt: skip
     model = AutoModelForCausalLM.from_pretrained(finished.output)
@@ -71,15 +71,13 @@ def test_the_checkpoint_is_complete_and_loads(finished: PretrainConfig) -> None:
     assert len(tokenizer) == model.config.vocab_size
 
 
-def test_metrics_and_card_cover_every_source(finished: PretrainConfig) -> None:
-    metrics = json.loads((finished.run / "metrics.json").read_text(encoding="utf-8"))
-    card = (finished.output / "README.md").read_text(encoding="utf-8")
-    types = {score["task_type"] for score in metrics["scores"]}
-    assert types == {"multiple-choice", "retrieval", "ranking", "named_entity_recognition", "generation"}
-    assert all(0 <= score["score"] <= 1 for score in metrics["scores"])
-    assert all(f"| {score['source']} | {score['metric']} |" in card for score in metrics["scores"])
-    assert "Apache-2.0" in card
-    assert "MIT" in card
+def test_the_record_says_what_was_learnt_from_and_for_how_long(finished: PretrainConfig, folder: Path) -> None:
+    record = json.loads((finished.output / "pretraining.json").read_text(encoding="utf-8"))
+    assert record["steps"] == 6
+    assert record["tokens"] > 0
+    assert record["data"]["rows"] == 200
+    assert record["data"]["sha256"] == hashlib.sha256((folder / "train.jsonl").read_bytes()).hexdigest()
+    assert record["settings"]["optimizer"]["steps"] == 6
 
 
 def test_the_loss_falls(folder: Path) -> None:
@@ -128,7 +126,7 @@ def test_bad_use_is_one_line_and_code_2(arguments: list[str], capsys: pytest.Cap
 
 def test_missing_data_is_one_line_and_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(write_config(tmp_path, "empty"))]) == 2
-    assert "set data.folder" in capsys.readouterr().err
+    assert "shopbench data build" in capsys.readouterr().err
 
 
 def test_the_rate_rises_holds_and_falls_to_almost_zero() -> None:

@@ -5,16 +5,16 @@ import pytest
 from app.errors import SetupError
 from app.training.pretraining.settings import load_pretrain_config
 
-GOOD = "data: {folder: d}\noutput: o\nrun: r\noptimizer: {steps: 1}\n"
+GOOD = "data: {rows: d}\noutput: o\nrun: r\noptimizer: {steps: 1}\n"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (GOOD + "sede: 1\n", "sede: Extra inputs are not permitted"),
-        (GOOD + "model: {heads: 5}\n", "heads must divide hidden_size"),
+        (GOOD + "model: {heads: 5}\n", "hidden_size must be a multiple"),
         (GOOD + "optimizer: {steps: 0}\n", "optimizer.steps: Input should be greater than 0"),
-        ("data: {folder: d}\noutput: o\nrun: r\n", "optimizer: Field required"),
+        ("data: {rows: d}\noutput: o\nrun: r\n", "optimizer: Field required"),
         ("", "the file: "),
         ("a: [", "cannot read the settings"),
     ],
@@ -35,4 +35,4 @@ def test_a_missing_file_is_a_setup_error(tmp_path: Path) -> None:
 
 def test_the_committed_settings_are_good() -> None:
     config = load_pretrain_config(Path(__file__).parents[3] / "configs" / "pretrain.yaml")
-    assert config.output == Path("models/mini")
+    assert config.output == Path("runs/mini/base")
