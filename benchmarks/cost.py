@@ -27,7 +27,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from app.config import ROOT, load_settings
 from app.errors import InputError
+from app.factory import create_predictor
+from app.jsonl import read_rows
+from app.predictor import Predictor, Prepared
+from app.types import GenerationRequest, Question, TaskType
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +152,8 @@ class Plan:
         return self.hours * self.replicas * self.devices * self.price
 
 
-def check(model: str, rows: int) -> dict[str, object]:
+def check(predictor: Predictor, rows: int) -> dict[str, object]:
     """Measure the engine on choices, on texts, and on a mix, and compare the mix with what the others predict."""
-    from app.config import ROOT, load_settings
-    from app.factory import create_predictor
-    from app.jsonl import read_rows
-    from app.predictor import Prepared
-    from app.types import GenerationRequest, Question, TaskType
-
-    predictor = create_predictor(load_settings(None, {"model": model}))
     samples = [row.question for row in read_rows(ROOT / "data" / "sample.jsonl") if row.question is not None]
 
     def requests(kinds: Sequence[TaskType], name: str) -> list[GenerationRequest]:
@@ -184,7 +182,6 @@ def check(model: str, rows: int) -> dict[str, object]:
     choices = measure([TaskType.MULTIPLE_CHOICE], "choices")
     texts = measure([TaskType.GENERATION], "texts")
     mix, took = measure(list(TaskType), "mix")
-    predictor.close()
     rates = calibrate(choices, texts)
     predicted = rates.seconds(mix)
     return {
@@ -199,6 +196,14 @@ def check(model: str, rows: int) -> dict[str, object]:
         "predicted_seconds": round(predicted, 2),
         "predicted_over_measured": round(predicted / took, 3),
     }
+
+
+def check_model(model: str | None, rows: int) -> dict[str, object]:
+    predictor = create_predictor(load_settings(None, {"model": model}))
+    try:
+        return check(predictor, rows)
+    finally:
+        predictor.close()
 
 
 def plan(given: argparse.Namespace) -> dict[str, object]:
@@ -263,7 +268,7 @@ PROMPT_TOKENS, OUTPUT_TOKENS = 150.0, 20.0
 def main() -> int:
     given = arguments().parse_args()
     try:
-        print(json.dumps(plan(given) if given.way == "plan" else check(given.model, given.rows), indent=2))
+        print(json.dumps(plan(given) if given.way == "plan" else check_model(given.model, given.rows), indent=2))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
