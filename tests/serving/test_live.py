@@ -12,7 +12,7 @@ from app.config import ROOT
 from app.jsonl import read_rows
 from tests.serving.live_server import LONG, SLOW_CHAT, LiveServer
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(600, func_only=True)
 
 
 def sample() -> list[dict[str, object]]:

@@ -13,7 +13,7 @@ from tests.serving.conftest import MINI, SAMPLE, Offline
 from tests.serving.live_batch import LINES, LiveBatch, connect, wait
 from tests.serving.live_server import LiveServer
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(600, func_only=True)
 
 
 def test_a_batch_goes_on_after_the_server_was_killed(server: LiveServer, interrupted: LiveBatch) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from tests.serving.live_server import KEY, LiveServer
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(600, func_only=True)
 MESSAGES: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Name a garden chair."}]
 
 

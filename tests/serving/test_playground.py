@@ -12,7 +12,7 @@ from tests.chromium import Browser, needs_chromium, open_browser, resize, shoot,
 from tests.serving.calls import app_of, call
 from tests.serving.live_server import HEADERS, KEY, LiveServer
 
-pytestmark = [pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(600, func_only=True)]
 
 
 @pytest.fixture(scope="module")

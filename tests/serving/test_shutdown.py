@@ -14,7 +14,7 @@ import pytest
 
 from tests.serving.live_server import LONG, SERVE, SLOW_CHAT, UVICORN, LiveServer, live_server
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(600, func_only=True)
 
 
 def ask_and_stop(server: LiveServer, stop: Callable[[], None]) -> list[int | str]:
