@@ -31,6 +31,11 @@ class Title:
         return [piece for what, piece in self.segments if what == key]
 
     @property
+    def facts(self) -> frozenset[Segment]:
+        """What it says, whatever the order and the capital letters."""
+        return frozenset((what, piece.lower()) for what, piece in self.segments if what)
+
+    @property
     def keys(self) -> list[str]:
         """What the title speaks of, each once."""
         return list(dict.fromkeys(what for what, _ in self.segments if what))

@@ -30,11 +30,12 @@ def changed(shop: Catalogue, product: Product, query: Query, rng: random.Random)
 
 
 def demanding(shop: Catalogue, rng: random.Random, language: str = "en") -> tuple[Product, Query]:
-    """A product, and a query for it that demands a value of an attribute."""
+    """A product, and a query for it that demands a value which its title shows and other products need not have."""
     while True:
         product = shop.any_product(rng)
         query = make_query(product, rng, language, most=3, least=1)
-        if query.wanted and all(len(product.type.choices.get(key, "..")) > 1 for key in query.wanted):
+        several = all(len(product.type.choices.get(key, "..")) > 1 for key in query.wanted)
+        if query.wanted and several and set(query.wanted) <= set(shop.title(product).keys):
             return product, query
 
 

@@ -115,13 +115,13 @@ def unit_conversion(shop: Catalogue, rng: random.Random) -> Draft:
 def cheapest_per_unit(shop: Catalogue, rng: random.Random) -> Draft:
     """Compare prices by content."""
     product, key = with_measure(shop, rng, _SOLD_BY)
-    best = rng.randint(20, 60) / 10  # cents per gram, milliliter or unit
+    unit = product.type.numbers[key].unit
+    best = rng.uniform(10, 150) if unit.dimension == "count" else rng.uniform(0.4, 2.5)  # cents
     offers = []
     for place, value in enumerate(amounts(product, key, rng, 4)):
         rate = best * (1 if place == 0 else rng.uniform(1.25, 2.5))
         offers.append(f"{value.text()} of {product.type.name.en} for ${rate * value.base / 100:.2f}")
     options, number = choices(offers[0], offers[1:], rng)
-    unit = product.type.numbers[key].unit
     word = {"mass": "gram", "volume": "milliliter"}.get(unit.dimension, "piece")
     return Draft({"unit": word, "category": product.type.name.en, "options": options}, number)
 

@@ -135,7 +135,7 @@ def foreign_title_extraction(shop: Catalogue, rng: random.Random) -> Draft:
     "multi-lingual query-product matching",
     RANKING,
     (
-        "A {{ language }} customer searches for '{{ query }}'. Rank the 5 numbered products by their relevance to "
+        "A(n) {{ language }} customer searches for '{{ query }}'. Rank the 5 numbered products by their relevance to "
         "this query. The answer is a permutation of the numbers 1 to 5 with commas between them.\nProduct List:\n"
         "{{ options }}\nOutput:",
         "Query: {{ query }}\nRank these 5 products from the best match to the worst. Output all numbers, separated by "
@@ -159,15 +159,15 @@ def foreign_query_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     "multi-lingual query-product matching",
     RETRIEVAL,
     (
-        "A customer of a {{ language }} shop searches for '{{ query }}'. Select the three products from the numbered "
-        "list that match the query. Output only three numbers separated with comma.\nProduct List:\n"
+        "A customer of a(n) {{ language }} shop searches for '{{ query }}'. Select the three products from the "
+        "numbered list that match the query. Output only three numbers separated with comma.\nProduct List:\n"
         "{{ options }}\nOutput:",
         "Which three products of the list are of the kind that the {{ language }} query '{{ query }}' asks for? "
         "Answer with their numbers, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
         "Query: {{ query }}\nChoose the 3 products from the list that belong to this query and output their numbers.\n"
         "Product List:\n{{ options }}\nAnswer:",
     ),
-    languages=FOREIGN,
+    languages=LANGUAGES,
 )
 def foreign_query_products(shop: Catalogue, rng: random.Random) -> Draft:
     """Pick the products of the type that a query names, in another language."""
@@ -185,13 +185,13 @@ def foreign_query_products(shop: Catalogue, rng: random.Random) -> Draft:
     "multi-lingual session understanding",
     RETRIEVAL,
     (
-        "A customer of a {{ language }} shop has performed the following actions. What will the customer search for "
-        "next? Select three queries from the list. Output ONLY three numbers separated with comma.\n\nAction Sequence:"
-        "\n{{ session }}\n\nQuery List:\n{{ options }}\nOutput:",
+        "A customer of a(n) {{ language }} shop has performed the following actions. What will the customer search "
+        "for next? Select three queries from the list. Output ONLY three numbers separated with comma.\n\nAction "
+        "Sequence:\n{{ session }}\n\nQuery List:\n{{ options }}\nOutput:",
         "Action Sequence:\n{{ session }}\n\nWhich three queries of the list may this {{ language }} shopper type "
         "next? Answer with their numbers, separated by commas.\nQuery List:\n{{ options }}\nOutput: ",
-        "Choose the 3 queries from the list that continue this session of a {{ language }} shopper and output their "
-        "numbers.\nSession:\n{{ session }}\n\nQuery List:\n{{ options }}\nAnswer:",
+        "Choose the 3 queries from the list that continue this session of a(n) {{ language }} shopper and output "
+        "their numbers.\nSession:\n{{ session }}\n\nQuery List:\n{{ options }}\nAnswer:",
     ),
     languages=FOREIGN,
 )
@@ -210,8 +210,8 @@ def foreign_next_query(shop: Catalogue, rng: random.Random) -> Draft:
     "cross-lingual attribute understanding",
     CHOICE,
     (
-        "The product '{{ title }}' appears on a {{ language }} online shop. What is its {{ attribute }}?\n{{ options "
-        "}}\nAnswer: ",
+        "The product '{{ title }}' appears on a(n) {{ language }} online shop. What is its {{ attribute }}?\n{{ "
+        "options }}\nAnswer: ",
         "{{ language }} product title: {{ title }}\nWhich {{ attribute }} does the product have?\n"
         "{{ options }}\nAnswer:",
         "An English customer looks at the {{ language }} listing '{{ title }}' and asks about its {{ attribute }}. "
@@ -241,7 +241,7 @@ def foreign_attribute_choice(shop: Catalogue, rng: random.Random) -> Draft:
     "multi-lingual category classification",
     CHOICE,
     (
-        "The product '{{ title }}' is sold in a {{ language }} shop. Which English category does it belong to?\n"
+        "The product '{{ title }}' is sold in a(n) {{ language }} shop. Which English category does it belong to?\n"
         "{{ options }}\nAnswer: ",
         "{{ language }} title: {{ title }}\nChoose the product category in English.\n{{ options }}\nAnswer:",
         "What kind of product is '{{ title }}'?\n{{ options }}\nOutput:",

@@ -21,7 +21,7 @@ _TITLES = (
     "shop? Translate it.\nOutput:",
     "Translate the following product title into {{ language }}.\nTitle: {{ title }}\nOutput:",
     "Write the {{ language }} version of this product title: '{{ title }}'\nTitle: ",
-    "The listing '{{ title }}' is to appear in a {{ language }} shop. Translate its title to "
+    "The listing '{{ title }}' is to appear in a(n) {{ language }} shop. Translate its title to "
     "{{ language }}.\nTranslation:",
     "Product title ({{ origin }}): {{ title }}\nProduct title ({{ language }}):",
 )
@@ -65,8 +65,8 @@ def title_translation_english(shop: Catalogue, rng: random.Random) -> Draft:
     GENERATION,
     (
         "Translate the search query '{{ query }}' into {{ language }}.\nOutput:",
-        "A customer searches an English shop for '{{ query }}'. What would a customer of a {{ language }} shop type? "
-        "Translate the query to {{ language }}.\nTranslation:",
+        "A customer searches an English shop for '{{ query }}'. What would a customer of a(n) {{ language }} shop "
+        "type? Translate the query to {{ language }}.\nTranslation:",
         "Query: {{ query }}\nTranslate this query from English to {{ language }} and write nothing else.\nOutput: ",
     ),
     Metric.MULTILINGUAL_SENT_TRANSFORMER,
@@ -121,17 +121,15 @@ def translation_choice(shop: Catalogue, rng: random.Random) -> Draft:
     """Find the true translation among those of products that differ in little."""
     origin, target = rng.sample(LANGUAGES, 2)
     product = shop.any_product(rng)
-    gold = shop.title(product, target).text
-    shown = shop.title(product, origin).text
-    wrong: list[str] = []
+    gold, shown = shop.title(product, target), shop.title(product, origin).text
+    wrong: dict[str, None] = {}
     while len(wrong) < 3:
         key = rng.choice(list(product.values)) if product.values and rng.random() < 0.7 else ""
         keep = {one: value for one, value in product.values.items() if one != key} if key else {}
-        other = shop.variant(product, rng, keep, same_brand=True)
-        title = shop.title(other, target).text
-        if title not in wrong and title != gold and shop.title(other, origin).text != shown:
-            wrong.append(title)
-    options, number = choices(gold, wrong, rng)
+        title = shop.title(shop.variant(product, rng, keep, same_brand=True), target)
+        if title.facts != gold.facts:
+            wrong[title.text] = None
+    options, number = choices(gold.text, list(wrong), rng)
     variables = {"title": shown, "language": LANGUAGE_NAMES[target], "options": options}
     return Draft(variables, number, language=target)
 

@@ -14,6 +14,7 @@ from app.types import TaskType
 
 _DOCUMENT = 1500
 _HISTORY = 6
+_UNKNOWN = {"", "nan", "none"}
 _LETTER = re.compile(r"[A-Z]")
 
 VALUE = (
@@ -98,8 +99,17 @@ def _pairs(output: str) -> list[dict[str, object]]:
 
 def _pair(record: Exercise) -> dict[str, object]:
     """Two products, whatever their fields are called ("Product 1", "product 1")."""
-    parts = [_flat(value) for value in record.fields.values()][:2]
+    parts = [_product(value) for value in record.fields.values()][:2]
     return {"first": parts[0], "second": parts[1]} if len(parts) == 2 and all(parts) else {}
+
+
+def _product(value: object) -> str:
+    """A title, or a title with what else is known: "kettle; manufacturer: Norvik; price: 19.99"."""
+    if not isinstance(value, dict):
+        return _flat(value)
+    known = {name: text for name, one in value.items() if (text := _flat(one)).lower() not in _UNKNOWN}
+    title = known.pop("title", "")
+    return "; ".join([title, *(f"{name}: {text}" for name, text in known.items())]) if title else ""
 
 
 def _relation(record: Exercise, rng: random.Random) -> Iterator[Draft]:

@@ -53,6 +53,7 @@ def test_a_row_routes_to_its_type_and_its_target_scores_full_marks(
 def test_options_differ_and_labels_are_spread(task: CatalogueTask) -> None:
     rows = [draw_row(task, 5, index) for index in range(40)]
     for row in rows:
+        assert row.language in task.languages
         options = listed(row)
         assert len(set(options)) == len(options), row.prompt
     if task.task_type is TaskType.MULTIPLE_CHOICE:
