@@ -30,7 +30,7 @@ class RowContent:
 
 
 class NearDuplicates:
-    """The rows of one task that were kept so far. About 2 KB a row, besides 4 bytes a shingle."""
+    """The rows of one task that were kept so far. About 3 KB a row."""
 
     def __init__(self, settings: NearDuplicateSettings) -> None:
         """Start with no row."""

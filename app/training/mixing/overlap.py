@@ -20,7 +20,7 @@ class EvaluationIndex:
     """The prompts of all evaluation files."""
 
     def __init__(self, prompts: Iterable[str], settings: OverlapSettings) -> None:
-        """Take in the prompts; about 15 KB each while they are of usual length."""
+        """Take in the prompts; about 23 KB for one of 100 words."""
         self._settings = settings
         self._texts: list[Fingerprint] = []
         self._prompts: set[int] = set()
