@@ -45,7 +45,8 @@ def learn_adapter_gates(*, adapters: Sequence[Path], data: Sequence[Path], outpu
         InputError: a row cannot be used.
     """
     with waiting("Loading the training libraries"), needing_train_extra():
-        from app.training.adapters.learning import GateSettings, learn_gates
+        from app.training.adapters.gate_data import GateSettings
+        from app.training.adapters.learning import learn_gates
 
     settings = GateSettings(tuple(adapters), tuple(data), output, **options)
     with track_steps(settings.steps, "Learning gates") as advance:

@@ -61,6 +61,12 @@ class MixedAdapters:
                 if name in module.lora_B:
                     module.lora_B[name].register_forward_hook(self._share(number))
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        device: torch.device = next(self.network.parameters()).device
+        return device
+
     def features(self, ids: torch.Tensor, prompt: torch.Tensor) -> torch.Tensor:
         """Questions as vectors (rows, width): the mean of the prompt's input embeddings, scaled to norm sqrt(width)."""
         vectors: torch.Tensor = self.network.get_input_embeddings()(ids).float()

@@ -11,8 +11,9 @@ from transformers import AutoModelForCausalLM
 from app.config import ROOT
 from app.errors import SetupError
 from app.training.adapters.combine import adapter_names, load_adapters
+from app.training.adapters.gate_data import GateSettings
 from app.training.adapters.gates import Gates, MixedAdapters
-from app.training.adapters.learning import GateSettings, TaskGate, learn_gates
+from app.training.adapters.learning import TaskGate, learn_gates
 from app.types import TaskType
 from tests.training.adapters.test_combine import IDS, make_adapter
 from tests.training.finetune.runs import run, values_for
