@@ -22,6 +22,9 @@ PARALLEL = 0.9995
 """From this cosine on, two tensors count as parallel and are combined linearly: the angle between them is then under
 two degrees, where both paths agree and the sine in the denominator loses its digits."""
 
+DOT_PART = 2**24
+"""Numbers that are multiplied in double precision at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Combination:
@@ -88,14 +91,19 @@ def spherical(t: float) -> Combination:
 
 def slerp(first: torch.Tensor, second: torch.Tensor, t: float) -> torch.Tensor:
     """The point at `t` of the arc between two tensors of one shape, in the first one's precision."""
-    one, two = first.flatten().double(), second.flatten().double()
-    lengths = one.norm() * two.norm()
-    cosine = float(one.dot(two) / lengths) if float(lengths) > 0 else 1.0
+    lengths = math.sqrt(_dot(first, first) * _dot(second, second))
+    cosine = _dot(first, second) / lengths if lengths > 0 else 1.0
     if abs(cosine) > PARALLEL:
         return torch.lerp(first, second, t)
     angle = math.acos(cosine)
-    mixed = (one * math.sin((1 - t) * angle) + two * math.sin(t * angle)) / math.sin(angle)
-    return mixed.to(first.dtype).reshape(first.shape)
+    mixed = first * (math.sin((1 - t) * angle) / math.sin(angle))
+    return mixed.add_(second, alpha=math.sin(t * angle) / math.sin(angle))
+
+
+def _dot(first: torch.Tensor, second: torch.Tensor) -> float:
+    """The sum of products in double precision, a part at a time: embeddings have billions of numbers."""
+    parts = zip(torch.split(first.flatten(), DOT_PART), torch.split(second.flatten(), DOT_PART), strict=True)
+    return sum(float(one.double().dot(two.double())) for one, two in parts)
 
 
 def combine(
