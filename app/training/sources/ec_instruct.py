@@ -83,7 +83,7 @@ def _exercise(task: str, row: RawRow) -> Exercise:
     given = row.values["input"]
     value = _value(given) if isinstance(given, str) else given
     options = row.values["options"]
-    listed = _value(options) if isinstance(options, str) and options.strip() else options
+    listed = _value(options) if isinstance(options, str) and options.strip() else options or None
     if not isinstance(listed, list | tuple | None):
         raise row.wrong("options", "a list or null", options)
     return Exercise(

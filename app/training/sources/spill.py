@@ -31,7 +31,7 @@ class SpillTable:
         self._connection.execute("PRAGMA journal_mode = OFF")
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.execute("CREATE TABLE rows (number INTEGER PRIMARY KEY, key TEXT, value TEXT)")
-        self._close = weakref.finalize(self, _remove, self._connection, path)
+        weakref.finalize(self, _remove, self._connection, path)
 
     def fill(self, rows: Iterable[tuple[str, Any]]) -> "SpillTable":
         """Add the rows, then make them ready to be looked up; the table itself.
@@ -69,10 +69,6 @@ class SpillTable:
         rows = self._connection.execute("SELECT key, value FROM rows ORDER BY key, number")
         for key, group in groupby(rows, key=itemgetter(0)):
             yield key, [json.loads(value) for _, value in group]
-
-    def close(self) -> None:
-        """Remove the file now rather than with the table."""
-        self._close()
 
 
 def _remove(connection: sqlite3.Connection, path: Path) -> None:

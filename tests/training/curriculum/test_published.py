@@ -137,6 +137,14 @@ def test_relevances_are_those_of_shopbench(records: dict[str, list[Any]]) -> Non
     assert len(draft.gold) == 5
 
 
+def test_products_with_fields_are_put_in_words(records: dict[str, list[Any]]) -> None:
+    by_name = {task.name: task for task in PUBLISHED_TASKS}
+    [row] = rows(by_name["ec_instruct_match"], records["ECInstruct"])
+
+    assert "Product 1: Norvik kettle; price: 19.99\n" in row.prompt
+    assert "Product 2: Norvik steel kettle; description: 1.7 litres; manufacturer: Norvik\n" in row.prompt
+
+
 @pytest.mark.parametrize("name", ["EC-Guide", "IntentionQA", "ExtractGPT"])
 def test_the_real_files_serve(name: str) -> None:
     """Every fortieth record of the real sets, by all tasks."""

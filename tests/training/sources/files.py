@@ -190,7 +190,10 @@ EXERCISES = [
     ),
     exercise(
         "Product_Matching",
-        {"product 1": "Norvik kettle, 1.7 l, steel", "product 2": "Norvik steel kettle 1.7 litres"},
+        {
+            "product 1": {"title": "Norvik kettle", "description": None, "manufacturer": "nan", "price": "19.99"},
+            "product 2": {"title": "Norvik steel kettle", "description": "1.7 litres", "manufacturer": "Norvik"},
+        },
         "yes",
     ),
     exercise(

@@ -24,7 +24,6 @@ def test_a_table_on_disk_is_a_list_and_a_dictionary(rows: list[tuple[str, object
     assert dict(table.groups()) == groups
     assert all(table.first(key) == values[0] for key, values in groups.items())
     assert table.first("not there") is None
-    table.close()
 
 
 def test_the_file_goes_with_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
