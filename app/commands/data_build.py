@@ -23,7 +23,7 @@ from app.training.mixing.manifest import Manifest
 from app.training.mixing.page import MixtureChart, charts_of
 from app.training.mixing.settings import load_mixture
 
-BAR_WIDTH = 24
+BAR_WIDTH = 12
 """Characters of the longest bar."""
 SHOWN_SHARES = 10
 """Shares that could not be met, in the terminal; the manifest has all."""
@@ -84,7 +84,8 @@ def print_mixture(manifest: Manifest, target: Path) -> None:
     splits = [file.removesuffix(".jsonl") for file in manifest.outputs]
     for chart in charts_of(manifest):
         stdout.print(_bars(chart, splits))
-    stdout.print(_reasons(manifest))
+    if (reasons := _reasons(manifest)).row_count:
+        stdout.print(reasons)
     for share in manifest.unmet[:SHOWN_SHARES]:
         stdout.print(
             f"{share.split}: {share.level} {share.name} got {share.given:,} of {share.wanted:,} rows", markup=False
@@ -102,7 +103,7 @@ def _bars(chart: MixtureChart, splits: list[str]) -> Table:
     for split in splits:
         table.add_column(split, justify="right")
     table.add_column("share", justify="right")
-    table.add_column("")
+    table.add_column("", no_wrap=True, min_width=BAR_WIDTH)
     for bar in chart.bars:
         table.add_row(
             bar.name,
