@@ -67,9 +67,7 @@ class Catalogue:
 
     def unrelated_types(self, product_type: ProductType, rng: random.Random, count: int) -> list[ProductType]:
         """Different types of other departments that do not go with this one."""
-        partners = self.lexicon.complements[product_type.key]
-        far = [one for one in self.types if one.department is not product_type.department and one not in partners]
-        return rng.sample(far, count)
+        return rng.sample(self.lexicon.unrelated[product_type.key], count)
 
     def unrelated(self, product_type: ProductType, rng: random.Random, count: int) -> list[Product]:
         """One product each of `unrelated_types`."""

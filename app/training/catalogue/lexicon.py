@@ -43,6 +43,8 @@ class Lexicon:
     by_name: dict[str, ProductType]
     complements: dict[str, tuple[ProductType, ...]]
     """Type name to the types that go with it."""
+    unrelated: dict[str, tuple[ProductType, ...]]
+    """Type name to the types of other departments that do not go with it."""
 
 
 @cache
@@ -93,6 +95,7 @@ class _Builder:
             departments.append(Department(number, Term(*file.department)))
             types += [self._type(place, departments[-1], one) for place, one in enumerate(file.types, len(types))]
         by_name = {one.name.en: one for one in types}
+        complements = _complements(types, by_name)
         return Lexicon(
             types=tuple(types),
             departments=tuple(departments),
@@ -103,7 +106,8 @@ class _Builder:
             brands=files.brands,
             phrases=files.phrases,
             by_name=by_name,
-            complements=_complements(types, by_name),
+            complements=complements,
+            unrelated={one.key: _unrelated(one, types, complements[one.key]) for one in types},
         )
 
     def _attributes(self) -> dict[str, Attribute]:
@@ -151,6 +155,13 @@ class _Builder:
 
 def _number_attribute(key: str, entry: NumberEntry) -> Attribute:
     return Attribute(key, Term(*entry.name), asks=entry.asks, states=entry.states, most=entry.most)
+
+
+def _unrelated(
+    one: ProductType, types: list[ProductType], partners: tuple[ProductType, ...]
+) -> tuple[ProductType, ...]:
+    keys = {partner.key for partner in partners}
+    return tuple(other for other in types if other.department is not one.department and other.key not in keys)
 
 
 def _complements(types: list[ProductType], by_name: dict[str, ProductType]) -> dict[str, tuple[ProductType, ...]]:

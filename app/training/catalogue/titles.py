@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from app.training.catalogue.lexicon_schema import Phrases
 from app.training.catalogue.products import BRAND, FEATURE, MODEL, PACK, PRODUCT_TYPE, Product
@@ -93,9 +94,13 @@ def _type_segments(product: Product, phrases: Phrases, language: str) -> list[Se
     if "material" not in product.values:
         return [name]
     material = ("material", product.value_text("material", language))
-    parts = re.split(r"(\{material\}|\{type\})", phrases.made_of[LANGUAGES.index(language)])
     known = {"{material}": material, "{type}": name}
-    return [known.get(part, ("", part)) for part in parts if part]
+    return [known.get(part, ("", part)) for part in _pieces(phrases.made_of[LANGUAGES.index(language)])]
+
+
+@cache
+def _pieces(pattern: str) -> tuple[str, ...]:
+    return tuple(part for part in re.split(r"(\{material\}|\{type\})", pattern) if part)
 
 
 def _around(pattern: str, place: str) -> tuple[str, str]:
