@@ -41,6 +41,8 @@ def choose_precision(config: FinetuneConfig) -> Precision:
         name = ("bfloat16" if torch.cuda.is_bf16_supported() else "float16") if on_gpu else "float32"
     if name == "float16" and not on_gpu:
         raise SetupError("precision: float16 needs a GPU; on a CPU use float32 or bfloat16")
+    if name == "float16" and config.method == "qlora":
+        raise SetupError("method: qlora trains its adapter in bfloat16, which this GPU has not; set method: lora")
     compute = DTYPES[name]
     return Precision(compute, torch.float32 if config.method == "full" else compute)
 
