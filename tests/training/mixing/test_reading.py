@@ -55,6 +55,28 @@ def test_a_published_source_may_be_streamed_from_the_hub(tmp_path: Path) -> None
     assert feed.files() == []
 
 
+def test_a_published_source_is_read_until_every_task_has_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "task2.jsonl"
+    co_purchases = (
+        {
+            "id": f"pair {number}",
+            "item_a_name": f"kettle {number}",
+            "item_b_name": f"teapot {number}",
+            "assertion": "PersonX bought kettle and teapot because both serve tea",
+            "distractors_product": ["rope", "saddle", "drum"],
+        }
+        for number in range(9)
+    )
+    path.write_text("".join(json.dumps(pair) + "\n" for pair in co_purchases))
+    sources = {"IntentionQA": SourceSettings(folder=tmp_path, rows=2)}
+    (feed,) = open_feeds(mixture(sources, TaskSelection(include=("intention_reason",))))
+    steps: list[None] = []
+
+    assert len(list(feed.rows(lambda: steps.append(None)))) == 2
+    assert len(steps) == 2
+    assert feed.count() == 9
+
+
 @pytest.mark.parametrize("line", ["{", "[]", '{"input_field": 1}', "null"])
 def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "rows.jsonl"
