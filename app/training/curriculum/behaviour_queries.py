@@ -62,6 +62,8 @@ def of_match(shop: Catalogue, query: Query, product: Product, match: Match, rng:
         "the first?\n{{ options }}\nAnswer:",
         "Query A: {{ first }}\nQuery B: {{ second }}\nName the relation from query A to query B.\n"
         "{{ options }}\nOutput:",
+        "1st query: {{ first }}\n2nd query: {{ second }}\nCompared with the 1st query, the 2nd one is\n"
+        "{{ options }}\nAnswer:",
     ),
 )
 def query_relation(shop: Catalogue, rng: random.Random) -> Draft:
@@ -162,6 +164,8 @@ def ranked_products(
         "their numbers, separated by commas.\nQueries:\n{{ options }}\nOutput: ",
         'A user searched for "{{ query }}". Choose the 3 most similar queries from the list and output their numbers.'
         "\nQuery List:\n{{ options }}\nAnswer:",
+        "Query: {{ query }}\n\nQuery List:\n{{ options }}\n\nFrom the list, pick the three queries that mean the same "
+        "kind of product. Give their numbers, separated by commas.\nOutput:",
     ),
 )
 def similar_queries(shop: Catalogue, rng: random.Random) -> Draft:
@@ -186,6 +190,7 @@ def similar_queries(shop: Catalogue, rng: random.Random) -> Draft:
         "{{ options }}\nAnswer: ",
         "Query: {{ query }}\nWhich product matches the query best?\n{{ options }}\nAnswer:",
         'Choose the product that a shopper means by "{{ query }}".\n{{ options }}\nOutput:',
+        "Query: {{ query }}\nProducts:\n{{ options }}\nWhich product should be shown first?\nAnswer:",
     ),
 )
 def product_for_query(shop: Catalogue, rng: random.Random) -> Draft:
@@ -227,6 +232,7 @@ def query_for_product(shop: Catalogue, rng: random.Random) -> Draft:
         "A shopper made typing errors in the query '{{ query }}'. Write the query as it was meant.\nOutput:",
         "Rewrite the following search query with correct spelling.\nQuery: {{ query }}\nOutput:",
         "Correct the spelling of this query and write nothing else: {{ query }}\nCorrected query:",
+        "Query: {{ query }}\nThe query has spelling mistakes. Give the corrected query.\nOutput:",
     ),
     Metric.ROUGE_L,
 )

@@ -82,6 +82,8 @@ def review_ranking(shop: Catalogue, rng: random.Random) -> Draft:
         "separated by commas.\nReview List:\n{{ options }}\nOutput: ",
         "Choose the 3 reviews from the list that mention the aspect '{{ aspect }}' and output their numbers.\nReviews:"
         "\n{{ options }}\nAnswer:",
+        "Review List:\n{{ options }}\n\nFrom the list, select the three reviews with something to say on '"
+        "{{ aspect }}'. Write only the numbers, separated by commas.\nOutput:",
     ),
 )
 def helpful_reviews(shop: Catalogue, rng: random.Random) -> Draft:

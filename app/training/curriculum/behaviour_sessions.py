@@ -59,6 +59,8 @@ def bought_with(shop: Catalogue, product: Product, rng: random.Random, count: in
         "their numbers, separated by commas.\nQuery List:\n{{ options }}\nOutput: ",
         "Below are the last actions of a shopper. Choose the 3 queries from the list that are most likely to follow "
         "and output their numbers.\nAction Sequence:\n{{ session }}\nCandidate queries:\n{{ options }}\nAnswer:",
+        "Query List:\n{{ options }}\n\nAction Sequence:\n{{ session }}\n\nGiven the actions, select from the list the "
+        "three queries that come next. Write only the numbers, separated by commas.\nOutput:",
     ),
 )
 def next_query(shop: Catalogue, rng: random.Random) -> Draft:
@@ -106,6 +108,8 @@ def next_product(shop: Catalogue, rng: random.Random) -> Draft:
         "List:\n{{ options }}\nOutput: ",
         "In the basket: {{ title }}\nWhich three products of the list are often bought together with it? Answer with "
         "their numbers, separated by commas.\nProduct List:\n{{ options }}\nAnswer:",
+        "Product List:\n{{ options }}\n\nA customer has ordered '{{ title }}'. Recommend three products from the list "
+        "that complement the order. Write only the numbers, separated by commas.\nOutput:",
     ),
 )
 def also_bought(shop: Catalogue, rng: random.Random) -> Draft:
@@ -148,6 +152,8 @@ def bought_together(shop: Catalogue, rng: random.Random) -> Draft:
         "{{ session }}\n\nProduct List:\n{{ options }}\nOutput: ",
         "Given the session below, put the candidate products in order, most relevant first. Output all 5 numbers.\n"
         "Session:\n{{ session }}\n\nProduct List:\n{{ options }}\nRanking:",
+        "Product List:\n{{ options }}\n\nAction Sequence:\n{{ session }}\n\nRank all products of the list for this "
+        "shopper, the best fit first. Write the five numbers, separated by commas.\nOutput:",
     ),
 )
 def next_product_ranking(shop: Catalogue, rng: random.Random) -> Draft:

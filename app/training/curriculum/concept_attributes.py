@@ -59,8 +59,8 @@ def attribute_value_choice(shop: Catalogue, rng: random.Random) -> Draft:
     NER,
     (
         "Locate the '{{ attribute|upper }}' in the product title: '{{ title }}'.",
-        "You are a helpful online shop assistant. Please extract phrases from the product title that correspond to "
-        "the entity type '{{ attribute }}'. Output the entity only, without explanations.\nTitle: {{ title }}\nOutput:",
+        "Extract from the product title the phrases of the entity type '{{ attribute }}'. Write the entity only, "
+        "without explanations.\nTitle: {{ title }}\nOutput:",
         "Find the words of the title that state the {{ attribute }} and copy them exactly.\nProduct title: "
         "{{ title }}\nOutput:",
         "Product title: {{ title }}\nWhich words in the title name the {{ attribute }}?\nOutput: ",
@@ -120,6 +120,8 @@ def query_entity_extraction(shop: Catalogue, rng: random.Random) -> Draft:
         "Product title: {{ title }}\nFind every phrase of the title that is an entity of the type 'feature'. Separate "
         "them with commas.\nOutput:",
         "List all entities of type 'feature' that stand in the product title '{{ title }}', separated by commas.",
+        "Tag all entities of the type 'feature' in the title below and copy them, separated by commas.\nTitle: "
+        "{{ title }}\nEntities:",
     ),
 )
 def feature_extraction(shop: Catalogue, rng: random.Random) -> Draft:
@@ -141,6 +143,8 @@ def feature_extraction(shop: Catalogue, rng: random.Random) -> Draft:
         "Output:",
         "Description: {{ description }}\nEntity type: {{ attribute }}\nOutput the phrase of the description that is "
         "an entity of this type.\nOutput:",
+        "Which words of the description state the {{ attribute }} of the product? Copy the entity.\nDescription: "
+        "{{ description }}\nOutput: ",
     ),
 )
 def description_entity_extraction(shop: Catalogue, rng: random.Random) -> Draft:
@@ -161,6 +165,7 @@ def description_entity_extraction(shop: Catalogue, rng: random.Random) -> Draft:
         "Write a product title that names all of these attributes in their order.\n{{ attributes }}\nTitle:",
         "Generate a title for a product with the attributes below. Use nothing else.\n{{ attributes }}\nOutput:",
         "A seller enters the following data. Compose the title of the listing.\n{{ attributes }}\nOutput: ",
+        "These are the data of a product:\n{{ attributes }}\nCreate a title for its listing from them.\nProduct title:",
     ),
     Metric.ROUGE_L,
 )

@@ -18,7 +18,7 @@ _concept = partial(catalogue_task, Capability.CONCEPT_UNDERSTANDING)
     GENERATION,
     (
         "Instructions: Explain what the product category means.\nInput: {{ category }}\nOutput:",
-        "Instructions: Tell what this product category is about\nInput: {{ category }}\nOutput: ",
+        "Instructions: Say in plain words what is sold in this product category.\nInput: {{ category }}\nOutput: ",
         "What is meant by the product category '{{ category }}'? Describe it in one sentence.",
         "A shop has the category '{{ category }}'. Write one sentence that explains it to a customer.\nExplanation:",
         "Give a short definition of the shopping term '{{ category }}'.\nOutput:",
@@ -124,6 +124,8 @@ def department_of_category(shop: Catalogue, rng: random.Random) -> Draft:
         "separated by commas.\nProduct categories:\n{{ options }}\nOutput: ",
         'A shop sets up its department "{{ department }}". Choose 3 categories from the list that should go there. Do '
         "not give explanations.\nCategory List:\n{{ options }}\nAnswer:",
+        "Department: {{ department }}\nFrom the list, pick three categories that a customer finds in this department. "
+        "Reply with the numbers, comma-separated.\nCategory List:\n{{ options }}\nOutput:",
     ),
 )
 def categories_of_department(shop: Catalogue, rng: random.Random) -> Draft:

@@ -26,6 +26,8 @@ _LISTED_ASPECTS = 10
         "review talk about? Output their numbers, separated by commas.\nAspect List:\n{{ options }}\nOutput:",
         "Read the review and pick the 3 aspects that it mentions. Answer with numbers only.\nReview: "
         "{{ review }}\nAspects:\n{{ options }}\nAnswer:",
+        "Name the three aspects from the list that the review covers. Write their numbers only, separated by commas.\n"
+        "Aspect List:\n{{ options }}\nReview: {{ review }}\nOutput:",
     ),
 )
 def review_aspects(shop: Catalogue, rng: random.Random) -> Draft:
@@ -48,6 +50,9 @@ def review_aspects(shop: Catalogue, rng: random.Random) -> Draft:
         "{{ category }}. Output only their numbers, separated by commas.\nReview Snippet List:\n{{ options }}\nOutput:",
         "Which 3 of these snippets belong into a {{ mood }} remark on the aspect '{{ aspect }}'? Answer with three "
         "numbers.\nSnippets:\n{{ options }}\nAnswer:",
+        "Aspect: {{ aspect }}\nSentiment: {{ mood }}\nSelect three snippets from the list that express this sentiment "
+        "about this aspect of a(n) {{ category }}. Write the numbers only, separated by commas.\nReview Snippet List:"
+        "\n{{ options }}\nOutput:",
     ),
 )
 def review_snippets(shop: Catalogue, rng: random.Random) -> Draft:
@@ -100,6 +105,7 @@ def aspect_keyphrase(shop: Catalogue, rng: random.Random) -> Draft:
         "options }}\nAnswer: ",
         "A customer wrote about a(n) {{ category }}: {{ review }}\nThe opinion on {{ aspect }} is\n"
         "{{ options }}\nOutput:",
+        "{{ review }}\n\nIs the customer's remark on the {{ aspect }} positive or negative?\n{{ options }}\nAnswer:",
     ),
 )
 def aspect_sentiment(shop: Catalogue, rng: random.Random) -> Draft:

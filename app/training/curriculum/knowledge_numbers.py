@@ -158,6 +158,8 @@ def largest_measure(shop: Catalogue, rng: random.Random) -> Draft:
         "lowest, and use each number once.\nProduct List:\n{{ options }}\nOutput: ",
         "Sort these products so that the one that {{ most }} comes first and the others follow in order. Output all "
         "five numbers, separated by commas.\nProducts:\n{{ options }}\nRanking:",
+        "Products:\n{{ options }}\n\nRank these products by {{ attribute }} in descending order. Write all five "
+        "numbers, separated by commas.\nOutput:",
     ),
 )
 def measure_ranking(shop: Catalogue, rng: random.Random) -> Draft:
@@ -182,6 +184,8 @@ def measure_ranking(shop: Catalogue, rng: random.Random) -> Draft:
         "separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
         "Filter: {{ attribute }} >= {{ limit }}. Choose the 3 products from the list that pass this filter and output "
         "their numbers.\nProducts:\n{{ options }}\nAnswer:",
+        "Product List:\n{{ options }}\n\nFrom this list, select the three products whose {{ attribute }} is "
+        "{{ limit }} or more. Give their numbers, separated by commas.\nOutput:",
     ),
 )
 def products_above_limit(shop: Catalogue, rng: random.Random) -> Draft:

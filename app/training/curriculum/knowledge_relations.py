@@ -89,6 +89,7 @@ def purpose_of_category(shop: Catalogue, rng: random.Random) -> Draft:
         "A customer {{ need }}. Which of these products fits?\n{{ options }}\nAnswer: ",
         "Choose the right product for a customer who {{ need }}.\n{{ options }}\nAnswer:",
         "Somebody in the market for {{ category }} {{ need }}. What should the shop recommend?\n{{ options }}\nOutput:",
+        "Need: the customer {{ need }}.\nPick the product that serves this need.\n{{ options }}\nAnswer:",
     ),
 )
 def compatible_product(shop: Catalogue, rng: random.Random) -> Draft:
@@ -117,6 +118,8 @@ def compatible_product(shop: Catalogue, rng: random.Random) -> Draft:
         "useful addition. Output all numbers, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
         "Order the products of the list by how closely they are related to {{ category }}. Put the best match first "
         "and name each number once.\nProducts:\n{{ options }}\nRanking:",
+        "Product List:\n{{ options }}\n\nRank the list by usefulness to somebody who owns {{ with_article }}, the "
+        "most useful first. Write every number once, separated by commas.\nOutput:",
     ),
 )
 def complement_ranking(shop: Catalogue, rng: random.Random) -> Draft:
@@ -169,6 +172,8 @@ def products_for_purposes(shop: Catalogue, rng: random.Random) -> Draft:
         'Product description: {{ description }}\nA customer asks: "{{ question }}" Write a short answer to the '
         "question.\nOutput:",
         "Question: {{ question }}\nContext: {{ description }}\nReply to the question in one sentence.\nAnswer: ",
+        "Use the description to answer the question in a sentence.\n\nDescription: {{ description }}\n\nQuestion: "
+        "{{ question }}\n\nAnswer:",
     ),
     Metric.ROUGE_L,
 )

@@ -29,6 +29,8 @@ _multilingual = partial(catalogue_task, Capability.MULTILINGUAL)
         "Description: {{ description }}\nOne of these texts describes the same product. Which one?\n"
         "{{ options }}\nAnswer:",
         "Match the description '{{ description }}' with its translation.\n{{ options }}\nOutput:",
+        "Text: {{ description }}\nAll texts below are in other languages. Choose the one that says the same.\n"
+        "{{ options }}\nAnswer:",
     ),
     languages=LANGUAGES,
 )
@@ -97,6 +99,7 @@ def keyword_set(shop: Catalogue, rng: random.Random) -> Draft:
         "Text: {{ text }}\nName the language of this text.\n{{ options }}\nAnswer:",
         "A customer of an international shop typed: {{ text }}\nWhich language does the customer speak?\n"
         "{{ options }}\nOutput:",
+        "{{ text }}\n\nThe line above is written in\n{{ options }}\nAnswer:",
     ),
     languages=LANGUAGES,
 )
@@ -142,6 +145,8 @@ def foreign_title_extraction(shop: Catalogue, rng: random.Random) -> Draft:
         "commas.\nProduct List:\n{{ options }}\nOutput: ",
         'Sort the search results for the {{ language }} query "{{ query }}" by relevance, the most relevant first.\n'
         "Product List:\n{{ options }}\nRanking:",
+        "Product List:\n{{ options }}\n\nRank the products for a(n) {{ language }} shopper who searches for '"
+        "{{ query }}', the best match first. Write all five numbers, separated by commas.\nOutput:",
     ),
     languages=FOREIGN,
 )
@@ -166,6 +171,8 @@ def foreign_query_ranking(shop: Catalogue, rng: random.Random) -> Draft:
         "Answer with their numbers, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
         "Query: {{ query }}\nChoose the 3 products from the list that belong to this query and output their numbers.\n"
         "Product List:\n{{ options }}\nAnswer:",
+        "Product List:\n{{ options }}\n\nSelect from the list the three products that answer the {{ language }} query "
+        "'{{ query }}'. Write only the numbers, separated by commas.\nOutput:",
     ),
     languages=LANGUAGES,
 )

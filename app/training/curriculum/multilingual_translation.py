@@ -68,6 +68,7 @@ def title_translation_english(shop: Catalogue, rng: random.Random) -> Draft:
         "A customer searches an English shop for '{{ query }}'. What would a customer of a(n) {{ language }} shop "
         "type? Translate the query to {{ language }}.\nTranslation:",
         "Query: {{ query }}\nTranslate this query from English to {{ language }} and write nothing else.\nOutput: ",
+        "English query: {{ query }}\nTranslate it into {{ language }}.\n{{ language }} query:",
     ),
     Metric.MULTILINGUAL_SENT_TRANSFORMER,
     FOREIGN,
@@ -89,6 +90,7 @@ def query_translation(shop: Catalogue, rng: random.Random) -> Draft:
         "Which of these is the best {{ language }} translation of '{{ category }}'?\n{{ options }}\nAnswer:",
         "A shop opens in a country where {{ language }} is spoken. How should its category '{{ category }}' be called "
         "there?\n{{ options }}\nOutput:",
+        "{{ category }} (English) =\n{{ options }}\nChoose the {{ language }} word.\nAnswer:",
     ),
     languages=FOREIGN,
 )
@@ -114,6 +116,7 @@ def category_translation(shop: Catalogue, rng: random.Random) -> Draft:
         "Product title: {{ title }}\nChoose the correct {{ language }} translation.\n{{ options }}\nAnswer:",
         "A translator made four {{ language }} drafts of the title '{{ title }}'. Only one says the same. Which one?\n"
         "{{ options }}\nOutput:",
+        "Original: {{ title }}\nWhich {{ language }} title keeps every detail of the original?\n{{ options }}\nAnswer:",
     ),
     languages=LANGUAGES,
 )
