@@ -51,7 +51,8 @@ def pretrain(config: PretrainConfig) -> dict[str, object]:
     record: dict[str, object] = {
         "settings": config.model_dump(mode="json"),
         "data": asdict(corpus.file),
-        "rows_too_long": corpus.too_long,
+        "answers_too_long": corpus.too_long,
+        "draws_without_room": stream.without_room,
         "steps": position.step,
         "tokens": position.tokens,
         "seconds": round(position.seconds),

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import torch
 
+from app.errors import InputError
 from app.tasks.registry import task_of
 from app.training.pretraining.drills import Drills
 from app.training.pretraining.encoding import Encoded, Encoder
@@ -38,18 +39,25 @@ class RowStream:
         self._encoder = encoder
         self._settings = settings
         self._seed = seed
+        self.without_room = 0
+        """Rows drawn since the start that do not fit into the length."""
         self._drills = Drills([unnumbered(line) for row in rows for line in row.prompt.splitlines()])
 
     def chunk(self, number: int, count: int) -> list[Encoded]:
-        """`count` rows and pages; the same ones for the same number."""
+        """`count` rows and pages, less those that there is no room for; the same ones for the same number."""
         rng = random.Random(f"{self._seed}/{number}")
-        drawn = (
-            self._encoder.page(self._drills.draw(rng))
-            if self._drills.usable and rng.random() < self._settings.drill_share
-            else self._encoder.row(self._row(number * count + place, rng))
-            for place in range(count)
-        )
-        return [encoded for encoded in drawn if encoded.asked]
+        drawn = [self._draw(number * count + place, rng) for place in range(count)]
+        return [encoded for encoded in drawn if encoded is not None and encoded.asked]
+
+    def _draw(self, place: int, rng: random.Random) -> Encoded | None:
+        if self._drills.usable and rng.random() < self._settings.drill_share:
+            return self._encoder.page(self._drills.draw(rng))
+        try:
+            return self._encoder.row(self._row(place, rng))
+        except InputError:
+            # Instructions and answer alone exceed the length, or the list cannot be shortened.
+            self.without_room += 1
+            return None
 
     def _row(self, place: int, rng: random.Random) -> TrainingRow:
         epoch, index = divmod(place, len(self._rows))
