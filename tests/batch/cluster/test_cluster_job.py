@@ -17,7 +17,7 @@ from app.batch.cluster.cluster_job import Cluster, answer_on_cluster
 from app.batch.cluster.store import store_path
 from app.batch.file_job import FileJob
 from app.config import ROOT
-from app.errors import InputError
+from app.errors import InputError, SetupError
 from app.predictor import Predictor
 from tests.batch import scripted_job
 from tests.batch.cluster.scripted_cluster_job import replicas
@@ -136,3 +136,19 @@ def test_a_real_engine_answers_as_it_does_here(tmp_path: Path, two_nodes: cluste
 
     there = predict(tmp_path / "there.jsonl", "--executor", "ray", "--ray-address", two_nodes.address)
     assert there == predict(tmp_path / "here.jsonl")
+
+
+def unready() -> Predictor:
+    raise SetupError("no checkpoint at /nowhere: put the weights there")
+
+
+def test_an_engine_that_cannot_be_made_ready_is_one_line(tmp_path: Path, two_nodes: cluster_utils.Cluster) -> None:
+    source = write_questions(tmp_path / "in.jsonl", mixed(8))
+    with pytest.raises(SetupError, match=r"^no checkpoint at /nowhere: put the weights there$"):
+        answer_on_cluster(
+            FileJob(source, tmp_path / "out.jsonl"),
+            Cluster(two_nodes.address),
+            unready,
+            lambda: scripted_job.IDENTITY | {"prompts": "1"},
+        )
+    assert not (tmp_path / "out.jsonl").exists()
