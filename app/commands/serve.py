@@ -2,8 +2,13 @@
 
 import logging
 import os
+import signal
 import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import uvicorn
 
@@ -43,7 +48,8 @@ def serve(settings: Settings, address: Address) -> None:
     check_data_folder(server)
     bound = bind(server.host, server.port)
     log.info("loading", extra={"model": settings.model, "url": _url(bound)})
-    service = create_service(settings, server)
+    with ended_by_sigterm():
+        service = create_service(settings, server)
     engine_failed = False
 
     def stop() -> None:
@@ -64,6 +70,20 @@ def serve(settings: Settings, address: Address) -> None:
     runner.run(sockets=[bound])
     if engine_failed:
         raise EngineError("the engine failed for good; the log has the reason")
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Leave in order where SIGTERM comes while the model loads: vLLM's processes outlive one that just dies."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -41,6 +41,13 @@ class Metrics:
             "shopbench_refused_questions", "Questions not accepted, by reason.", ("reason",), registry=self._registry
         )
 
+        self._batch_lines = Counter(
+            "shopbench_batch_lines",
+            "Lines of batches that were answered, by status.",
+            ("status",),
+            registry=self._registry,
+        )
+
     def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
         """A gauge that is read when Prometheus asks."""
         Gauge(f"shopbench_{name}", description, registry=self._registry).set_function(value)
@@ -59,6 +66,10 @@ class Metrics:
     def refused(self, reason: str, questions: int) -> None:
         """Count questions that were not accepted."""
         self._refused.labels(reason).inc(questions)
+
+    def batch_line(self, status: int) -> None:
+        """Count one line of a batch."""
+        self._batch_lines.labels(str(status)).inc()
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format; vLLM and the process report to the common registry."""

@@ -83,6 +83,7 @@ class Batches:
             self._share,
             self._identity,
             lambda: health.live,
+            self._service.metrics.batch_line,
             ThreadPoolExecutor(1, thread_name_prefix="batch-disk"),
             self._settings.max_batch_requests,
         )

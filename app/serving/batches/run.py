@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What all batches work with. Journals are used on the one thread of `disk` only."""
+    """What all batches work with. Journals are used on the one thread of `disk` only; `tell` counts replies."""
 
     state: State
     contents: Contents
@@ -56,6 +56,7 @@ class Tools:
     share: Share
     identity: Callable[[], Identity]
     live: Callable[[], bool]
+    tell: Callable[[int], None]
     disk: ThreadPoolExecutor
     most_lines: int
 
@@ -194,6 +195,7 @@ class Run:
                 reply = refused(ProblemError(503, ENGINE_FAILED, f"the engine failed {attempt} times: {error}"))
                 await asyncio.sleep(RETRY_AFTER)
         await self._on_disk(lambda: replies.add(line, reply))
+        self._tools.tell(reply.status)
         self._count(reply.status)
 
     async def _finish(self, replies: Replies) -> None:
