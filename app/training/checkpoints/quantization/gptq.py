@@ -106,8 +106,8 @@ def check_groups(source: Path, group_size: int) -> None:
 def _run(source: Path, raw: Path, job: Path, python: Path) -> None:
     """Run the library in a process of its own, in the folder for its results: it also writes logs where it runs."""
     environment = os.environ | {
-        # Its default on machines of two cores asks for more workers than it made (gptqmodel 7.6).
-        "GPTQMODEL_CPU_WORKERS": os.environ.get("GPTQMODEL_CPU_WORKERS", "2"),
+        # Its own default, half the cores and at most 12, is 1 on two cores, where it fails (gptqmodel 7.6).
+        "GPTQMODEL_CPU_WORKERS": str(max(2, min(12, (os.cpu_count() or 1) // 2))),
         "TOKENIZERS_PARALLELISM": "false",
     }
     command = [
