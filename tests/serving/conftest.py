@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.config import ROOT
-from tests.serving.live_batch import LiveBatch, kill_in_the_middle
+from tests.serving.live_batch import LiveBatch, kill_in_the_middle, wait
 from tests.serving.live_server import UVICORN, LiveServer, live_server
 
 MINI = ROOT / "models" / "mini"
@@ -69,4 +69,6 @@ def server(interrupted: LiveBatch, adapter: Path, offline: Offline) -> Iterator[
     """One server for all tests that need the real engine: it takes half a minute to start, as long as `offline`."""
     del offline
     with live_server(MINI, interrupted.folder, adapters={"coral": adapter}) as started:
+        # Tests look at what the engine works on, so nothing else may go on beside them.
+        wait(started, interrupted.id)
         yield started

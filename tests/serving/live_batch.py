@@ -38,7 +38,7 @@ def kill_in_the_middle(server: LiveServer) -> LiveBatch:
     batch = client.batches.create(
         input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={"by": "tests"}
     )
-    until = time.monotonic() + 300
+    until = time.monotonic() + 900
     while True:
         found = client.batches.retrieve(batch.id)
         assert found.status in ("validating", "in_progress"), found
@@ -51,7 +51,7 @@ def kill_in_the_middle(server: LiveServer) -> LiveBatch:
     return LiveBatch(server.log.parent, batch.id, tuple(_keys(server.log.parent)))
 
 
-def wait(server: LiveServer, name: str, within: float = 300) -> Batch:
+def wait(server: LiveServer, name: str, within: float = 900) -> Batch:
     """The batch at its end."""
     client = connect(server)
     until = time.monotonic() + within
