@@ -88,9 +88,12 @@ def test_a_terminal_shows_a_bar_and_losses_by_capability(monkeypatch: pytest.Mon
 
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trl", None)
-    with pytest.raises(
-        SetupError, match=r"training needs trl, which is not installed: pip install 'shopbench\[train\]'"
-    ), train.needing_train_extra():
+    with (
+        pytest.raises(
+            SetupError, match=r"training needs trl, which is not installed: pip install 'shopbench\[train\]'"
+        ),
+        train.needing_train_extra(),
+    ):
         import trl  # noqa: F401
 
 
