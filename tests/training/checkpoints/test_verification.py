@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from app.evaluation.scoring import Scorer
+from app.training.checkpoints.agreement import compare_answers
 from app.training.checkpoints.combination import combine, interpolation
+from app.training.checkpoints.lineage import read_lineage
 from app.training.checkpoints.merge import merge_adapter
 from app.training.checkpoints.prompts import DATA, read_samples
+from app.training.checkpoints.quantization.loss import measure_loss
 from app.training.checkpoints.quantization.quantize import Quantization, Scheme, quantize
 from app.training.checkpoints.running import Running
 from app.training.checkpoints.verification import Limits, Reference, verify
@@ -39,18 +43,19 @@ def test_another_checkpoint_does_not(checkpoint: Path, merged: Path) -> None:
 def test_vllm_serves_merged_and_quantized_checkpoints(merged: Path, tmp_path: Path) -> None:
     """The served model is the one that was made: against the reference engine, in float32."""
     pytest.importorskip("vllm")
-    from app.training.checkpoints.agreement import compare_answers
-
     quantize(merged, tmp_path / "w8", SAMPLES, Quantization(Scheme.W8A8))
     reference = [one.completion for one in TRANSFORMERS.ask(merged, SAMPLES)]
     served = [one.completion for one in VLLM.ask(merged, SAMPLES)]
     assert Limits(logprob=5e-3).broken_by(compare_answers(reference, served)) == []
 
-    in_8_bits = [one.completion for one in VLLM.ask(tmp_path / "w8", SAMPLES)]
-    found = compare_answers(reference, in_8_bits)
-    assert found.mean_kl is not None
-    assert 0 < found.mean_kl < 0.05
-    assert found.same_text > 0.5
+    found = measure_loss(merged, tmp_path / "w8", SAMPLES, TRANSFORMERS, VLLM, Scorer())
+    assert found.agreement.mean_kl is not None
+    assert 0 < found.agreement.mean_kl < 0.05
+    assert found.agreement.same_text > 0.5
+    assert abs(found.loss) < 0.2
+    (_, step) = read_lineage(tmp_path / "w8").steps
+    assert step.checks["loss"] == found.loss
+    assert step.checks["engine"] == "vllm"
 
 
 def test_an_interpolation_of_nothing_is_the_base(checkpoint: Path, tuned: Path, tmp_path: Path) -> None:
