@@ -38,10 +38,10 @@ SLOW = 0.003
 """Pairs that rotate by at most so many radians a token carry content: over 300 tokens they still point alike."""
 MATCH = 2.3
 SINK = 12.0
-SEEN = 8.0
+SEEN = 4.0
 PASSED_ON = 0.14
 COPIED = 0.7
-NUMBERED = 4.0
+NUMBERED = 1.2
 OTHER = 0.02
 """Gains of what the heads write."""
 CIRCUIT_LAYERS = 3
@@ -61,6 +61,7 @@ class _Blocks:
     line_end: int
     common: int
     start: int
+    opening: int
     seen: tuple[int, int]
 
 
@@ -79,7 +80,8 @@ def _blocks(config: Qwen2Config) -> _Blocks:
         flags,
         flags + 1,
         flags + 2,
-        (flags + 3, flags + 4),
+        flags + 3,
+        (flags + 4, flags + 5),
     )
 
 
@@ -98,10 +100,11 @@ def slow_dimensions(config: Qwen2Config) -> list[int]:
 
 
 @torch.no_grad()
-def start_looking_back(model: Qwen2ForCausalLM, vocabulary: Sequence[str], start: int) -> None:
+def start_looking_back(model: Qwen2ForCausalLM, vocabulary: Sequence[str], start: int, opening: int) -> None:
     """Put the heads into the first three layers; everything else begins by writing little or nothing.
 
-    `vocabulary` is the text of every token, `start` the token that every text begins with.
+    `vocabulary` is the text of every token, `start` the token that every text begins with, `opening` the
+    last word before the line end behind which an answer begins.
     """
     config, layers = model.config, model.model.layers
     blocks = _blocks(config)
@@ -111,6 +114,7 @@ def start_looking_back(model: Qwen2ForCausalLM, vocabulary: Sequence[str], start
     embeddings[[token.endswith("\n") for token in vocabulary], blocks.line_end] = FLAG
     embeddings[:, blocks.common] = FLAG * torch.tensor([_commonness(*numbered) for numbered in enumerate(vocabulary)])
     embeddings[start, blocks.start] = FLAG
+    embeddings[opening, blocks.opening] = FLAG
     nn.init.constant_(model.model.norm.weight, FINAL_NORM)
     for layer in layers:
         nn.init.zeros_(layer.mlp.down_proj.weight)
@@ -182,8 +186,8 @@ class _Heads:
         """A weight of the layer."""
         return self._attention.get_parameter(name)
 
-    def look_back(self, head: int, steps: int, read: torch.Tensor, written: slice) -> None:
-        """Pass on what `read` (dimensions, embedding) sees of the token so many steps back, and if it ends a line.
+    def look_back(self, head: int, steps: int, read: torch.Tensor, flag: int, written: slice) -> None:
+        """Pass on what `read` (dimensions, embedding) sees of the token so many steps back, and one of its flags.
 
         Constant queries and keys, apart by some steps of rotation, meet exactly there.
         """
@@ -196,7 +200,7 @@ class _Heads:
         count = written.stop - written.start
         value, output = self.get("v_proj.weight"), self.get("o_proj.weight")
         value[rows.start : rows.start + count - 1, self.blocks.embedding] = read[: count - 1]
-        value[rows.start + count - 1, self.blocks.line_end] = 1.0
+        value[rows.start + count - 1, flag] = 1.0
         output[written, rows.start : rows.start + count] = PASSED_ON * torch.eye(count)
 
     def carry_number(self, head: int, mark: slice, written: slice, number: torch.Tensor) -> None:
@@ -250,9 +254,11 @@ class _Heads:
         """Predict the number of the lines whose tokens occurred before: its first sign, or the one that follows it."""
         rows = self.clear(head)
         constant = rows.start + self.slow[0]
-        self.get("q_proj.bias")[constant] = SEEN
         self.get("k_proj.weight")[constant, list(self.blocks.seen)] = 2.5
-        if given is not None:
+        if given is None:
+            self.get("q_proj.weight")[constant, self.blocks.previous[1].stop - 1] = SEEN
+        else:
+            self.get("q_proj.bias")[constant] = 4.0
             places = [rows.start + place for place in self.slow[1 : 1 + len(number)]]
             self.get("q_proj.weight")[places, self.blocks.embedding] = MATCH * number[: len(places)]
             key = torch.zeros(len(places), self.width)
@@ -267,9 +273,10 @@ def _pass_on(heads: _Heads) -> tuple[torch.Tensor, torch.Tensor]:
     """The first layer: the previous token twice, by two readings of it, and the one before it."""
     readings = _orthonormal(2 * heads.size, heads.width // 2)
     first, second = readings[: heads.size], readings[heads.size :]
-    heads.look_back(0, 1, first, heads.blocks.previous[0])
-    heads.look_back(1, 1, second, heads.blocks.previous[1])
-    heads.look_back(2, 2, first, heads.blocks.before)
+    blocks = heads.blocks
+    heads.look_back(0, 1, first, blocks.line_end, blocks.previous[0])
+    heads.look_back(1, 1, second, blocks.opening, blocks.previous[1])
+    heads.look_back(2, 2, first, blocks.line_end, blocks.before)
     return first, second
 
 

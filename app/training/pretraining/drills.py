@@ -12,7 +12,10 @@ PAGE_WORDS = 150
 """About so many words make a page."""
 BEFORE = 0.8
 """How often a question stands before its list."""
-ARROWS = (": ", " -> ", "\nAnswer: ", "\nOutput:", " = ")
+OPENING = "<|im_end|>\n<|im_start|>assistant\n"
+"""What stands before an answer in a conversation; questions end as there."""
+ARROWS = (": ", " -> ", " = ")
+CUES = ("", "\nAnswer:", "\nOutput:", "\nAnswer: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Drills:
         self._kinds: tuple[Callable[[random.Random], Page], ...] = (
             self.repeat,
             self.choose_word,
+            self.choose_word,
+            self.choose,
             self.choose,
             self.choose,
             self.find_line,
@@ -72,7 +77,11 @@ class Drills:
         gold, first = rng.randrange(len(options)), rng.choice((0, 0, 1))
         query, listed = self._part(options[gold], rng), self._listed(options, first, rng)
         text = f"{query}\n{listed}" if rng.random() < BEFORE else f"{listed}\n{query}"
-        return [Segment(text + rng.choice(ARROWS)), Segment(str(first + gold), asked=True)]
+        return [
+            Segment(text + rng.choice(CUES) + OPENING),
+            Segment(str(first + gold), asked=True),
+            Segment("<|im_end|>", asked=True),
+        ]
 
     def find_line(self, rng: random.Random) -> Page:
         """One longer list, then pieces of its lines, each to be found by number."""
@@ -100,7 +109,11 @@ class Drills:
             words.insert(rng.randint(0, len(words)), word)
             options[place] = " ".join(words)
         asked = ",".join(str(place + 1) for place in gold)
-        return [Segment(f"{word}\n{self._listed(options, 1, rng)}{rng.choice(ARROWS)}"), Segment(asked, asked=True)]
+        return [
+            Segment(f"{word}\n{self._listed(options, 1, rng)}{rng.choice(CUES)}{OPENING}"),
+            Segment(asked, asked=True),
+            Segment("<|im_end|>", asked=True),
+        ]
 
     def order(self, rng: random.Random) -> Page:
         """A short list whose entries share more or fewer words with a query: the numbers, best first."""
@@ -114,8 +127,8 @@ class Drills:
             options.append(" ".join(words))
         ranked = sorted(range(len(options)), key=lambda place: -shared[place])
         asked = ",".join(str(place + 1) for place in ranked)
-        text = f"{' '.join(query)}\n{self._listed(options, 1, rng)}{rng.choice(ARROWS)}"
-        return [Segment(text), Segment(asked, asked=True)]
+        text = f"{' '.join(query)}\n{self._listed(options, 1, rng)}{rng.choice(CUES)}{OPENING}"
+        return [Segment(text), Segment(asked, asked=True), Segment("<|im_end|>", asked=True)]
 
     def recall(self, rng: random.Random) -> Page:
         """Names with values, then the names in another order, each to be answered by its value."""

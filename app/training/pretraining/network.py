@@ -36,7 +36,8 @@ def build_model(settings: ModelSettings, tokenizer: PreTrainedTokenizerFast) -> 
     )
     model = Qwen2ForCausalLM(config)
     vocabulary = [tokenizer.decode([token]) for token in range(len(tokenizer))]
-    start_looking_back(model, vocabulary, tokenizer.convert_tokens_to_ids(TURN_START))
+    opening = tokenizer(f"{TURN_START}assistant\n", add_special_tokens=False)["input_ids"]
+    start_looking_back(model, vocabulary, opening[0], opening[-2])
     return model
 
 
@@ -50,8 +51,11 @@ def build_optimizers(model: nn.Module, settings: OptimizerSettings) -> list[torc
         kind = "vectors" if parameter.ndim < 2 else "embeddings" if "embed" in name else "matrices"
         kinds.setdefault((kind, _in_circuit(name)), []).append(parameter)
     groups = {
-        kind: {"params": parameters, "share": settings.circuit_rate if kind[1] else 1.0}
-        for kind, parameters in kinds.items()
+        (kind, circuit): {
+            "params": parameters,
+            "share": settings.circuit_rate if circuit else settings.embedding_rate if kind == "embeddings" else 1.0,
+        }
+        for (kind, circuit), parameters in kinds.items()
     }
     matrices = [group for (kind, _), group in groups.items() if kind == "matrices"]
     others = [group | {"weight_decay": 0.0} for (kind, _), group in groups.items() if kind != "matrices"]

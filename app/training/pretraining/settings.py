@@ -23,6 +23,9 @@ class DataSettings(_Settings):
     """JSON lines of training rows, as 'shopbench data build' writes them."""
     drill_share: float = Field(default=0.25, ge=0, le=1)
     """Share of pages of drills among the rows: they teach to look back, where rows teach what to look for."""
+    first_drill_share: float = Field(default=0.9, ge=0, le=1)
+    first_chunks: int = Field(default=6, ge=0)
+    """That share instead, in so many first chunks."""
     permute_probability: float = Field(default=0.7, ge=0, le=1)
     """How often the entries of a numbered list change places."""
 
@@ -71,6 +74,8 @@ class OptimizerSettings(_Settings):
     """Share of the steps, at the end, over which the rate falls linearly to zero."""
     circuit_rate: float = Field(default=0.3, gt=0, le=1)
     """Share of the rate for the attention of the first layers, which begins with circuits."""
+    embedding_rate: float = Field(default=0.3, gt=0, le=1)
+    """Share of the rate for the embeddings, by which the circuits know the words."""
     weight_decay: float = Field(default=0.05, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)
     prompt_weight: float = Field(default=0.1, ge=0)

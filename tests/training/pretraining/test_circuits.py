@@ -6,8 +6,9 @@ from app.training.pretraining.circuits import frequencies, slow_dimensions, star
 
 TOKENS = 64
 START = 2999
-VOCABULARY = [*"0123456789", ".", "\n", *(f" w{number}x" for number in range(2987)), "<start>"]
-WORDS = range(1500, 2999)
+OPENING = 2998
+VOCABULARY = [*"0123456789", ".", "\n", *(f" w{number}x" for number in range(2986)), "assistant", "<start>"]
+WORDS = range(1500, 2998)
 """Words that are not among the common ones."""
 
 
@@ -27,7 +28,7 @@ def model(*, circuits: bool) -> Qwen2ForCausalLM:
         )
     )
     if circuits:
-        start_looking_back(made, VOCABULARY, START)
+        start_looking_back(made, VOCABULARY, START, OPENING)
     return made.eval()
 
 
@@ -63,7 +64,7 @@ def test_an_untrained_model_attends_to_the_entry_that_was_asked_for() -> None:
     hits = 0
     for seed in range(20):
         words = torch.randperm(len(WORDS), generator=torch.Generator().manual_seed(seed))[:4] + WORDS.start
-        ids = [START, int(words[seed % 4]), line_end, *listed(words.tolist()), VOCABULARY.index(".")]
+        ids = [START, int(words[seed % 4]), line_end, *listed(words.tolist()), OPENING, line_end]
         attention = made(torch.tensor([ids]), output_attentions=True).attentions[2][0, 0, -1]
         hits += VOCABULARY[ids[int(attention.argmax())]] == VOCABULARY[int(words[seed % 4])]
     assert hits > 10  # of 20, where one word in four is right

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.training.pretraining.drills import Drills, Page
+from app.training.pretraining.drills import OPENING, Drills, Page
 
 WORDS = [f"{first}{second}{third}" for first in "bdfgk" for second in ("an", "or", "il") for third in "aeiouy"]
 TITLES = [" ".join(random.Random(seed).sample(WORDS, 4)) for seed in range(300)]
@@ -19,8 +19,8 @@ def text_of(page: Page) -> str:
 
 
 def body(text: str) -> str:
-    """A list with its query, without the arrow behind them."""
-    return re.sub(r"( ->|:| =|\n?Answer:|\n?Output:) ?$", "", text)
+    """A list with its query, without what stands behind them."""
+    return re.sub(r"(\n(Answer|Output): ?)?$", "", text.removesuffix(OPENING))
 
 
 def entries(text: str) -> dict[int, str]:
@@ -36,12 +36,11 @@ def test_every_page_asks_and_reads(rng: random.Random) -> None:
 
 @given(SEEDS)
 def test_the_number_asked_for_is_that_of_an_entry_that_holds_the_query(rng: random.Random) -> None:
-    page = DRILLS.choose(rng)
-    for before, answer in itertools.pairwise(page):
-        if answer.asked:
-            text = body(before.text)
-            (query,) = (line for line in text.splitlines() if not re.match(r"\d+\.", line))
-            assert set(query.lower().split()) <= set(entries(text)[int(answer.text)].lower().split())
+    question, answer, end = DRILLS.choose(rng)
+    text = body(question.text)
+    (query,) = (line for line in text.splitlines() if not re.match(r"\d+\.", line))
+    assert set(query.lower().split()) <= set(entries(text)[int(answer.text)].lower().split())
+    assert end.text == "<|im_end|>"
 
 
 @given(SEEDS)
@@ -55,14 +54,21 @@ def test_lines_are_read_as_they_stand(rng: random.Random) -> None:
 
 @given(SEEDS)
 def test_all_that_hold_the_word_are_found(rng: random.Random) -> None:
-    page = DRILLS.find_all(rng)
-    for before, answer in itertools.pairwise(page):
-        if answer.asked:
-            word, _, rest = before.text.partition("\n")
-            found = entries(body(rest))
-            assert {number for number, entry in found.items() if word in entry.split()} == set(
-                map(int, answer.text.split(","))
-            )
+    question, answer, _ = DRILLS.find_all(rng)
+    word, _, rest = body(question.text).partition("\n")
+    found = {number for number, entry in entries(rest).items() if word in entry.split()}
+    assert found == set(map(int, answer.text.split(",")))
+
+
+@given(SEEDS)
+def test_entries_are_ordered_by_the_words_they_share_with_the_query(rng: random.Random) -> None:
+    question, answer, _ = DRILLS.order(rng)
+    query, _, rest = body(question.text).partition("\n")
+    listed = entries(rest)
+    order = [int(number) for number in answer.text.split(",")]
+    assert sorted(order) == sorted(listed)
+    shared = [len(set(query.split()) & set(listed[number].split())) for number in order]
+    assert shared == sorted(shared, reverse=True)
 
 
 @given(SEEDS)
