@@ -60,7 +60,7 @@ step "8/8 Before against after" \
 
 [ "$dry" ] && exit
 say ""
-say "Done in $(($(date +%s) - start)) s; processor time of the commands (user, system):"
-times | tail -n 1 >&2
+say "Done in $(($(date +%s) - start)) s. Processor time, user and system, of this shell and of its commands:"
+times >&2
 say "Page: $OUT/comparison.html    Card: $CHECKPOINT/README.md"
 say "Serve it: SHOPBENCH_MODEL=$CHECKPOINT .venv/bin/shopbench serve"
