@@ -3,39 +3,13 @@
 # written below runs/train-demo, and every start begins afresh. --dry-run prints the commands and runs none.
 set -eu
 cd "$(dirname "$0")/.."
-PATH="$PWD/.venv/bin:$PATH"
+. scripts/steps.sh
 
 BASE=models/mini
 OUT=runs/train-demo
 DATA=$OUT/data
 ADAPTER=$OUT/adapter
 CHECKPOINT=$OUT/checkpoint
-
-case "$#:${1-}" in
-0:) dry= ;;
-1:--dry-run) dry=yes ;;
-*)
-    echo "usage: scripts/train_demo.sh [--dry-run]" >&2
-    exit 2
-    ;;
-esac
-
-say() { printf '%s\n' "$*" >&2; }
-
-# step NAME COMMAND...
-step() {
-    if [ "$dry" ]; then
-        shift
-        printf '%s\n' "$*"
-        return
-    fi
-    say "" "== $1"
-    shift
-    say "\$ $*"
-    began=$(date +%s)
-    "$@"
-    say "-- $(($(date +%s) - began)) s"
-}
 
 start=$(date +%s)
 

@@ -20,16 +20,18 @@ SCRIPT = Path("scripts/train_demo.sh")
 SHARED = ("app", "configs", "data", "models", "prompts", "scripts", ".venv")
 
 
-def run_script(folder: Path, *words: str, minutes: float = 1) -> subprocess.CompletedProcess[str]:
+def run_script(
+    folder: Path, *words: str, minutes: float = 1, script: Path = SCRIPT
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["sh", str(SCRIPT), *words], cwd=folder, capture_output=True, text=True, timeout=60 * minutes, check=False
+        ["sh", str(script), *words], cwd=folder, capture_output=True, text=True, timeout=60 * minutes, check=False
     )
 
 
-def commands() -> list[list[str]]:
-    """The script's commands without their environment, as words."""
-    lines = run_script(ROOT, "--dry-run").stdout.splitlines()
-    return [shlex.split(line[line.index("shopbench ") :]) for line in lines]
+def commands(script: Path = SCRIPT) -> list[list[str]]:
+    """The commands of a script that the command line is to take, without their environment, as words."""
+    lines = run_script(ROOT, "--dry-run", script=script).stdout.splitlines()
+    return [shlex.split(line[line.index("shopbench ") :]) for line in lines if "shopbench " in line]
 
 
 def parse(words: list[str]) -> dict[str, object]:
@@ -46,6 +48,13 @@ def parse(words: list[str]) -> dict[str, object]:
 def test_the_command_line_takes_every_step() -> None:
     seen = commands()
     assert len(seen) == 8
+    for words in seen:
+        assert parse(words[1:])
+
+
+def test_the_command_line_takes_every_step_to_the_embedded_checkpoint() -> None:
+    seen = commands(Path("scripts/checkpoint.sh"))
+    assert len(seen) == 5
     for words in seen:
         assert parse(words[1:])
 

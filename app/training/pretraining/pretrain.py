@@ -9,11 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from pydantic import JsonValue
 from torch import nn
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from app.errors import ShopBenchError
 from app.prompting import PromptLibrary
+from app.training.checkpoints.lineage import Lineage, lineage_step, write_lineage
 from app.training.pretraining.corpus import Corpus, read_corpus
 from app.training.pretraining.encoding import Encoder
 from app.training.pretraining.export import export_model
@@ -62,6 +64,9 @@ def pretrain(config: PretrainConfig) -> dict[str, object]:
     }
     text = json.dumps(record, indent=2, ensure_ascii=False)
     (config.output / RECORD).write_text(text + "\n", encoding="utf-8")
+    rows: dict[str, JsonValue] = {"rows": corpus.file.rows, "sha256": corpus.file.sha256}
+    step = lineage_step("pretrain", [], rows, {"tokens": position.tokens, "steps": position.step}, position.seconds)
+    write_lineage(config.output, Lineage(), step)
     return record
 
 

@@ -8,6 +8,7 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app.errors import SetupError
+from app.training.checkpoints.lineage import read_lineage
 from app.training.pretraining.network import Learner, build_model, learning_rate
 from app.training.pretraining.pretrain import main, pretrain
 from app.training.pretraining.settings import OptimizerSettings, PretrainConfig, load_pretrain_config
@@ -59,7 +60,8 @@ def weights(config: PretrainConfig) -> dict[str, torch.Tensor]:
 def test_the_checkpoint_is_complete_and_loads(finished: PretrainConfig) -> None:
     names = {path.name for path in finished.output.iterdir()}
     assert names == {
-        "chat_template.jinja", "config.json", "generation_config.json", "model.safetensors", "pretraining.json",
+        "chat_template.jinja", "config.json", "generation_config.json", "lineage.json", "model.safetensors",
+        "pretraining.json",
         "tokenizer.json", "tokenizer_config.json",
     }  # fmt: skip
     model = AutoModelForCausalLM.from_pretrained(finished.output)
@@ -78,6 +80,8 @@ def test_the_record_says_what_was_learnt_from_and_for_how_long(finished: Pretrai
     assert record["data"]["rows"] == 200
     assert record["data"]["sha256"] == hashlib.sha256((folder / "train.jsonl").read_bytes()).hexdigest()
     assert record["settings"]["optimizer"]["steps"] == 6
+    (step,) = read_lineage(finished.output).steps
+    assert (step.step, step.checks["steps"]) == ("pretrain", 6)
 
 
 def test_the_loss_falls(folder: Path) -> None:
