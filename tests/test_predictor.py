@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 from math import log
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.config import ROOT
+from app.engines.base import never
 from app.errors import EngineError, SetupError
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
@@ -100,8 +101,10 @@ def test_an_instruction_that_cannot_fit_still_gets_a_legal_answer() -> None:
 
 def test_a_refused_request_gets_the_fallback_and_its_reason() -> None:
     class Refusing(ScriptedEngine):
-        def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
-            for completion in super().generate(requests):
+        def generate(
+            self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+        ) -> Iterator[Completion]:
+            for completion in super().generate(requests, give_up):
                 error = Failure("unknown_adapter", "no adapter 'x'")
                 yield replace(completion, text="", finish_reason="error", error=error)
 
@@ -113,8 +116,10 @@ def test_a_refused_request_gets_the_fallback_and_its_reason() -> None:
 
 def test_label_probabilities_are_normalised_and_their_mass_is_kept() -> None:
     class WithProbabilities(ScriptedEngine):
-        def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
-            for completion in super().generate(requests):
+        def generate(
+            self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+        ) -> Iterator[Completion]:
+            for completion in super().generate(requests, give_up):
                 yield replace(completion, label_logprobs={"0": log(0.1), "1": log(0.3), "2": log(0.05), "3": log(0.05)})
 
     (prediction,) = Predictor(WithProbabilities(lambda _: "1"), PROMPTS).predict([CHOICE])
