@@ -1,6 +1,6 @@
 """The reference engine: Hugging Face transformers, one batch at a time, on any machine."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby, islice
 
@@ -65,8 +65,9 @@ class TransformersEngine:
         self._generating = True
         try:
             source = iter(requests)
-            while not give_up() and (window := list(islice(source, WINDOW * self._settings.batch_size))):
-                yield from self._answer(window, give_up)
+            gave_up = give_up()
+            while not gave_up and (window := list(islice(source, WINDOW * self._settings.batch_size))):
+                gave_up = yield from self._answer(window, give_up)
         finally:
             self._generating = False
 
@@ -79,7 +80,10 @@ class TransformersEngine:
             raise EngineError("the transformers engine is closed")
         return self._network
 
-    def _answer(self, window: list[GenerationRequest], give_up: Callable[[], bool]) -> Iterator[Completion]:
+    def _answer(
+        self, window: list[GenerationRequest], give_up: Callable[[], bool]
+    ) -> Generator[Completion, None, bool]:
+        """The window's completions; returns whether to give up."""
         prepared: list[PreparedRequest] = []
         for request in window:
             try:
@@ -93,8 +97,9 @@ class TransformersEngine:
                 ends = RowEnds([Row(one, self._tokenizer) for one in batch], give_up)
                 self._run(batch, ends, adapter)
                 if ends.gave_up:
-                    return
+                    return True
                 yield from self._completions(ends.rows)
+        return give_up()
 
     def _run(self, batch: list[PreparedRequest], ends: RowEnds, adapter: str | None) -> None:
         input_ids, attention_mask = self._pad([prepared.prompt_ids for prepared in batch])

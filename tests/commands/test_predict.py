@@ -111,7 +111,7 @@ def result(number: int, outcome: Outcome = Outcome.CLEAN, origin: Origin = Origi
 
 
 def summary(*results: Result, ending: Ending = Ending.FINISHED, exit_code: int = 0) -> Summary:
-    found = Summary(total=100, seconds=2.0, ending=ending, exit_code=exit_code)
+    found = Summary(total=100, seconds=2.0, ending=ending, exit_code=exit_code, kept_in=Path("out.jsonl.journal"))
     for one in results:
         found.add(one)
     return found

@@ -12,7 +12,7 @@ GOOD = "data: {rows: d}\noutput: o\nrun: r\noptimizer: {steps: 1}\n"
     ("text", "message"),
     [
         (GOOD + "sede: 1\n", "sede: Extra inputs are not permitted"),
-        (GOOD + "model: {heads: 5}\n", "hidden_size must be a multiple"),
+        (GOOD + "model: {hidden_size: 100}\n", "hidden_size must be a multiple"),
         (GOOD + "optimizer: {steps: 0}\n", "optimizer.steps: Input should be greater than 0"),
         ("data: {rows: d}\noutput: o\nrun: r\n", "optimizer: Field required"),
         ("", "the file: "),
