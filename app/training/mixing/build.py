@@ -9,7 +9,6 @@ from app.evaluation.files import write_whole
 from app.training.mixing.cleaning import RowCheck, Tally, TaskCleaning
 from app.training.mixing.exact_duplicates import without_duplicates
 from app.training.mixing.manifest import Manifest
-from app.training.mixing.output_folder import MANIFEST, whole_folder
 from app.training.mixing.overlap import EvaluationIndex, evaluation_prompts
 from app.training.mixing.page import render_mixture
 from app.training.mixing.reading import Feed, is_chosen, open_feeds, refuse_unknown_tasks
@@ -22,8 +21,10 @@ from app.training.mixing.token_counts import TokenCounter
 from app.training.mixing.watching import Watch
 from app.training.mixing.writing import Written, write_rows
 from app.training.row import TrainingRow
+from app.training.whole_folder import FolderKind, whole_folder
 
 PAGE = "report.html"
+MIXTURE = FolderKind("mixture", "manifest.json")
 
 
 def build_mixture(settings: MixtureSettings, target: Path, watch: Watch, *, overwrite: bool = False) -> Manifest:
@@ -38,7 +39,10 @@ def build_mixture(settings: MixtureSettings, target: Path, watch: Watch, *, over
     prompts = evaluation_prompts(settings.evaluation_files)
     index = EvaluationIndex((prompt for found in prompts.values() for prompt in found), settings.overlap)
     tally = Tally()
-    with whole_folder(target, overwrite=overwrite) as folder, RowSpool(folder / ".rows", settings.seed) as spool:
+    with (
+        whole_folder(target, MIXTURE, overwrite=overwrite) as folder,
+        RowSpool(folder / ".rows", settings.seed) as spool,
+    ):
         _read(feeds, settings, spool, tally, watch)
         exact = without_duplicates(spool)
         tally.dropped += exact.dropped
@@ -48,7 +52,7 @@ def build_mixture(settings: MixtureSettings, target: Path, watch: Watch, *, over
         written = _write(folder, selected, spool, tokens, watch)
         distinct = {place: len(set(found)) for place, found in prompts.items()}
         manifest = summarise(Built(settings, feeds, distinct, tally, selected, written))
-        write_whole(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+        write_whole(folder / MIXTURE.mark, manifest.model_dump_json(indent=1) + "\n")
         write_whole(folder / PAGE, render_mixture(manifest, target.name, _examples(selected, spool)))
     return manifest
 

@@ -3,16 +3,19 @@ from pathlib import Path
 import pytest
 
 from app.errors import SetupError
-from app.training.mixing.output_folder import MANIFEST, whole_folder
+from app.training.whole_folder import FolderKind, whole_folder
+
+MANIFEST = "manifest.json"
+MIXTURE = FolderKind("mixture", MANIFEST)
 
 
 def write(target: Path, text: str, *, overwrite: bool = False) -> None:
-    with whole_folder(target, overwrite=overwrite) as folder:
+    with whole_folder(target, MIXTURE, overwrite=overwrite) as folder:
         (folder / MANIFEST).write_text(text)
 
 
 def write_half(target: Path, fault: type[BaseException]) -> None:
-    with whole_folder(target, overwrite=True) as folder:
+    with whole_folder(target, MIXTURE, overwrite=True) as folder:
         (folder / MANIFEST).write_text("half")
         raise fault
 
