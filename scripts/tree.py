@@ -18,7 +18,7 @@ TOLD = {
     "CONTRIBUTING.md": "how to set up, check, and add a task type, engine or metric",
     "Dockerfile": "images: cuda for the competition's machines, cpu, server",
     "LICENSE": "Apache-2.0",
-    "Makefile": "demo, test, check, format, lock, clean",
+    "Makefile": "demo, train-demo, checkpoint, test, check, format, lock, clean",
     "README.md": "this page",
     "aicrowd.json": "the competition's entry: track 1, with a GPU",
     "apt.txt": "system packages of the cuda image",
