@@ -1,12 +1,15 @@
-"""Drills: short texts that ask for a look back. Seeded, unlabelled words are all they need.
+"""Drills: texts that ask for a look back. Seeded, unlabelled words are all they need.
 
 A question of the usual form teaches one answer token in a hundred. Drills teach one in ten and more: which of the
-short options was named, what stands in line 7, which lines hold a word, in what order the options fit.
+options was named or goes on, what stands in line 7, which lines hold a word, in what order the options fit. Many
+stand among other words and behind the instructions of serving, so that real questions are a small step.
 """
 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from app.types import TaskType
 
 PAGE_WORDS = 150
 """About so many words make a page."""
@@ -14,6 +17,16 @@ BEFORE = 0.8
 """How often a question stands before its list."""
 OPENING = "<|im_end|>\n<|im_start|>assistant\n"
 """What stands before an answer in a conversation; questions end as there."""
+FRAMED = 0.5
+"""How often a question stands behind the instructions of its type."""
+LED = 0.5
+"""How often other words stand before or behind a query."""
+LONGEST = (2, 3, 3, 6, 10)
+"""Words of the longest option of a list, of which one is drawn."""
+COUNTS = ((2, 5), (3, 6), (6, 15))
+"""Ranges of the number of options, of which one is drawn."""
+SENTENCE = (6, 40)
+"""Fewest and most words of a line that is cut in two, of which one has to be found for the other."""
 ARROWS = (": ", " -> ", " = ")
 CUES = ("", "\nAnswer:", "\nOutput:", "\nAnswer: ")
 
@@ -26,7 +39,17 @@ class Segment:
     asked: bool = False
 
 
-Page = list[Segment]
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One drill; a framed one stands behind the instructions of its task type."""
+
+    segments: list[Segment]
+    frame: TaskType | None = None
+
+    @property
+    def text(self) -> str:
+        """What all segments say, without the frame."""
+        return "".join(segment.text for segment in self.segments)
 
 
 class Drills:
@@ -36,25 +59,24 @@ class Drills:
         """Titles are cut into words; the words of all of them are the vocabulary, as often as they occur."""
         self._titles = [words for words in (title.split() for title in sorted(set(titles))) if len(words) > 1]
         self._words = sorted({word for words in self._titles for word in words})
-        self._kinds: tuple[Callable[[random.Random], Page], ...] = (
-            self.repeat,
-            self.choose_word,
-            self.choose_word,
-            self.choose,
-            self.choose,
-            self.choose,
-            self.find_line,
-            self.read_line,
-            self.find_all,
-            self.order,
-            self.order,
-            self.recall,
-        )
+        self._sentences = [words for words in self._titles if SENTENCE[0] <= len(words) <= SENTENCE[1]]
+        kinds: dict[Callable[[random.Random], Page], int] = {
+            self.repeat: 1,
+            self.choose_word: 2,
+            self.choose: 5,
+            self.go_on: 3,
+            self.find_line: 1,
+            self.read_line: 1,
+            self.find_all: 2,
+            self.order: 2,
+            self.recall: 1,
+        }
+        self._kinds = [kind for kind, share in kinds.items() for _ in range(share)]
 
     @property
     def usable(self) -> bool:
         """Whether there are words enough for lists of different entries."""
-        return len(self._titles) > 50 and len(self._words) > 200
+        return len(self._sentences) > 50 and len(self._words) > 200
 
     def draw(self, rng: random.Random) -> Page:
         """One page of a random kind."""
@@ -63,25 +85,32 @@ class Drills:
     def repeat(self, rng: random.Random) -> Page:
         """Words in random order, and the same words again."""
         text = " ".join(rng.choices(self._words, k=rng.randint(8, PAGE_WORDS // 2)))
-        return [Segment(f"{text}\n{text.split(' ', 1)[0]}"), Segment(" " + text.partition(" ")[2], asked=True)]
+        first, _, rest = text.partition(" ")
+        return Page([Segment(f"{text}\n{first}"), Segment(f" {rest}", asked=True)])
 
     def choose(self, rng: random.Random) -> Page:
-        """The entry of a short list that holds the words, by its number."""
-        return self._question(rng, self._phrases(rng, rng.randint(2, 6)))
+        """The entry of a list that holds the words, by its number."""
+        options = self._phrases(rng, rng.randint(*rng.choice(COUNTS)), rng.choice(LONGEST))
+        return self._choice(rng, options, lambda gold: self._part(gold, rng))
 
     def choose_word(self, rng: random.Random) -> Page:
         """As `choose`, of single words."""
-        return self._question(rng, rng.sample(self._words, rng.randint(2, 6)))
+        return self._choice(rng, rng.sample(self._words, rng.randint(2, 6)), lambda gold: self._part(gold, rng))
 
-    def _question(self, rng: random.Random, options: list[str]) -> Page:
+    def go_on(self, rng: random.Random) -> Page:
+        """The beginning of a line, to be matched with its end among the ends of others."""
+        lines = {tuple(words) for words in rng.sample(self._sentences, rng.randint(2, 5))}
+        halves = {" ".join(words[len(words) // 2 :]): " ".join(words[: len(words) // 2]) for words in sorted(lines)}
+        ends = list(halves)
+        rng.shuffle(ends)
+        return self._choice(rng, ends, halves.__getitem__)
+
+    def _choice(self, rng: random.Random, options: list[str], query_of: Callable[[str], str]) -> Page:
         gold, first = rng.randrange(len(options)), rng.choice((0, 0, 1))
-        query, listed = self._part(options[gold], rng), self._listed(options, first, rng)
+        listed = self._listed(options, first, rng)
+        query = self._led(query_of(options[gold]), listed, rng)
         text = f"{query}\n{listed}" if rng.random() < BEFORE else f"{listed}\n{query}"
-        return [
-            Segment(text + rng.choice(CUES) + OPENING),
-            Segment(str(first + gold), asked=True),
-            Segment("<|im_end|>", asked=True),
-        ]
+        return self._question(rng, text, str(first + gold), TaskType.MULTIPLE_CHOICE)
 
     def find_line(self, rng: random.Random) -> Page:
         """One longer list, then pieces of its lines, each to be found by number."""
@@ -90,30 +119,29 @@ class Drills:
         for place in rng.sample(range(len(options)), min(len(options), 8)):
             page.append(Segment(self._part(options[place], rng) + arrow))
             page += [Segment(str(first + place), asked=True), Segment("\n")]
-        return page
+        return Page(page)
 
     def read_line(self, rng: random.Random) -> Page:
         """One longer list, then numbers, each to be answered by its line."""
         options, first, page = self._sheet(rng)
         for place in rng.sample(range(len(options)), min(len(options), 6)):
             page += [Segment(f"{first + place}. "), Segment(options[place], asked=True), Segment("\n")]
-        return page
+        return Page(page)
 
     def find_all(self, rng: random.Random) -> Page:
         """A list in which several entries share a word: their numbers, in order."""
         word = rng.choice(self._words)
-        options = [phrase for phrase in self._phrases(rng, rng.randint(5, 12)) if word not in phrase.split()]
+        options = self._phrases(rng, rng.randint(5, 15), rng.choice(LONGEST))
+        options = [phrase for phrase in options if word not in phrase.split()]
         gold = sorted(rng.sample(range(len(options)), rng.randint(1, min(3, len(options)))))
         for place in gold:
             words = options[place].split()
             words.insert(rng.randint(0, len(words)), word)
             options[place] = " ".join(words)
-        asked = ",".join(str(place + 1) for place in gold)
-        return [
-            Segment(f"{word}\n{self._listed(options, 1, rng)}{rng.choice(CUES)}{OPENING}"),
-            Segment(asked, asked=True),
-            Segment("<|im_end|>", asked=True),
-        ]
+        first = rng.choice((0, 1))
+        listed = self._listed(options, first, rng)
+        asked = ",".join(str(first + place) for place in gold)
+        return self._question(rng, f"{self._led(word, listed, rng)}\n{listed}", asked, TaskType.RETRIEVAL)
 
     def order(self, rng: random.Random) -> Page:
         """A short list whose entries share more or fewer words with a query: the numbers, best first."""
@@ -122,31 +150,51 @@ class Drills:
         rng.shuffle(shared)
         options = []
         for count in shared:
-            words = rng.sample(query, count) + rng.choices(self._words, k=max(1, rng.randint(2, 4) - count))
+            words = rng.sample(query, count) + rng.choices(self._words, k=max(1, rng.randint(2, 6) - count))
             rng.shuffle(words)
             options.append(" ".join(words))
         ranked = sorted(range(len(options)), key=lambda place: -shared[place])
         asked = ",".join(str(place + 1) for place in ranked)
-        text = f"{' '.join(query)}\n{self._listed(options, 1, rng)}{rng.choice(CUES)}{OPENING}"
-        return [Segment(text), Segment(asked, asked=True), Segment("<|im_end|>", asked=True)]
+        listed = self._listed(options, 1, rng)
+        return self._question(rng, f"{self._led(' '.join(query), listed, rng)}\n{listed}", asked, TaskType.RANKING)
 
     def recall(self, rng: random.Random) -> Page:
         """Names with values, then the names in another order, each to be answered by its value."""
         names = rng.sample(self._words, rng.randint(5, 14))
-        values = dict(zip(names, self._phrases(rng, len(names)), strict=True))
+        values = dict(zip(names, self._phrases(rng, len(names), 3), strict=True))
         link = rng.choice((": ", "=", " is "))
-        page: Page = [Segment("\n".join(f"{name}{link}{value}" for name, value in values.items()) + "\n\n")]
+        page = [Segment("\n".join(f"{name}{link}{value}" for name, value in values.items()) + "\n\n")]
         rng.shuffle(names)
         for name in names:
             page += [Segment(name + link), Segment(values[name], asked=True), Segment("\n")]
-        return page
+        return Page(page)
 
-    def _sheet(self, rng: random.Random) -> tuple[list[str], int, Page]:
-        options = self._phrases(rng, rng.randint(5, 15), longest=6)
+    @staticmethod
+    def _question(rng: random.Random, text: str, answer: str, frame: TaskType) -> Page:
+        segments = [
+            Segment(text + rng.choice(CUES) + OPENING),
+            Segment(answer, asked=True),
+            Segment("<|im_end|>", asked=True),
+        ]
+        return Page(segments, frame if rng.random() < FRAMED else None)
+
+    def _led(self, query: str, listed: str, rng: random.Random) -> str:
+        """The query, now and then in quotation marks, or with words about it that stand in no entry."""
+        if rng.random() < 0.3:
+            query = f"'{query}'"
+        if rng.random() >= LED:
+            return query
+        taken = set(listed.lower().split())
+        words = [word for word in " ".join(self._phrases(rng, 2, 10)).split() if word.lower() not in taken]
+        cut = rng.randint(0, len(words))
+        return " ".join([*words[:cut], query, *words[cut:]])
+
+    def _sheet(self, rng: random.Random) -> tuple[list[str], int, list[Segment]]:
+        options = self._phrases(rng, rng.randint(5, 15), 6)
         first = rng.choice((0, 1, 1))
         return options, first, [Segment(self._listed(options, first, rng) + "\n\n")]
 
-    def _phrases(self, rng: random.Random, count: int, longest: int = 3) -> list[str]:
+    def _phrases(self, rng: random.Random, count: int, longest: int) -> list[str]:
         """Different runs of words out of titles."""
         found: dict[str, None] = {}
         while len(found) < count:
@@ -169,5 +217,5 @@ class Drills:
 
     @staticmethod
     def _listed(options: Sequence[str], first: int, rng: random.Random) -> str:
-        gap = rng.choice((" ", " ", ""))
-        return "\n".join(f"{first + place}.{gap}{option}" for place, option in enumerate(options))
+        mark = rng.choice((". ", ". ", ". ", ".", ") "))
+        return "\n".join(f"{first + place}{mark}{option}" for place, option in enumerate(options))

@@ -49,7 +49,7 @@ class Encoder:
         self._rows = RowEncoder(ChatTokenizer(tokenizer, (_end_of(tokenizer),)), prompts, length)
         self._length = length
         self._start: int = tokenizer.convert_tokens_to_ids(TURN_START)
-        self._starts = {task_type: self._question_start(task_type) for task_type in TaskType}
+        self._frames = {task_type: self._frame(task_type) for task_type in TaskType}
 
     @property
     def end(self) -> int:
@@ -65,25 +65,29 @@ class Encoder:
         encoded = self._rows.encode(row)
         first = len(encoded.prompt) - 1
         asked = tuple(range(first, first + len(encoded.answer)))
-        read = range(min(self._starts[row.task_type], first), first)
+        read = range(min(len(self._frames[row.task_type]), first), first)
         return Encoded((*encoded.prompt, *encoded.answer), asked, len(asked) ** -0.5, read)
 
     def page(self, page: Page) -> Encoded:
-        """A page of drills behind the token that opens a conversation; what exceeds the length is cut off."""
-        spans, text = [], ""
-        for segment in page:
+        """A page of drills behind its frame, or the token that opens a conversation; what exceeds the length is cut."""
+        spans, length = [], 0
+        for segment in page.segments:
             if segment.asked:
-                spans.append((len(text), len(text) + len(segment.text)))
-            text += segment.text
-        encoding = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        tokens = [self._start, *encoding["input_ids"]][: self._length]
-        asked = tuple(place for place in _inside(spans, encoding["offset_mapping"]) if place + 1 < self._length)
-        return Encoded(tuple(tokens), asked, PAGE_WEIGHT * max(1, len(asked)) ** -0.5)
+                spans.append((length, length + len(segment.text)))
+            length += len(segment.text)
+        encoding = self._tokenizer(page.text, add_special_tokens=False, return_offsets_mapping=True)
+        opening = (self._start,) if page.frame is None else self._frames[page.frame]
+        tokens = (*opening, *encoding["input_ids"])[: self._length]
+        before = len(opening) - 1
+        places = (before + place for place in _inside(spans, encoding["offset_mapping"]))
+        asked = tuple(place for place in places if place + 1 < self._length)
+        return Encoded(tokens, asked, PAGE_WEIGHT * max(1, len(asked)) ** -0.5)
 
-    def _question_start(self, task_type: TaskType) -> int:
+    def _frame(self, task_type: TaskType) -> tuple[int, ...]:
+        """What stands before the question in every prompt of the type."""
         first, second = (self._rows.encode(_probe(text, task_type)).prompt for text in ("0", "a"))
         pairs = zip(first, second, strict=False)
-        return next((place for place, (one, other) in enumerate(pairs) if one != other), 0)
+        return first[: next((place for place, (one, other) in enumerate(pairs) if one != other), 0)]
 
 
 def _end_of(tokenizer: PreTrainedTokenizerFast) -> int:

@@ -5,7 +5,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from app.prompting import PromptLibrary
-from app.training.pretraining.drills import Segment
+from app.training.pretraining.drills import Page, Segment
 from app.training.pretraining.encoding import Encoded, Encoder
 from app.training.pretraining.tokenizer import train_tokenizer
 from app.types import TaskType
@@ -51,15 +51,16 @@ def test_a_long_question_keeps_its_answer(tokenizer: PreTrainedTokenizerFast, en
 
 
 def test_a_page_asks_for_its_marked_segments(tokenizer: PreTrainedTokenizerFast, encoder: Encoder) -> None:
-    page = [Segment("red tin\n0. tea\n1. red tin: "), Segment("1", asked=True), Segment("\n2. "), Segment("oats", True)]
+    segments = [Segment("red tin\n0. tea\n1. red tin: "), Segment("1", asked=True), Segment("\n2. ")]
+    page = Page([*segments, Segment("oats", asked=True)])
     encoded = encoder.page(page)
-    assert tokenizer.decode(encoded.tokens) == "<|im_start|>" + "".join(segment.text for segment in page)
+    assert tokenizer.decode(encoded.tokens) == "<|im_start|>" + page.text
     assert asked_text(tokenizer, encoded) == "1oats"
     assert not encoded.read
 
 
 def test_a_page_is_cut_to_the_length(tokenizer: PreTrainedTokenizerFast) -> None:
-    encoded = Encoder(tokenizer, PROMPTS, 300).page([Segment("tea " * 500, asked=True)])
+    encoded = Encoder(tokenizer, PROMPTS, 300).page(Page([Segment("tea " * 500, asked=True)]))
     assert len(encoded) == 300
     assert max(encoded.asked) == 298
 
@@ -69,3 +70,15 @@ def test_answer_tokens_share_their_weight_and_what_is_only_read_is_sampled() -> 
     rng = random.Random(0)
     assert dict(encoded.targets(0.1, 1.0, rng)) == dict.fromkeys(range(9, 13), 0.5) | dict.fromkeys(range(3, 9), 0.1)
     assert [place for place, _ in encoded.targets(0.1, 0.0, rng)] == [9, 10, 11, 12]
+
+
+def test_a_framed_page_stands_behind_what_serving_sends(tokenizer: PreTrainedTokenizerFast, encoder: Encoder) -> None:
+    segments = [Segment("red tin\n0. tea<|im_end|>\n<|im_start|>assistant\n"), Segment("0", asked=True)]
+    encoded = encoder.page(Page(segments, TaskType.MULTIPLE_CHOICE))
+    (system, user) = PROMPTS.render(TaskType.MULTIPLE_CHOICE, {"question": "red tin\n0. tea"})
+    asked = (
+        f"<|im_start|>system\n{system.content}<|im_end|>\n<|im_start|>user\n{user.content}<|im_end|>\n"
+        "<|im_start|>assistant\n0"
+    )
+    assert tokenizer.decode(encoded.tokens) == asked
+    assert [tokenizer.decode(encoded.tokens[place + 1]) for place in encoded.asked] == ["0"]
