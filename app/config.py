@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.errors import SetupError
 from app.setting_errors import explain, unknown
 from app.types import TaskType
+from app.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout. Files are found from here, since the competition's evaluator chooses the working directory."""
@@ -81,12 +81,7 @@ def _with_file(values: Mapping[str, Any]) -> type[Settings]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SetupError(f"cannot read the settings file {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SetupError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    values = read_yaml(path, "the settings file")
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -22,6 +22,8 @@ def check_target(target: Path) -> None:
         return
     if target.is_dir():
         raise InputError(f"{target} is a folder: name the file to write, such as {target / 'out.jsonl'}")
+    if target.exists() and not target.is_file():
+        raise InputError(f"{target} is no plain file: name a file that may be replaced, or - for standard output")
     if not target.parent.is_dir():
         raise InputError(f"the folder {target.parent} does not exist: create it, or write somewhere else")
     if not os.access(target.parent, os.W_OK):

@@ -59,12 +59,13 @@ def generate(
     task_type: TaskTypes = None,
 ) -> None:
     """Draw training rows from the generated catalogue. OUT is a ShopBench file too: 'shopbench evaluate' reads it."""
-    from app.commands.data_generate import generate_rows, generated_tasks, write_lines
-    from app.commands.output import stderr
+    from app.commands.data_generate import generate_rows, generated_tasks
+    from app.commands.output import stderr, track
+    from app.whole_file import write_lines
 
     chosen = generated_tasks(task or (), capability or (), task_type or ())
     drawn = (row.to_json() for row in generate_rows(chosen, rows, seed))
-    written = write_lines(target, drawn, rows, "Drawing")
+    written = write_lines(target, track(drawn, rows, "Drawing"))
     stderr.print(f"{written:,} rows of {len(chosen)} tasks -> {target}", markup=False)
 
 

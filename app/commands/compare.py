@@ -12,7 +12,7 @@ from app.errors import InputError
 from app.evaluation.compare import compare
 from app.evaluation.comparison_page import render_comparison
 from app.evaluation.comparison_schema import Comparison, GroupComparison, TaskComparison, Verdict
-from app.evaluation.files import write_whole
+from app.whole_file import write_whole
 
 _VERDICT_STYLES = {Verdict.ROSE: "green", Verdict.FELL: "red", Verdict.UNDECIDED: "dim"}
 

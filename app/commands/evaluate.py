@@ -15,7 +15,6 @@ from app.evaluation.datasets.write import write_kit
 from app.evaluation.driving import Driven, Explaining, drive, load_user_model
 from app.evaluation.encoders import ENGLISH, MULTILINGUAL
 from app.evaluation.evaluate import Evaluation, evaluate, write_evaluation
-from app.evaluation.files import write_whole
 from app.evaluation.predictions import Joined, join, read_predictions
 from app.evaluation.provenance import from_answers, from_predictor, git_revision
 from app.evaluation.rendering import with_prompts
@@ -23,6 +22,7 @@ from app.evaluation.report import render_report
 from app.evaluation.schema import Baselines, EvalReport, Interval, JsonValue, Overall, Provenance
 from app.evaluation.scoring import Scorer
 from app.prompting import PromptLibrary
+from app.whole_file import write_whole
 
 PAGE = "report.html"
 CONFIG_VARIABLE = "SHOPBENCH_CONFIG"

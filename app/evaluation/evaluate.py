@@ -11,7 +11,6 @@ from app.errors import InputError
 from app.evaluation.calibration import calibration
 from app.evaluation.datasets.read import Dataset
 from app.evaluation.driving import Driven
-from app.evaluation.files import write_lines, write_whole
 from app.evaluation.metrics import encodable
 from app.evaluation.predictions import Answered, Joined
 from app.evaluation.provenance import sha256
@@ -28,6 +27,7 @@ from app.evaluation.schema import (
 from app.evaluation.scoring import SampleScore, Scorer
 from app.evaluation.summaries import TaskSummary, summarise_all, summarise_task, summarise_tracks
 from app.types import Sample
+from app.whole_file import write_lines, write_whole
 
 REPORT = "report.json"
 SAMPLES = "samples.jsonl"

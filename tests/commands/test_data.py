@@ -6,11 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from app.commands.data_generate import generate_rows, generated_tasks, write_lines
+from app.commands.data_generate import generate_rows, generated_tasks
 from app.config import ROOT
-from app.errors import InputError
 from app.evaluation.datasets.read import read_dataset
 from app.training.curriculum.registry import TASKS
 from app.training.row import Capability, row_from_json
@@ -96,12 +93,6 @@ def test_a_full_disk_leaves_the_old_file_and_one_line(tmp_path: Path) -> None:
     assert f"cannot write {out}" in line
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
     assert out.read_text() == "old\n"
-
-
-@pytest.mark.parametrize("name", ["missing/rows.jsonl", "."])
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="cannot write|no plain file"):
-        write_lines(tmp_path / name, [{"a": 1}], 1, "Writing")
 
 
 def test_the_catalogue_is_written_whole_and_refers_to_itself(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from app.evaluation.datasets.kit import kit_row
-from app.evaluation.files import write_lines
 from app.types import Sample
+from app.whole_file import write_lines
 
 
 def write_kit(samples: Iterable[Sample], path: Path) -> int:

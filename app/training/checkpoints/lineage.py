@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from app.batch.checkpoint_revision import checkpoint_revision, folder_revision
 from app.errors import InputError
-from app.evaluation.files import write_whole
 from app.evaluation.provenance import git_revision
+from app.whole_file import write_whole
 
 LINEAGE = "lineage.json"
 SCHEMA_VERSION = 1

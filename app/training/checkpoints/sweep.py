@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from app.batch.checkpoint_revision import folder_revision
 from app.batch.request_key import Identity, differences
 from app.errors import SetupError
-from app.evaluation.files import write_whole
 from app.evaluation.provenance import sha256
 from app.evaluation.scoring import Scorer
 from app.predictor import Predictor
@@ -24,6 +23,7 @@ from app.training.checkpoints.sweep_chart import sweep_chart, sweep_table
 from app.training.checkpoints.sweep_point import Point, check_alphas, pick
 from app.training.checkpoints.tensors import CheckpointTensors
 from app.types import Sample
+from app.whole_file import write_whole
 
 RESULT, TABLE, CHART, CHECKPOINT = "sweep.json", "sweep.md", "sweep.svg", "checkpoint"
 CANDIDATE = "candidate"

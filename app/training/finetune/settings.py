@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import SetupError
 from app.setting_errors import explain
 from app.training.row import Capability
+from app.yaml_file import read_yaml
 
 
 class _Settings(BaseModel):
@@ -146,10 +146,7 @@ def load_finetune_config(path: Path) -> FinetuneConfig:
     Raises:
         SetupError: the file is missing, is not YAML, or holds an unknown or bad setting.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SetupError(f"cannot read the settings {path}: {' '.join(str(error).split())}") from error
+    values = read_yaml(path, "the settings file")
     try:
         return FinetuneConfig.model_validate(values)
     except ValidationError as error:

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from app.errors import InputError
-from app.evaluation.files import write_whole
 from app.training.mixing.cleaning import RowCheck, Tally, TaskCleaning
 from app.training.mixing.exact_duplicates import without_duplicates
 from app.training.mixing.manifest import Manifest
@@ -22,6 +21,7 @@ from app.training.mixing.watching import Watch
 from app.training.mixing.writing import Written, write_rows
 from app.training.row import TrainingRow
 from app.training.whole_folder import FolderKind, whole_folder
+from app.whole_file import write_whole
 
 PAGE = "report.html"
 MIXTURE = FolderKind("mixture", "manifest.json")

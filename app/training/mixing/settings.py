@@ -4,13 +4,13 @@ import math
 from pathlib import Path
 from typing import Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError, model_validator
 
 from app.errors import SetupError
 from app.setting_errors import explain, unknown
 from app.training.row import Capability
 from app.types import TaskType
+from app.yaml_file import read_yaml
 
 
 class _Settings(BaseModel):
@@ -153,13 +153,7 @@ def load_mixture(path: Path) -> MixtureSettings:
     Raises:
         SetupError: the file is missing, is not YAML, or holds an unknown or bad setting.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SetupError(f"cannot read the mixture {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise SetupError(f"cannot read the mixture {path}: {reason}") from error
+    values = read_yaml(path, "the mixture")
     try:
         return MixtureSettings.model_validate(values)
     except ValidationError as error:

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import SetupError
+from app.yaml_file import read_yaml
 
 MIN_HEAD_SIZE = 16
 """Smaller heads have no room for what the first layers tell each other."""
@@ -109,11 +109,7 @@ def load_pretrain_config(path: Path) -> PretrainConfig:
     Raises:
         SetupError: the file is missing, is not YAML, or holds an unknown or bad setting.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise SetupError(f"cannot read the settings {path}: {reason}") from error
+    values = read_yaml(path, "the settings file")
     try:
         return PretrainConfig.model_validate(values)
     except ValidationError as error:

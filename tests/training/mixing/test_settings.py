@@ -41,7 +41,7 @@ def test_weights_are_read_with_a_temperature_without_end(tmp_path: Path) -> None
     ("text", "message"),
     [
         ("", "mixture.yaml: "),
-        ("a: [", "cannot read the mixture"),
+        ("a: [", "is not YAML"),
         (SOUND.replace("evaluation_files: []", ""), "setting 'evaluation_files': field required"),
         (SOUND + "sed: 1", "unknown setting 'sed'; did you mean 'seed'"),
         (SOUND + "mix: {totl: 1}", "mix: unknown setting 'totl'; did you mean 'total'"),

@@ -16,7 +16,7 @@ GOOD = "data: {rows: d}\noutput: o\nrun: r\noptimizer: {steps: 1}\n"
         (GOOD + "optimizer: {steps: 0}\n", "optimizer.steps: Input should be greater than 0"),
         ("data: {rows: d}\noutput: o\nrun: r\n", "optimizer: Field required"),
         ("", "the file: "),
-        ("a: [", "cannot read the settings"),
+        ("a: [", "is not YAML"),
     ],
 )
 def test_bad_settings_are_named_in_one_line(tmp_path: Path, text: str, message: str) -> None:

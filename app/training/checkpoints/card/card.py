@@ -12,7 +12,6 @@ from typing import Any
 
 from app.errors import InputError
 from app.evaluation.evaluate import REPORT
-from app.evaluation.files import write_whole
 from app.evaluation.schema import EvalReport
 from app.training.checkpoints.card.sections import (
     data_section,
@@ -26,6 +25,7 @@ from app.training.checkpoints.companions import RECORDS, read_config
 from app.training.checkpoints.lineage import Lineage, read_lineage
 from app.training.checkpoints.tensors import CheckpointTensors, weight_files
 from app.training.mixing.manifest import Manifest, read_manifest
+from app.whole_file import write_whole
 
 CARD = "README.md"
 PACKED = 8

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import SetupError
-from app.evaluation.files import write_lines, write_whole
+from app.whole_file import write_lines, write_whole
 
 
 def test_files_appear_whole_and_alone(tmp_path: Path) -> None:
@@ -32,3 +32,16 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_lines_hold_any_text(tmp_path: Path) -> None:
     assert write_lines(tmp_path / "a.jsonl", [{"t": "日本\n\ud800"}, {"t": "b"}]) == 2
     assert (tmp_path / "a.jsonl").read_text(encoding="utf-8") == '{"t": "日本\\n\\ud800"}\n{"t": "b"}\n'
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "."])
+def test_a_name_that_is_no_plain_file_is_left_alone(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SetupError, match="no plain file"):
+        write_whole(tmp_path / name, "x")
+    assert (tmp_path / name).exists()
+
+
+def test_rows_that_cannot_be_drawn_leave_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        write_lines(tmp_path / "a.jsonl", ({"t": 1 // number} for number in (1, 0)))
+    assert not list(tmp_path.iterdir())
