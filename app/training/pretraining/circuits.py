@@ -27,7 +27,7 @@ COMMON = 1200
 FLAG = 0.5
 """What a flag adds in the embeddings."""
 FINAL_NORM = 0.4
-"""Gain before the tied output layer: with long embeddings, logits would begin too sharp."""
+"""Gain before the output layer, which begins as the embeddings: with long embeddings, logits would begin too sharp."""
 SHARPNESS = 9.0
 """Length of each rotating pair of the positional query and key: how much one step of distance matters."""
 NEAR = (0.01, 0.2)
@@ -120,6 +120,7 @@ def start_looking_back(model: Qwen2ForCausalLM, vocabulary: Sequence[str], start
     embeddings[:, blocks.common] = FLAG * torch.tensor([_commonness(*numbered) for numbered in enumerate(vocabulary)])
     embeddings[start, blocks.start] = FLAG
     embeddings[opening, blocks.opening] = FLAG
+    model.lm_head.weight.copy_(embeddings)
     nn.init.constant_(model.model.norm.weight, FINAL_NORM)
     for layer in layers:
         nn.init.zeros_(layer.mlp.down_proj.weight)

@@ -17,14 +17,8 @@ BEFORE = 0.8
 """How often a question stands before its list."""
 OPENING = "<|im_end|>\n<|im_start|>assistant\n"
 """What stands before an answer in a conversation; questions end as there."""
-FRAMED = 0.5
-"""How often a question stands behind the instructions of its type."""
-LED = 0.5
-"""How often other words stand before or behind a query."""
-LONGEST = (2, 3, 3, 6, 10)
-"""Words of the longest option of a list, of which one is drawn."""
-COUNTS = ((2, 5), (3, 6), (6, 15))
-"""Ranges of the number of options, of which one is drawn."""
+QUOTED = 0.5
+"""How often such a query is in quotation marks."""
 SENTENCE = (6, 40)
 """Fewest and most words of a line that is cut in two, of which one has to be found for the other."""
 ARROWS = (": ", " -> ", " = ")
@@ -52,6 +46,24 @@ class Page:
         return "".join(segment.text for segment in self.segments)
 
 
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How questions look."""
+
+    framed: float
+    """How often one stands behind the instructions of its type."""
+    led: float
+    """How often other words stand before or behind a query."""
+    longest: tuple[int, ...]
+    """Words of the longest option of a list, of which one is drawn."""
+    counts: tuple[tuple[int, int], ...]
+    """Ranges of the number of options, of which one is drawn."""
+
+
+PLAIN = Wording(0.0, 0.0, (3,), ((2, 6),))
+VARIED = Wording(0.5, 0.5, (2, 3, 3, 6, 10), ((2, 5), (3, 6), (6, 15)))
+
+
 class Drills:
     """Draws pages over a pool of titles."""
 
@@ -72,6 +84,7 @@ class Drills:
             self.recall: 1,
         }
         self._kinds = [kind for kind, share in kinds.items() for _ in range(share)]
+        self._first_kinds = (self.choose_word, self.choose, self.find_all, self.order)
 
     @property
     def usable(self) -> bool:
@@ -82,20 +95,25 @@ class Drills:
         """One page of a random kind."""
         return rng.choice(self._kinds)(rng)
 
+    def draw_first(self, rng: random.Random) -> Page:
+        """One bare question with few short options: what the heads can nearly do from the first step."""
+        return rng.choice(self._first_kinds)(rng, PLAIN)
+
     def repeat(self, rng: random.Random) -> Page:
         """Words in random order, and the same words again."""
         text = " ".join(rng.choices(self._words, k=rng.randint(8, PAGE_WORDS // 2)))
         first, _, rest = text.partition(" ")
         return Page([Segment(f"{text}\n{first}"), Segment(f" {rest}", asked=True)])
 
-    def choose(self, rng: random.Random) -> Page:
+    def choose(self, rng: random.Random, wording: Wording = VARIED) -> Page:
         """The entry of a list that holds the words, by its number."""
-        options = self._phrases(rng, rng.randint(*rng.choice(COUNTS)), rng.choice(LONGEST))
-        return self._choice(rng, options, lambda gold: self._part(gold, rng))
+        options = self._phrases(rng, rng.randint(*rng.choice(wording.counts)), rng.choice(wording.longest))
+        return self._choice(rng, wording, options, lambda gold: self._part(gold, rng))
 
-    def choose_word(self, rng: random.Random) -> Page:
+    def choose_word(self, rng: random.Random, wording: Wording = VARIED) -> Page:
         """As `choose`, of single words."""
-        return self._choice(rng, rng.sample(self._words, rng.randint(2, 6)), lambda gold: self._part(gold, rng))
+        options = rng.sample(self._words, rng.randint(2, 6))
+        return self._choice(rng, wording, options, lambda gold: self._part(gold, rng))
 
     def go_on(self, rng: random.Random) -> Page:
         """The beginning of a line, to be matched with its end among the ends of others."""
@@ -103,14 +121,16 @@ class Drills:
         halves = {" ".join(words[len(words) // 2 :]): " ".join(words[: len(words) // 2]) for words in sorted(lines)}
         ends = list(halves)
         rng.shuffle(ends)
-        return self._choice(rng, ends, halves.__getitem__)
+        return self._choice(rng, VARIED, ends, halves.__getitem__)
 
-    def _choice(self, rng: random.Random, options: list[str], query_of: Callable[[str], str]) -> Page:
+    def _choice(
+        self, rng: random.Random, wording: Wording, options: list[str], query_of: Callable[[str], str]
+    ) -> Page:
         gold, first = rng.randrange(len(options)), rng.choice((0, 0, 1))
         listed = self._listed(options, first, rng)
-        query = self._led(query_of(options[gold]), listed, rng)
+        query = self._led(query_of(options[gold]), listed, wording, rng)
         text = f"{query}\n{listed}" if rng.random() < BEFORE else f"{listed}\n{query}"
-        return self._question(rng, text, str(first + gold), TaskType.MULTIPLE_CHOICE)
+        return self._question(rng, wording, text, str(first + gold), TaskType.MULTIPLE_CHOICE)
 
     def find_line(self, rng: random.Random) -> Page:
         """One longer list, then pieces of its lines, each to be found by number."""
@@ -128,10 +148,10 @@ class Drills:
             page += [Segment(f"{first + place}. "), Segment(options[place], asked=True), Segment("\n")]
         return Page(page)
 
-    def find_all(self, rng: random.Random) -> Page:
+    def find_all(self, rng: random.Random, wording: Wording = VARIED) -> Page:
         """A list in which several entries share a word: their numbers, in order."""
         word = rng.choice(self._words)
-        options = self._phrases(rng, rng.randint(5, 15), rng.choice(LONGEST))
+        options = self._phrases(rng, rng.randint(5, wording.counts[-1][1]), rng.choice(wording.longest))
         options = [phrase for phrase in options if word not in phrase.split()]
         gold = sorted(rng.sample(range(len(options)), rng.randint(1, min(3, len(options)))))
         for place in gold:
@@ -141,9 +161,10 @@ class Drills:
         first = rng.choice((0, 1))
         listed = self._listed(options, first, rng)
         asked = ",".join(str(first + place) for place in gold)
-        return self._question(rng, f"{self._led(word, listed, rng)}\n{listed}", asked, TaskType.RETRIEVAL)
+        text = f"{self._led(word, listed, wording, rng)}\n{listed}"
+        return self._question(rng, wording, text, asked, TaskType.RETRIEVAL)
 
-    def order(self, rng: random.Random) -> Page:
+    def order(self, rng: random.Random, wording: Wording = VARIED) -> Page:
         """A short list whose entries share more or fewer words with a query: the numbers, best first."""
         query = rng.sample(self._words, rng.randint(2, 4))
         shared = list(range(len(query) + 1))
@@ -156,7 +177,8 @@ class Drills:
         ranked = sorted(range(len(options)), key=lambda place: -shared[place])
         asked = ",".join(str(place + 1) for place in ranked)
         listed = self._listed(options, 1, rng)
-        return self._question(rng, f"{self._led(' '.join(query), listed, rng)}\n{listed}", asked, TaskType.RANKING)
+        text = f"{self._led(' '.join(query), listed, wording, rng)}\n{listed}"
+        return self._question(rng, wording, text, asked, TaskType.RANKING)
 
     def recall(self, rng: random.Random) -> Page:
         """Names with values, then the names in another order, each to be answered by its value."""
@@ -170,20 +192,18 @@ class Drills:
         return Page(page)
 
     @staticmethod
-    def _question(rng: random.Random, text: str, answer: str, frame: TaskType) -> Page:
-        segments = [
-            Segment(text + rng.choice(CUES) + OPENING),
-            Segment(answer, asked=True),
-            Segment("<|im_end|>", asked=True),
-        ]
-        return Page(segments, frame if rng.random() < FRAMED else None)
+    def _question(rng: random.Random, wording: Wording, text: str, answer: str, frame: TaskType) -> Page:
+        segments = [Segment(text + rng.choice(CUES) + OPENING), Segment(answer, asked=True)]
+        if frame is not TaskType.MULTIPLE_CHOICE:
+            segments.append(Segment("<|im_end|>", asked=True))
+        return Page(segments, frame if rng.random() < wording.framed else None)
 
-    def _led(self, query: str, listed: str, rng: random.Random) -> str:
+    def _led(self, query: str, listed: str, wording: Wording, rng: random.Random) -> str:
         """The query, now and then in quotation marks, or with words about it that stand in no entry."""
-        if rng.random() < 0.3:
-            query = f"'{query}'"
-        if rng.random() >= LED:
+        if rng.random() >= wording.led:
             return query
+        if rng.random() < QUOTED:
+            query = f"'{query}'"
         taken = set(listed.lower().split())
         words = [word for word in " ".join(self._phrases(rng, 2, 10)).split() if word.lower() not in taken]
         cut = rng.randint(0, len(words))

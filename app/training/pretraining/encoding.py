@@ -16,6 +16,11 @@ from app.types import TaskType
 
 PAGE_WEIGHT = 2.0
 """What a page of drills weighs against a row whose answer is one token, before the root of the number asked."""
+MOST_PAGE_WEIGHT = 6.0
+"""What a page of many answers weighs at most."""
+NUMBERS_WEIGHT = 3.0
+"""The same for rows that are answered with numbers of a list, which say little against the words of the others."""
+NUMBERS = frozenset({TaskType.MULTIPLE_CHOICE, TaskType.RANKING, TaskType.RETRIEVAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,8 @@ class Encoder:
         first = len(encoded.prompt) - 1
         asked = tuple(range(first, first + len(encoded.answer)))
         read = range(min(len(self._frames[row.task_type]), first), first)
-        return Encoded((*encoded.prompt, *encoded.answer), asked, len(asked) ** -0.5, read)
+        weight = NUMBERS_WEIGHT if row.task_type in NUMBERS else 1.0
+        return Encoded((*encoded.prompt, *encoded.answer), asked, weight * len(asked) ** -0.5, read)
 
     def page(self, page: Page) -> Encoded:
         """A page of drills behind its frame, or the token that opens a conversation; what exceeds the length is cut."""
@@ -81,7 +87,8 @@ class Encoder:
         before = len(opening) - 1
         places = (before + place for place in _inside(spans, encoding["offset_mapping"]))
         asked = tuple(place for place in places if place + 1 < self._length)
-        return Encoded(tokens, asked, PAGE_WEIGHT * max(1, len(asked)) ** -0.5)
+        count = max(1, len(asked))
+        return Encoded(tokens, asked, min(PAGE_WEIGHT * count**-0.5, MOST_PAGE_WEIGHT / count))
 
     def _frame(self, task_type: TaskType) -> tuple[int, ...]:
         """What stands before the question in every prompt of the type."""

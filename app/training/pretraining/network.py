@@ -13,10 +13,16 @@ from app.training.pretraining.stream import Batch, split
 from app.training.pretraining.tokenizer import TURN_START
 
 INITIAL_RANGE = 0.02
+VOCABULARY = ("model.embed_tokens.", "lm_head.")
+"""Weights with a row for each token."""
 
 
 def build_model(settings: ModelSettings, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
-    """A Qwen2 model with tied embeddings and random weights that already look back, see `circuits.py`."""
+    """A Qwen2 model whose random weights already look back, see `circuits.py`.
+
+    The output layer begins as the embeddings and is not tied to them: Adam takes the small gradient that every
+    unlikely token gets at every position for a large one, and would push all embeddings the same way.
+    """
     end = tokenizer.convert_tokens_to_ids(tokenizer.eos_token)
     config = Qwen2Config(
         vocab_size=len(tokenizer),
@@ -27,7 +33,7 @@ def build_model(settings: ModelSettings, tokenizer: PreTrainedTokenizerFast) -> 
         intermediate_size=settings.intermediate_size,
         max_position_embeddings=settings.context_length,
         rope_parameters={"rope_type": "default", "rope_theta": settings.rope_theta},
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
         initializer_range=INITIAL_RANGE,
         bos_token_id=None,
         eos_token_id=end,
@@ -48,7 +54,7 @@ def build_optimizers(model: nn.Module, settings: OptimizerSettings) -> list[torc
     """
     kinds: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        kind = "vectors" if parameter.ndim < 2 else "embeddings" if "embed" in name else "matrices"
+        kind = "vectors" if parameter.ndim < 2 else "embeddings" if name.startswith(VOCABULARY) else "matrices"
         kinds.setdefault((kind, _in_circuit(name)), []).append(parameter)
     groups = {
         (kind, circuit): {

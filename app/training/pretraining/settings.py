@@ -24,8 +24,8 @@ class DataSettings(_Settings):
     drill_share: float = Field(default=0.25, ge=0, le=1)
     """Share of pages of drills among the rows: they teach to look back, where rows teach what to look for."""
     first_drill_share: float = Field(default=0.9, ge=0, le=1)
-    first_chunks: int = Field(default=6, ge=0)
-    """That share instead, in so many first chunks."""
+    first_chunks: int = Field(default=12, ge=0)
+    """That share instead, of plain drills, in so many first chunks."""
     permute_probability: float = Field(default=0.7, ge=0, le=1)
     """How often the entries of a numbered list change places."""
 
@@ -68,11 +68,11 @@ class OptimizerSettings(_Settings):
     """Examples that are drawn and sorted by length together."""
     optimizer: Literal["adamw", "muon"] = "muon"
     """`muon` orthogonalises the updates of the matrices; embeddings and norms stay with AdamW."""
-    learning_rate: float = Field(default=3e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
     warmup_steps: int = Field(default=100, ge=0)
     decay_fraction: float = Field(default=0.3, ge=0, le=1)
     """Share of the steps, at the end, over which the rate falls linearly to zero."""
-    circuit_rate: float = Field(default=0.3, gt=0, le=1)
+    circuit_rate: float = Field(default=0.2, gt=0, le=1)
     """Share of the rate for the attention of the first layers, which begins with circuits."""
     embedding_rate: float = Field(default=0.3, gt=0, le=1)
     """Share of the rate for the embeddings, by which the circuits know the words."""

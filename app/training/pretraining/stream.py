@@ -46,14 +46,14 @@ class RowStream:
     def chunk(self, number: int, count: int) -> list[Encoded]:
         """`count` rows and pages, less those that there is no room for; the same ones for the same number."""
         rng = random.Random(f"{self._seed}/{number}")
-        settings = self._settings
-        share = settings.first_drill_share if number < settings.first_chunks else settings.drill_share
-        drawn = [self._draw(number * count + place, share, rng) for place in range(count)]
+        first = number < self._settings.first_chunks
+        drawn = [self._draw(number * count + place, rng, first=first) for place in range(count)]
         return [encoded for encoded in drawn if encoded is not None and encoded.asked]
 
-    def _draw(self, place: int, drill_share: float, rng: random.Random) -> Encoded | None:
-        if self._drills.usable and rng.random() < drill_share:
-            return self._encoder.page(self._drills.draw(rng))
+    def _draw(self, place: int, rng: random.Random, *, first: bool) -> Encoded | None:
+        share = self._settings.first_drill_share if first else self._settings.drill_share
+        if self._drills.usable and rng.random() < share:
+            return self._encoder.page(self._drills.draw_first(rng) if first else self._drills.draw(rng))
         try:
             return self._encoder.row(self._row(place, rng))
         except InputError:

@@ -31,8 +31,8 @@ def query(text: str) -> list[str]:
 
 def question(page: Page) -> tuple[str, str]:
     """Text and answer."""
-    asked, answer, end = page.segments
-    assert end.text == "<|im_end|>"
+    asked, answer, *end = page.segments
+    assert [segment.text for segment in end] in ([], ["<|im_end|>"])
     return body(asked.text), answer.text
 
 
@@ -93,6 +93,16 @@ def test_a_repeated_text_begins_again(rng: random.Random) -> None:
     first, second = DRILLS.repeat(rng).segments
     text, opening = first.text.split("\n")
     assert opening + second.text == text
+
+
+@given(SEEDS)
+def test_the_first_pages_are_bare_questions_with_few_short_options(rng: random.Random) -> None:
+    page = DRILLS.draw_first(rng)
+    text, _ = question(page)
+    listed = entries(text)
+    assert page.frame is None
+    assert 1 <= len(listed) <= 6
+    assert all(len(entry.split()) <= 6 for entry in listed.values())
 
 
 @given(SEEDS)
