@@ -8,7 +8,7 @@ from app.tasks.answers import PARSED_LENGTH, without_preface
 from app.tasks.fields import FieldKind
 from app.tasks.generation_kind import GenerationKind, kind_of, token_cap
 from app.tasks.instructions import Parts, dissect
-from app.tasks.languages import DEFAULT, target_language
+from app.tasks.languages import awaited_language, target_language
 from app.tasks.spans import copied, first_words
 from app.tasks.wording import NUMBER, either, number
 from app.types import Answer, Copy, Outcome, Question, SamplingParams, TaskType
@@ -105,11 +105,11 @@ class Generation:
 
 
 def _kind(parts: Parts, language: str) -> GenerationKind:
-    """By the wording; where that says nothing, by the labels ("Question: ...", "Portuguese:")."""
+    """By the wording; where that says nothing, by the labels ("Question: ...", "Title (English):")."""
     kind = kind_of(parts.wanted, language)
     if kind is not GenerationKind.TEXT:
         return kind
-    if target_language("", parts.cue) != DEFAULT:
+    if awaited_language(parts.cue):
         return GenerationKind.TRANSLATION
     asked = any("question" in field.label for field in parts.fields if field.text)
     return GenerationKind.ANSWER if asked else kind

@@ -44,9 +44,8 @@ def target_language(asked: str, cue: str = "") -> str:
 
     `cue` is the label that waits for the answer ("Portuguese:"). Both in lower case.
     """
-    awaited = _CUE.fullmatch(cue) if cue else None
-    if awaited:
-        return _NAMES[awaited["name"]] if awaited["name"] else _CODES[awaited["code"]]
+    if awaited := awaited_language(cue):
+        return awaited
     for pattern in _TARGETS:
         match = pattern.search(asked)
         if match:
@@ -58,3 +57,11 @@ def target_language(asked: str, cue: str = "") -> str:
         return _NAMES[named["name"]]
     code = _CODE.search(asked)
     return _CODES[code["code"]] if code else DEFAULT
+
+
+def awaited_language(cue: str) -> str | None:
+    """The language that a label names ("Title (English)", in lower case); None where it names none."""
+    found = _CUE.fullmatch(cue) if cue else None
+    if found is None:
+        return None
+    return _NAMES[found["name"]] if found["name"] else _CODES[found["code"]]

@@ -28,6 +28,8 @@ def read(prompt: str) -> GenerationReading:
         ("Summarise the review.\nReview: Fine.", "summary"),
         ("How much is it? Let's think step by step.", "reasoning"),
         ("Extract the keyphrase on comfort from the review.\nReview: Soft.", "keyphrase"),
+        ("Titolo (Italian): Lampada\nTitle (English):", "translation"),
+        ("Japanese:\n", "translation"),
         ("Hello", "text"),
     ],
 )
