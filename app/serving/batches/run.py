@@ -17,13 +17,15 @@ from app.batch.journal import Journal
 from app.batch.request_key import Identity, differences
 from app.errors import EngineError, InputError
 from app.serving.answering import ENGINE_FAILED
-from app.serving.batches.asking import OK, Asking, refused
+from app.serving.batches.asked import Asked
+from app.serving.batches.asking import OK, Asking, Reply, refused
 from app.serving.batches.contents import Contents
 from app.serving.batches.files import Files
 from app.serving.batches.lines import Line, check, read
 from app.serving.batches.results import Replies, Written, write_results
 from app.serving.batches.share import Share
 from app.serving.batches.state import Entry, Kind, State
+from app.serving.batches.suspects import MOST_DEATHS, Suspects
 from app.serving.problems import ProblemError
 from app.serving.request_id import REQUEST_ID
 
@@ -122,21 +124,23 @@ class Run:
             return
         await self._on_disk(lambda: journal.begin(identity))
         replies = Replies(journal)
+        suspects = await self._on_disk(lambda: Suspects(self._journal_path.with_suffix(".suspects")))
         try:
             if self.document.status == "in_progress":
-                await self._answer(replies)
+                await self._answer(replies, suspects)
             await self._finish(replies)
         finally:
             await asyncio.shield(self._on_disk(replies.close))
         if self.ended:
             await self._on_disk(lambda: self._journal_path.unlink(missing_ok=True))
+            await self._on_disk(suspects.forget)
 
-    async def _answer(self, replies: Replies) -> None:
+    async def _answer(self, replies: Replies, suspects: Suspects) -> None:
         """Ask until all is answered, the batch is cancelled, or its time is over."""
         left = (self.document.expires_at or 0) - time.time()
         if left <= 0:
             return
-        asking = asyncio.create_task(self._ask_all(replies))
+        asking = asyncio.create_task(self._ask_all(replies, suspects))
         stopping = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait({asking, stopping}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -147,40 +151,36 @@ class Run:
             stopping.cancel()
             await asyncio.gather(asking, stopping, return_exceptions=True)
 
-    async def _ask_all(self, replies: Replies) -> None:
+    async def _ask_all(self, replies: Replies, suspects: Suspects) -> None:
+        """Ask what has no reply, many lines at a time; those that the engine died with last and one by one."""
         lines = read(self._tools.contents.path(self.document.input_file_id))
         counts = BatchRequestCounts(total=self._total, completed=0, failed=0)
         self.document = self.document.model_copy(update={"request_counts": counts})
-        running: set[asyncio.Task[None]] = set()
-        faults: list[BaseException] = []
-
-        def ended(task: asyncio.Task[None]) -> None:
-            running.discard(task)
-            self._tools.share.give_back()
-            if not task.cancelled() and (fault := task.exception()) is not None:
-                faults.append(fault)
-
+        alone: list[Line] = []
+        asked = Asked(self._tools.share)
         try:
             while chunk := await self._on_disk(lambda: list(itertools.islice(lines, CHUNK))):
                 known = await self._on_disk(lambda: [replies.find(line) for line in chunk])
                 for line, reply in zip(chunk, known, strict=True):
                     if reply is not None:
                         self._count(reply.status)
-                        continue
-                    await self._tools.share.take()
-                    task = asyncio.create_task(self._ask(line, replies))
-                    running.add(task)
-                    task.add_done_callback(ended)
-                    if faults:
-                        raise faults[0]
-            await asyncio.gather(*running)
-            if faults:
-                raise faults[0]
+                    elif line.name in suspects:
+                        alone.append(line)
+                    else:
+                        await asked.start(line, self._ask(line, replies))
+            await asked.all_ended()
+            for line in alone:
+                if suspects.convicted(line.name):
+                    detail = f"not answered: the engine died {MOST_DEATHS} times while this line was asked"
+                    await self._store(line, refused(ProblemError(503, ENGINE_FAILED, detail)), replies)
+                    continue
+                await asked.start(line, self._ask(line, replies))
+                await asked.all_ended()
+        except EngineError:
+            await self._on_disk(lambda: suspects.add(asked.unanswered))
+            raise
         finally:
-            left = list(running)
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await asked.cancel()
 
     async def _ask(self, line: Line, replies: Replies) -> None:
         REQUEST_ID.set(f"req_{line.name}")
@@ -194,6 +194,9 @@ class Run:
                 # An engine that lives on fails by this request: the others must not wait for it.
                 reply = refused(ProblemError(503, ENGINE_FAILED, f"the engine failed {attempt} times: {error}"))
                 await asyncio.sleep(RETRY_AFTER)
+        await self._store(line, reply, replies)
+
+    async def _store(self, line: Line, reply: Reply, replies: Replies) -> None:
         await self._on_disk(lambda: replies.add(line, reply))
         self._tools.tell(reply.status)
         self._count(reply.status)

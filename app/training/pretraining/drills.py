@@ -123,9 +123,7 @@ class Drills:
         rng.shuffle(ends)
         return self._choice(rng, VARIED, ends, halves.__getitem__)
 
-    def _choice(
-        self, rng: random.Random, wording: Wording, options: list[str], query_of: Callable[[str], str]
-    ) -> Page:
+    def _choice(self, rng: random.Random, wording: Wording, options: list[str], query_of: Callable[[str], str]) -> Page:
         gold, first = rng.randrange(len(options)), rng.choice((0, 0, 1))
         listed = self._listed(options, first, rng)
         query = self._led(query_of(options[gold]), listed, wording, rng)

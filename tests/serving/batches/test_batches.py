@@ -247,6 +247,42 @@ def test_an_engine_that_dies_leaves_the_batch_for_the_next_start(tmp_path: Path)
     asyncio.run(main())
 
 
+def test_a_line_that_kills_every_engine_is_given_up_and_the_others_are_answered(tmp_path: Path) -> None:
+    lines = [predict_line(name) for name in ("a", "poison", "b", "c")]
+    alone: list[int] = []
+
+    async def main() -> None:
+        batch = None
+        for _ in range(4):
+            engine = ScriptedAsyncEngine()
+
+            async def script(request: GenerationRequest, engine: ScriptedAsyncEngine = engine) -> str:
+                if "poison" in request.messages[-1].content:
+                    alone.append(len(engine.asked))
+                    engine.alive = False
+                    raise EngineError("dead")
+                await asyncio.sleep(0.05)
+                return "some words"
+
+            engine.script = script
+            async with local(tmp_path, engine) as server:
+                batch = batch or await server.batch(lines)
+                if len(alone) < 3:
+                    await server.until(batch, lambda _, engine=engine: not engine.alive)
+                    await asyncio.sleep(0.2)
+                    continue
+                done = await server.ended(batch)
+                assert done.status == "completed"
+                answered = {str(line["custom_id"]) for line in await server.lines(done.output_file_id)}
+                assert answered == {"a", "b", "c"}
+                (failed,) = await server.lines(done.error_file_id)
+                assert _dict(failed["response"])["status_code"] == 503
+                assert "died 3 times" in str(failed["response"])
+
+    asyncio.run(main())
+    assert len(alone) == 3
+
+
 def test_a_full_disk_only_delays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "AGAIN_AFTER", 0.05)
     fails = iter([True, True])

@@ -1,0 +1,44 @@
+"""Lines that were being asked when the engine died: one of them may have killed it, and would again."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from app.whole_file import write_whole
+
+MOST_DEATHS = 3
+"""A line is asked no more after so many deaths of the engine with it."""
+
+
+class Suspects:
+    """How often the engine died with a line, by the line's name, in a file that outlives the server."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what earlier servers saw.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        self._path = path
+        self._deaths: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._deaths
+
+    def convicted(self, name: str) -> bool:
+        """Whether the line has had its chances."""
+        return self._deaths.get(name, 0) >= MOST_DEATHS
+
+    def add(self, names: Iterable[str]) -> None:
+        """The engine died with these lines. They are on the disk when the call returns.
+
+        Raises:
+            SetupError: the disk is full, or refuses otherwise.
+        """
+        for name in names:
+            self._deaths[name] = self._deaths.get(name, 0) + 1
+        write_whole(self._path, json.dumps(self._deaths))
+
+    def forget(self) -> None:
+        """The batch has ended."""
+        self._path.unlink(missing_ok=True)
