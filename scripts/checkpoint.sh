@@ -17,7 +17,7 @@ step "3/7 Multi-task: every parameter, loss on the answers only" \
 step "4/7 WiSE-FT: how much of the second stage, by the validation rows" \
     shopbench checkpoint sweep $OUT/base $OUT/tuned $OUT/sweep --data $DATA/validation.jsonl --alphas 0,0.5,1
 step "5/7 Test rows" \
-    env SHOPBENCH_MODEL=$OUT/sweep/checkpoint shopbench evaluate $DATA/test.jsonl --report $OUT/test
+    env SHOPBENCH_MODEL=$OUT/sweep/checkpoint shopbench evaluate $DATA/test.jsonl --baseline-data $DATA/train.jsonl --report $OUT/test
 step "6/7 Card: data, licences, settings and scores" \
     shopbench checkpoint card $OUT/sweep/checkpoint --title shopbench-mini --licence apache-2.0 \
     --mixture $DATA --record $OUT/base/pretraining.json --evaluation $OUT/test

@@ -168,12 +168,16 @@ def evaluate(
     multilingual_encoder: Annotated[
         Path | None, typer.Option(help="Folder of paraphrase-multilingual-MiniLM-L12-v2.")
     ] = None,
+    baseline_data: Annotated[
+        Path | None,
+        typer.Option(help="Other samples of the same tasks, such as training rows, for the majority baseline."),
+    ] = None,
 ) -> None:
     """Score answers as the competition does, with intervals, baselines and a page to read."""
     from app.commands.evaluate import Encoders, EvaluationRequest, print_report, run_evaluation
 
     encoders = Encoders(english_encoder, multilingual_encoder)
-    request = EvaluationRequest(data, report, predictions, model, config, seed, encoders)
+    request = EvaluationRequest(data, report, predictions, model, config, seed, encoders, baseline_data)
     print_report(run_evaluation(request).report, report)
 
 

@@ -62,6 +62,7 @@ class EvaluationRequest:
     config: Path | None = None
     seed: int = 0
     encoders: Encoders = field(default_factory=Encoders)
+    baseline_data: Path | None = None
 
 
 def run_evaluation(request: EvaluationRequest) -> Evaluation:
@@ -72,6 +73,7 @@ def run_evaluation(request: EvaluationRequest) -> Evaluation:
         SetupError: a model that cannot be loaded, or a folder that cannot be written to.
     """
     dataset = read_dataset(request.data)
+    known = read_dataset(request.baseline_data) if request.baseline_data else None
     answers = _from_file(request, dataset) if request.predictions else _from_model(request, dataset)
     scorer = Scorer(encoder_paths=request.encoders.paths())
     with waiting("Scoring"):
@@ -84,6 +86,7 @@ def run_evaluation(request: EvaluationRequest) -> Evaluation:
             load_seconds=answers.load_seconds,
             predict_seconds=sum(batch.seconds for batch in answers.driven.batches) if answers.driven else None,
             seed=request.seed,
+            known=known,
         )
     write_evaluation(request.report, evaluation)
     write_whole(request.report / PAGE, render_report(evaluation.report, evaluation.results))

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,8 +52,11 @@ def evaluate(
     load_seconds: float | None = None,
     predict_seconds: float | None = None,
     seed: int = 0,
+    known: Dataset | None = None,
 ) -> Evaluation:
     """Score every sample and sum up. A sample without an answer is scored as an empty one.
+
+    `known` is data that the majority baseline takes its answers from, task by task, instead of the samples.
 
     Raises:
         InputError: an unknown metric, or a task that mixes task types.
@@ -65,7 +68,7 @@ def evaluate(
         _result(sample, score, answered)
         for sample, score, answered in zip(samples, scores, joined.answers, strict=True)
     ]
-    tasks = _summarise(samples, scores, scorer, seed)
+    tasks = _summarise(samples, scores, scorer, seed, _by_task(known.samples if known else ()))
     tracks, track_draws = summarise_tracks(tasks)
     not_scored = Counter(sample.metric for sample, score in zip(samples, scores, strict=True) if score.score is None)
     batches = driven.batches if driven else []
@@ -90,7 +93,7 @@ def evaluate(
         ),
         published=PUBLISHED,
         scorers=dict(scorer.used),
-        notes=[*dataset.notes, *_notes(joined, tasks, samples, scores)],
+        notes=[*dataset.notes, *_notes(joined, tasks, samples, scores), *_baseline_notes(known, tasks)],
     )
     return Evaluation(report, results)
 
@@ -124,15 +127,36 @@ def read_evaluation(folder: Path) -> Evaluation:
 
 
 def _summarise(
-    samples: Sequence[Sample], scores: Sequence[SampleScore], scorer: Scorer, seed: int
+    samples: Sequence[Sample],
+    scores: Sequence[SampleScore],
+    scorer: Scorer,
+    seed: int,
+    known: Mapping[str, Sequence[Sample]],
 ) -> dict[str, TaskSummary]:
     groups: dict[str, list[int]] = defaultdict(list)
     for position, sample in enumerate(samples):
         groups[sample.task_name].append(position)
     return {
-        name: summarise_task([samples[i] for i in inside], [scores[i] for i in inside], scorer, seed)
+        name: summarise_task(
+            [samples[i] for i in inside], [scores[i] for i in inside], scorer, seed, known.get(name, ())
+        )
         for name, inside in groups.items()
     }
+
+
+def _by_task(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.task_name].append(sample)
+    return groups
+
+
+def _baseline_notes(known: Dataset | None, tasks: Mapping[str, TaskSummary]) -> list[str]:
+    if known is None:
+        return []
+    without = len(tasks.keys() - _by_task(known.samples).keys())
+    rest = f"; {without} tasks are not in it, and there it knows the gold labels" if without else ""
+    return [f"the majority baseline takes its answers from {known.path.name}{rest}"]
 
 
 def _result(sample: Sample, score: SampleScore, answered: Answered | None) -> SampleResult:

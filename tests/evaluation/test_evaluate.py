@@ -113,6 +113,17 @@ def test_baselines_by_hand() -> None:
     assert tasks["t4"].baselines.majority == pytest.approx(2 * 2 / (2 + 3))
 
 
+def test_the_majority_baseline_may_learn_from_other_samples() -> None:
+    known = [sample(0, "t1", "accuracy", 3, CHOICE), sample(1, "t5", "rougel", "warm", "Say it.", TRACK_4)]
+    report = run(SAMPLES, answered(SAMPLES, ANSWERS), known=Dataset(Path("train.jsonl"), known)).report
+    assert report.tasks["t1"].baselines.majority == 0
+    assert report.tasks["t1"].baselines.random == pytest.approx(1 / 4)
+    # "warm" against "soft and warm", "soft" and, by BLEU, "a lamp of blue oak"
+    assert report.tasks["t5"].baselines.majority == pytest.approx(0.5 / 3)
+    assert report.tasks["t3"].baselines.majority == pytest.approx(1)
+    assert "takes its answers from train.jsonl; 3 tasks are not in it" in " ".join(report.notes)
+
+
 def test_random_baselines_are_what_random_answers_score() -> None:
     """The closed forms against 4,000 random legal answers."""
     rng = random.Random(0)
