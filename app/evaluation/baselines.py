@@ -22,17 +22,17 @@ _READABLE = 5
 """The ranking parser drops larger numbers."""
 
 
-def baselines(samples: Sequence[Sample], scorer: Scorer, seed: int = 0, known: Sequence[Sample] = ()) -> Baselines:
+def baselines(samples: Sequence[Sample], scorer: Scorer, seed: int = 0, others: Sequence[Sample] = ()) -> Baselines:
     """Both baselines of one task's samples.
 
     random: the expected score of a uniformly random legal answer, in closed form (a label, a choice of listed
     numbers, a permutation, a span of one to three words); for free text, the reference of another sample.
     majority: one answer to all: the commonest label, the three commonest numbers, the order of mean
     relevance, the commonest entity; for free text, the commonest reference among the other samples. It
-    knows the gold labels, so it flatters itself a little on a task of few samples - unless `known` has other
+    knows the gold labels, so it flatters itself a little on a task of few samples - unless `others` has further
     samples of the task, such as training rows: then its answer is theirs.
     """
-    return Baselines(random=_random(samples, scorer, seed), majority=_majority(samples, scorer, known))
+    return Baselines(random=_random(samples, scorer, seed), majority=_majority(samples, scorer, others))
 
 
 def _random(samples: Sequence[Sample], scorer: Scorer, seed: int) -> float | None:
@@ -116,11 +116,11 @@ def _other_reference(samples: Sequence[Sample], scorer: Scorer, rng: random.Rand
     return aggregate(scorer.score(asked, answers)) if asked else None
 
 
-def _majority(samples: Sequence[Sample], scorer: Scorer, known: Sequence[Sample]) -> float | None:
+def _majority(samples: Sequence[Sample], scorer: Scorer, others: Sequence[Sample]) -> float | None:
     if samples[0].task_type is not TaskType.GENERATION:
-        answers = [_constant_answer(known or samples)] * len(samples)
-    elif known:
-        answers = [_commonest([_reference(sample) for sample in known], 1)[0]] * len(samples)
+        answers = [_constant_answer(others or samples)] * len(samples)
+    elif others:
+        answers = [_commonest([_reference(sample) for sample in others], 1)[0]] * len(samples)
     else:
         answers = _commonest_of_others([_reference(sample) for sample in samples])
     return aggregate(scorer.score(samples, answers)) if answers else None

@@ -38,9 +38,9 @@ class TaskSummary:
 
 
 def summarise_task(
-    samples: Sequence[Sample], scores: Sequence[SampleScore], scorer: Scorer, seed: int, known: Sequence[Sample] = ()
+    samples: Sequence[Sample], scores: Sequence[SampleScore], scorer: Scorer, seed: int, others: Sequence[Sample] = ()
 ) -> TaskSummary:
-    """One task, from its samples and their scores; `known` are samples for the majority baseline to learn from.
+    """One task, from its samples and their scores; `others` are samples for the majority baseline to learn from.
 
     Raises:
         InputError: the task mixes micro F1 with another metric, or several task types.
@@ -59,7 +59,7 @@ def summarise_task(
             interval=_interval(samples[0].metric, known, drawn),
             not_scored=len(scores) - len(known),
             not_scored_reason="; ".join(reasons) or None,
-            baselines=baselines(samples, scorer, seed, known),
+            baselines=baselines(samples, scorer, seed, others),
         ),
         drawn,
     )
