@@ -27,9 +27,16 @@ def connected(address: str | None) -> Iterator[list[Machine]]:
     )
     try:
         ray.init(**given, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:
+        # A node that does not start in time is a plain Exception to Ray.
+        if type(error) is not Exception and not isinstance(error, (ConnectionError, RuntimeError, ValueError)):
+            raise
         where = f"no Ray cluster answers at {address}" if address else "Ray cannot start here"
-        fix = "start one with 'ray start --head', or leave --ray-address out"
+        fix = (
+            "start one with 'ray start --head', or leave --ray-address out"
+            if address
+            else "give the command again when the machine is less busy, or use --executor local"
+        )
         raise SetupError(f"{where}: {str(error).strip().splitlines()[0]}; {fix}") from error
     try:
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's
