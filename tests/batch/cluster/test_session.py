@@ -17,7 +17,7 @@ def test_a_cluster_that_cannot_be_had_is_one_line(
     def fail(**_: object) -> None:
         raise fault
 
-    monkeypatch.setattr(session.ray, "init", fail)
+    monkeypatch.setattr("ray.init", fail)
     with pytest.raises(SetupError, match=says) as refused, session.connected(address):
         pass
     assert "\n" not in str(refused.value)
@@ -27,6 +27,6 @@ def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> No
     def fail(**_: object) -> None:
         raise TypeError("a wrong name")
 
-    monkeypatch.setattr(session.ray, "init", fail)
+    monkeypatch.setattr("ray.init", fail)
     with pytest.raises(TypeError), session.connected(None):
         pass

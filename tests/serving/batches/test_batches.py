@@ -7,6 +7,7 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types import Batch
 
 from app.errors import EngineError
 from app.serving.batches import results, run
@@ -247,40 +248,47 @@ def test_an_engine_that_dies_leaves_the_batch_for_the_next_start(tmp_path: Path)
     asyncio.run(main())
 
 
+def deadly(engine: ScriptedAsyncEngine, asked: list[int]) -> Callable[[GenerationRequest], Awaitable[str]]:
+    """Dies of one word."""
+
+    async def script(request: GenerationRequest) -> str:
+        if "poison" in request.messages[-1].content:
+            asked.append(len(engine.asked))
+            engine.alive = False
+            raise EngineError("dead")
+        await asyncio.sleep(0.05)
+        return "some words"
+
+    return script
+
+
 def test_a_line_that_kills_every_engine_is_given_up_and_the_others_are_answered(tmp_path: Path) -> None:
-    lines = [predict_line(name) for name in ("a", "poison", "b", "c")]
-    alone: list[int] = []
+    deaths: list[int] = []
+
+    async def die(lines: list[dict[str, object]] | None, batch: Batch | None) -> Batch:
+        engine = ScriptedAsyncEngine()
+        engine.script = deadly(engine, deaths)
+        async with local(tmp_path, engine) as server:
+            batch = batch or await server.batch(lines or [])
+            await server.until(batch, lambda _: not engine.alive)
+            await asyncio.sleep(0.2)
+        return batch
 
     async def main() -> None:
-        batch = None
-        for _ in range(4):
-            engine = ScriptedAsyncEngine()
-
-            async def script(request: GenerationRequest, engine: ScriptedAsyncEngine = engine) -> str:
-                if "poison" in request.messages[-1].content:
-                    alone.append(len(engine.asked))
-                    engine.alive = False
-                    raise EngineError("dead")
-                await asyncio.sleep(0.05)
-                return "some words"
-
-            engine.script = script
-            async with local(tmp_path, engine) as server:
-                batch = batch or await server.batch(lines)
-                if len(alone) < 3:
-                    await server.until(batch, lambda _, engine=engine: not engine.alive)
-                    await asyncio.sleep(0.2)
-                    continue
-                done = await server.ended(batch)
-                assert done.status == "completed"
-                answered = {str(line["custom_id"]) for line in await server.lines(done.output_file_id)}
-                assert answered == {"a", "b", "c"}
-                (failed,) = await server.lines(done.error_file_id)
-                assert _dict(failed["response"])["status_code"] == 503
-                assert "died 3 times" in str(failed["response"])
+        batch = await die([predict_line(name) for name in ("a", "poison", "b", "c")], None)
+        for _ in range(2):
+            await die(None, batch)
+        async with local(tmp_path, ScriptedAsyncEngine()) as server:
+            done = await server.ended(batch)
+            assert done.status == "completed"
+            answered = {str(line["custom_id"]) for line in await server.lines(done.output_file_id)}
+            assert answered == {"a", "b", "c"}
+            (failed,) = await server.lines(done.error_file_id)
+            assert _dict(failed["response"])["status_code"] == 503
+            assert "died 3 times" in str(failed["response"])
 
     asyncio.run(main())
-    assert len(alone) == 3
+    assert len(deaths) == 3
 
 
 def test_a_full_disk_only_delays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
