@@ -1,7 +1,8 @@
 """Scores by task type and source, from an evaluation and the rows it was made with, as a Markdown table.
 
-    python scripts/by_source.py runs/mini/test runs/mini/data/test.jsonl
+    python scripts/by_source.py runs/mini/test runs/mini/data/test.jsonl [CARD]
 
+With a third argument the table is added to that model card.
 A group's score is the mean over its rows, for entities the F1 of the summed counts, with a bootstrap interval over
 rows; its baselines are those of its tasks, weighted by rows.
 """
@@ -24,19 +25,33 @@ Group = tuple[str, str]
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table."""
-    if len(arguments) != 2:
-        print("usage: python scripts/by_source.py EVALUATION ROWS", file=sys.stderr)
+    """Print the table, or add it to a card."""
+    if len(arguments) not in (2, 3):
+        print("usage: python scripts/by_source.py EVALUATION ROWS [CARD]", file=sys.stderr)
         return 2
     evaluation = read_evaluation(Path(arguments[0]))
+    table = "\n".join(_table(evaluation, Path(arguments[1])))
+    if len(arguments) == 2:
+        print(table)
+        return 0
+    with Path(arguments[2]).open("a", encoding="utf-8") as card:
+        card.write(f"\n## Scores on {evaluation.report.data} by task type and source\n\n{table}\n")
+    return 0
+
+
+def _table(evaluation: Evaluation, rows: Path) -> list[str]:
     sources = {}
-    for line in Path(arguments[1]).read_text(encoding="utf-8").splitlines():
+    for line in rows.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         sources[row["task_name"]] = row["source"]
-    print("| type | source | rows | score | 95 % interval | random | majority |\n|---|---|---|---|---|---|---|")
-    for (task_type, source), results in sorted(_groups(evaluation, sources).items()):
-        print(f"| {task_type} | {source} | {len(results)} | {_figures(results, evaluation.report.tasks)} |")
-    return 0
+    groups = sorted(_groups(evaluation, sources).items())
+    return [
+        "| type | source | rows | score | 95 % interval | random | majority |\n|---|---|---|---|---|---|---|",
+        *(
+            f"| {task_type} | {source} | {len(results)} | {_figures(results, evaluation.report.tasks)} |"
+            for (task_type, source), results in groups
+        ),
+    ]
 
 
 def _groups(evaluation: Evaluation, sources: dict[str, str]) -> dict[Group, list[SampleResult]]:
