@@ -12,16 +12,27 @@ esac
 
 say() { printf '%s\n' "$*" >&2; }
 
+# quoted WORD...: the words as a shell reads them, for copying
+quoted() {
+    for word; do
+        case $word in
+        '' | *[!A-Za-z0-9_./=,:+-]*) printf "'%s' " "$(printf '%s' "$word" | sed "s/'/'\\\\''/g")" ;;
+        *) printf '%s ' "$word" ;;
+        esac
+    done
+    printf '\n'
+}
+
 # step NAME COMMAND...
 step() {
     if [ "$dry" ]; then
         shift
-        printf '%s\n' "$*"
+        quoted "$@"
         return
     fi
     say "" "== $1"
     shift
-    say "\$ $*"
+    say "\$ $(quoted "$@")"
     began=$(date +%s)
     "$@"
     say "-- $(($(date +%s) - began)) s"
