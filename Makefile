@@ -15,7 +15,7 @@ demo: .venv/.set-up-cpu ## Set up for CPUs, then answer data/sample.jsonl and pr
 train-demo: .venv/.set-up-dev ## Set up for development, then go from raw data to a trained, evaluated checkpoint
 	@scripts/train_demo.sh
 
-checkpoint: .venv/.set-up-dev ## Train models/mini again from raw data: an hour on two cores, needs the published data sets
+checkpoint: .venv/.set-up-dev ## Train models/mini again from raw data: an hour and a half on two cores, needs the published data sets
 	@scripts/checkpoint.sh
 
 test: .venv/.set-up-dev ## Set up for development, then run the tests
