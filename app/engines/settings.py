@@ -45,7 +45,7 @@ class EngineSettings(BaseModel):
 class VllmSettings(EngineSettings):
     """Settings of the vLLM engine."""
 
-    max_num_seqs: int = Field(64, ge=1, description="Answers generated at the same time.")
+    max_num_seqs: int = Field(256, ge=1, description="Answers generated at the same time.")
     max_num_batched_tokens: int | None = Field(
         None, ge=1, description="Tokens computed in one step; by default vLLM's choice."
     )

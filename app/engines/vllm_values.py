@@ -13,6 +13,8 @@ CONSTRAINT, SAMPLING = "shopbench_constraint", "shopbench_sampling"
 """Keys in `SamplingParams.extra_args`, which the logits processor reads."""
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The adapter ranks that vLLM makes room for."""
+CPU_BLOCK = 32
+"""Tokens whose keys and values are kept, and found again, together on CPUs."""
 NO_FLOAT32 = ("gptq", "awq")
 """Ways to pack weights whose kernels compute in 16 bits only, on CPUs too (vLLM 0.32)."""
 
@@ -72,6 +74,9 @@ def engine_values(model: str, settings: VllmSettings, capability: tuple[int, int
     if settings.max_num_batched_tokens is not None:
         values["max_num_batched_tokens"] = settings.max_num_batched_tokens
     if on_cpu:
+        # vLLM's own choice, 128, leaves nothing of a question's usual 100 tokens to share. Its CPU kernels want
+        # a multiple of 32.
+        values["block_size"] = CPU_BLOCK
         values["kv_cache_memory_bytes"] = settings.cpu_cache_gib << 30
     else:
         values["gpu_memory_utilization"] = settings.gpu_memory_utilization
