@@ -12,6 +12,7 @@ class ScriptedEngine:
     name = "scripted"
     version = "0"
     model = "none"
+    dtype = "float32"
 
     def __init__(
         self,

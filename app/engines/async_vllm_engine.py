@@ -3,13 +3,11 @@
 import asyncio
 import importlib
 import os
-import signal
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from itertools import count
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 from app.engines.base import SHORT_PROMPT
@@ -19,7 +17,14 @@ from app.engines.refusal import RefusedRequestError
 from app.engines.settings import VllmSettings
 from app.engines.special_tokens import Turn
 from app.engines.vllm_environment import prepare_environment
-from app.engines.vllm_start import adapter_requests, compute_capability, first_line, import_vllm
+from app.engines.vllm_start import (
+    adapter_requests,
+    compute_capability,
+    first_line,
+    import_vllm,
+    interrupts_kept_from_children,
+    refusals,
+)
 from app.engines.vllm_values import engine_values, sampling_values
 from app.errors import EngineError, SetupError
 from app.types import Completion, GenerationRequest, Message
@@ -59,6 +64,7 @@ class AsyncVllmEngine:
         self._inputs = importlib.import_module("vllm.inputs.engine")
         faults = importlib.import_module("vllm.exceptions")
         self._failures = (faults.VLLMServerError, faults.GracefulHTTPError)
+        self._refusals = refusals()
         self.adapters = adapter_requests(settings)
         self._numbers = count()
         self._hear()
@@ -103,10 +109,8 @@ class AsyncVllmEngine:
             RefusedRequestError: the chat template refuses the conversation.
         """
         if sum(len(value) for turn in turns for value in turn.values()) <= SHORT_PROMPT:
-            return self._tokenizer.encode_turns(turns)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._tokenising, self._tokenizer.encode_turns, list(turns)
-        )
+            return self._encode(turns)
+        return await asyncio.get_running_loop().run_in_executor(self._tokenising, self._encode, list(turns))
 
     async def generate(self, request: GenerationRequest) -> Completion:
         """The completion of one request; cancelling it aborts the request in vLLM.
@@ -168,6 +172,9 @@ class AsyncVllmEngine:
             self._llm.shutdown()
             self._llm = None
 
+    def _encode(self, turns: Sequence[Turn]) -> list[int]:
+        return self._tokenizer.encode_templated([self._tokenizer.template(turns)])[0]
+
     def _hear(self) -> None:
         self._last_heard = time.monotonic()
 
@@ -180,21 +187,21 @@ class AsyncVllmEngine:
     async def _outputs(
         self, prepared: PreparedRequest, kind: "RequestOutputKind"
     ) -> "AsyncGenerator[CompletionOutput, None]":
-        params = self._params.SamplingParams(**sampling_values(prepared, self._tokenizer.end_ids), output_kind=kind)
+        values = sampling_values(prepared, self._tokenizer.end_ids)
         adapter = prepared.request.adapter
-        outputs = self.llm.generate(
-            self._inputs.tokens_input(prepared.prompt_ids),
-            params,
-            str(next(self._numbers)),
-            lora_request=None if adapter is None else self.adapters[adapter],
-        )
         try:
+            outputs = self.llm.generate(
+                self._inputs.tokens_input(prepared.prompt_ids),
+                self._params.SamplingParams(**values, output_kind=kind),
+                str(next(self._numbers)),
+                lora_request=None if adapter is None else self.adapters[adapter],
+            )
             async with aclosing(outputs):
                 async for output in outputs:
                     yield output.outputs[0]
         except self._failures as error:
             raise EngineError(f"vLLM failed: {first_line(error)}") from error
-        except ValueError as error:
+        except self._refusals as error:
             raise RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}") from error
 
     def _read(self, prepared: PreparedRequest, output: "CompletionOutput", ids: list[int], cut: str) -> Completion:
@@ -218,19 +225,7 @@ class AsyncVllmEngine:
         from app.engines.vllm_listening import listening
 
         try:
-            with _interrupts_kept_from_children():
+            with interrupts_kept_from_children():
                 return AsyncLLM.from_engine_args(AsyncEngineArgs(**values), stat_loggers=[listening(self._hear)])
         except (OSError, ValueError, RuntimeError) as error:
             raise SetupError(f"vLLM cannot load {self.model}: {first_line(error)}") from error
-
-
-@contextmanager
-def _interrupts_kept_from_children() -> Iterator[None]:
-    """Ctrl+C reaches every process of a terminal. vLLM's would end at once, and with it what was accepted."""
-    # Started later, Python's resource tracker would let the signal through again.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

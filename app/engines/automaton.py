@@ -49,6 +49,17 @@ def start_automaton(constraint: Selection | Copy, vocabulary: Vocabulary) -> Aut
     return CopyAutomaton(_copy_plan(constraint, vocabulary))
 
 
+def longest_answer(constraint: Selection | Copy, vocabulary: Vocabulary) -> int | None:
+    """Tokens of the longest legal answer, at most, without its end; None where that says too little.
+
+    No token is shorter than a byte, so an answer with that many tokens is a whole one.
+    """
+    if not isinstance(constraint, Selection):
+        return None
+    lengths = sorted((len(str(number)) for number in constraint.numbers), reverse=True)
+    return sum(lengths[: constraint.count]) + constraint.count - 1 + vocabulary.leading_space
+
+
 def label_tokens(choice: Choice, vocabulary: Vocabulary) -> dict[str, tuple[int, ...]]:
     """The tokens that count as each label, in the order of the labels.
 

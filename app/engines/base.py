@@ -54,6 +54,9 @@ class Engine(LoadedModel, Protocol):
     greedily, its text is the label with the highest entry in `label_logprobs`.
     """
 
+    dtype: str
+    """The number format that the model computes in, such as "float32"."""
+
     def generate(
         self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
     ) -> Iterator[Completion]:

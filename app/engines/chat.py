@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from jinja2 import TemplateError
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
@@ -12,6 +13,16 @@ from app.engines.special_tokens import SpecialTokens, Turn
 from app.engines.vocabulary import Vocabulary
 from app.errors import SetupError
 from app.types import Message
+
+
+class Templated(NamedTuple):
+    """What the chat template made of a conversation.
+
+    Where special tokens stand in its messages, they are hidden in `text`.
+    """
+
+    text: str
+    hidden: bool
 
 
 class ChatTokenizer:
@@ -36,28 +47,37 @@ class ChatTokenizer:
         return SpecialTokens(self.tokenizer)
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of the conversation, ending with the assistant's opening; see `encode_turns`.
+        """Token ids of the conversation, ending with the assistant's opening; see `template`.
 
         Raises:
             RefusedRequestError: the template refuses the conversation.
         """
-        return self.encode_turns([{"role": message.role, "content": message.content} for message in messages])
+        return self.encode_templated([self.template(turns_of(messages))])[0]
 
-    def encode_turns(self, turns: Sequence[Turn]) -> list[int]:
-        """Token ids of a conversation as templates read it, ending with the assistant's opening.
+    def template(self, turns: Sequence[Turn]) -> Templated:
+        """A conversation as the chat template writes it, ending with the assistant's opening.
 
-        The template writes the beginning-of-text token where the model has one, so none is added. Special
-        tokens in a message are read as the characters that they consist of. Templates that know a thinking
-        mode are asked to leave it off.
+        Templates that know a thinking mode are asked to leave it off.
 
         Raises:
             RefusedRequestError: the template refuses the conversation.
         """
         clean = [{name: _without_surrogates(value) for name, value in turn.items()} for turn in turns]
-        if any(self.special.may_stand_in(value) for turn in clean for value in turn.values()):
-            return self.special.ids_of_templated(self._render(self.special.hide(clean)))
-        ids: list[int] = self.tokenizer(self._render(clean), add_special_tokens=False)["input_ids"]
-        return ids
+        hidden = any(self.special.may_stand_in(value) for turn in clean for value in turn.values())
+        return Templated(self._render(self.special.hide(clean) if hidden else clean), hidden)
+
+    def encode_templated(self, conversations: Sequence[Templated]) -> list[list[int]]:
+        """Token ids of each conversation; many together take half the time of one by one.
+
+        The template writes the beginning-of-text token where the model has one, so none is added. Special
+        tokens in a message are read as the characters that they consist of.
+        """
+        plain = [templated.text for templated in conversations if not templated.hidden]
+        encoded = iter(self.tokenizer(plain, add_special_tokens=False)["input_ids"] if plain else [])
+        return [
+            self.special.ids_of_templated(templated.text) if templated.hidden else next(encoded)
+            for templated in conversations
+        ]
 
     def encode_answer(self, text: str) -> list[int]:
         """Token ids of an answer with its end, as the model is taught to write it."""
@@ -79,6 +99,11 @@ class ChatTokenizer:
                 "unusable_conversation", f"the chat template refuses this conversation ({roles}): {error}"
             ) from error
         return text
+
+
+def turns_of(messages: Sequence[Message]) -> list[Turn]:
+    """The messages as chat templates read them."""
+    return [{"role": message.role, "content": message.content} for message in messages]
 
 
 @lru_cache(4)

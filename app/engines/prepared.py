@@ -1,11 +1,11 @@
 """The way of a request through any engine: checked and in tokens before, read into a completion after."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.engines.automaton import label_tokens, start_automaton
-from app.engines.chat import ChatTokenizer
+from app.engines.automaton import label_tokens, longest_answer, start_automaton
+from app.engines.chat import ChatTokenizer, Templated, turns_of
 from app.engines.refusal import RefusedRequestError
 from app.types import Choice, Completion, GenerationRequest
 
@@ -14,17 +14,20 @@ from app.types import Choice, Completion, GenerationRequest
 class PreparedRequest:
     """A request that the engine can serve.
 
-    `labels` holds, for a `Choice`, the tokens that count as each label.
+    `labels` holds, for a `Choice`, the tokens that count as each label. `longest` is how many tokens the longest
+    legal answer may have, its end left out, where the constraint tells.
     """
 
     request: GenerationRequest
     prompt_ids: list[int]
     labels: Mapping[str, tuple[int, ...]] | None = None
+    longest: int | None = None
 
     @property
     def max_tokens(self) -> int:
-        """The longest output: one token for a choice, else what the request allows."""
-        return 1 if self.labels is not None else self.request.sampling.max_tokens
+        """The longest output: what the request allows, and no token to end an answer that can only end."""
+        allowed = self.request.sampling.max_tokens
+        return allowed if self.longest is None else min(self.longest, allowed)
 
     @property
     def label_ids(self) -> list[int]:
@@ -40,6 +43,40 @@ def prepare(
     Raises:
         RefusedRequestError: the request cannot be served as it stands.
     """
+    checked = _check(request, tokenizer, adapters)
+    return _in_tokens(checked, tokenizer.encode_templated([checked.templated])[0], context_length)
+
+
+def prepare_all(
+    requests: Iterable[GenerationRequest], tokenizer: ChatTokenizer, context_length: int, adapters: Collection[str]
+) -> tuple[list[PreparedRequest], list[Completion]]:
+    """As `prepare` for each request, their prompts tokenized together; and the completions of those refused."""
+    checked: list[_Checked] = []
+    prepared: list[PreparedRequest] = []
+    refused: list[Completion] = []
+    for request in requests:
+        try:
+            checked.append(_check(request, tokenizer, adapters))
+        except RefusedRequestError as refusal:
+            refused.append(refusal.completion(request.id))
+    encoded = tokenizer.encode_templated([one.templated for one in checked])
+    for one, prompt_ids in zip(checked, encoded, strict=True):
+        try:
+            prepared.append(_in_tokens(one, prompt_ids, context_length))
+        except RefusedRequestError as refusal:
+            refused.append(refusal.completion(one.request.id))
+    return prepared, refused
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    request: GenerationRequest
+    templated: Templated
+    labels: Mapping[str, tuple[int, ...]] | None
+    longest: int | None
+
+
+def _check(request: GenerationRequest, tokenizer: ChatTokenizer, adapters: Collection[str]) -> _Checked:
     sampling = request.sampling
     if sampling.max_tokens < 1 or not 0 <= sampling.temperature < math.inf:
         raise RefusedRequestError(
@@ -47,20 +84,26 @@ def prepare(
             f"max_tokens {sampling.max_tokens} and temperature {sampling.temperature}: "
             "at least 1 and at least 0 are needed",
         )
+    if "" in sampling.stop:
+        raise RefusedRequestError("unusable_sampling", "an empty stop string would end every answer at once")
     if request.adapter is not None and request.adapter not in adapters:
         known = f"there are: {', '.join(sorted(adapters))}" if adapters else "none was given to the engine"
         raise RefusedRequestError("unknown_adapter", f"unknown adapter {request.adapter!r}; {known}")
-    labels = None
+    labels, longest = None, None
     if isinstance(request.constraint, Choice):
-        labels = label_tokens(request.constraint, tokenizer.vocabulary)
+        labels, longest = label_tokens(request.constraint, tokenizer.vocabulary), 1
     elif request.constraint is not None:
         start_automaton(request.constraint, tokenizer.vocabulary)
-    prepared = PreparedRequest(request, tokenizer.encode(request.messages), labels)
-    total = len(prepared.prompt_ids) + prepared.max_tokens
-    if total > context_length:
+        longest = longest_answer(request.constraint, tokenizer.vocabulary)
+    return _Checked(request, tokenizer.template(turns_of(request.messages)), labels, longest)
+
+
+def _in_tokens(checked: _Checked, prompt_ids: list[int], context_length: int) -> PreparedRequest:
+    prepared = PreparedRequest(checked.request, prompt_ids, checked.labels, checked.longest)
+    if len(prompt_ids) + prepared.max_tokens > context_length:
         raise RefusedRequestError(
             "prompt_too_long",
-            f"prompt of {len(prepared.prompt_ids)} tokens and output of up to {prepared.max_tokens} do not fit "
+            f"prompt of {len(prompt_ids)} tokens and output of up to {prepared.max_tokens} do not fit "
             f"the context of {context_length}; shorten the prompt",
         )
     return prepared
@@ -79,19 +122,20 @@ def finish(
     Args:
         prepared: the request.
         tokenizer: the checkpoint's.
-        output_ids: the generated tokens, the end token included where there was one.
+        output_ids: the generated tokens, the end token included where there was one. An answer that is as long
+            as a legal one can be is a whole one without it.
         token_logprobs: for a choice, the unmasked log-probability of each token in `label_ids`.
         text: the text where the engine had to cut it at a stop string.
     """
     ended = bool(output_ids) and output_ids[-1] in tokenizer.end_ids
     length = len(output_ids)
-    finish_reason = "stop" if ended or text is not None else "length"
+    finish_reason = "stop" if ended or length == prepared.longest or text is not None else "length"
     label_logprobs = None
     if prepared.labels is not None and token_logprobs is not None:
         label_logprobs = {
             label: _log_of_sum([token_logprobs[index] for index in ids]) for label, ids in prepared.labels.items()
         }
-        text, finish_reason = _chosen_label(prepared, output_ids[0], label_logprobs), "stop"
+        text = _chosen_label(prepared, output_ids[0], label_logprobs)
     if text is None:
         text = text_so_far(prepared, tokenizer, output_ids)
     return Completion(prepared.request.id, text, finish_reason, len(prepared.prompt_ids), length, label_logprobs)

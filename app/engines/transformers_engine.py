@@ -10,8 +10,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from app.engines.base import never
 from app.engines.chat import load_chat_tokenizer
-from app.engines.prepared import PreparedRequest, finish, prepare
-from app.engines.refusal import RefusedRequestError
+from app.engines.prepared import PreparedRequest, finish, prepare_all
 from app.engines.settings import TransformersSettings
 from app.engines.transformers_decoding import Row, RowEnds, RowScores
 from app.errors import EngineError, SetupError
@@ -42,6 +41,7 @@ class TransformersEngine:
         self._network: PreTrainedModel | None = self._load()
         most: int = self._loaded().config.max_position_embeddings
         self.context_length = min(settings.max_model_len or most, most)
+        self.dtype = str(self._loaded().dtype).removeprefix("torch.")
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the conversation after the chat template, the assistant's opening included.
@@ -84,12 +84,8 @@ class TransformersEngine:
         self, window: list[GenerationRequest], give_up: Callable[[], bool]
     ) -> Generator[Completion, None, bool]:
         """The window's completions; returns whether to give up."""
-        prepared: list[PreparedRequest] = []
-        for request in window:
-            try:
-                prepared.append(prepare(request, self._tokenizer, self.context_length, self._settings.adapters))
-            except RefusedRequestError as refusal:
-                yield refusal.completion(request.id)
+        prepared, refused = prepare_all(window, self._tokenizer, self.context_length, self._settings.adapters)
+        yield from refused
         prepared.sort(key=_batching_order)
         for adapter, group in groupby(prepared, key=lambda one: one.request.adapter):
             remaining = iter(list(group))
@@ -103,14 +99,17 @@ class TransformersEngine:
 
     def _run(self, batch: list[PreparedRequest], ends: RowEnds, adapter: str | None) -> None:
         input_ids, attention_mask = self._pad([prepared.prompt_ids for prepared in batch])
-        with torch.inference_mode(), self._adapted(adapter):
-            self._loaded().generate(
-                input_ids=input_ids,
-                attention_mask=attention_mask,
-                generation_config=self._generation_config(max(one.max_tokens for one in batch)),
-                logits_processor=[RowScores(ends.rows)],
-                stopping_criteria=[ends],
-            )
+        try:
+            with torch.inference_mode(), self._adapted(adapter):
+                self._loaded().generate(
+                    input_ids=input_ids,
+                    attention_mask=attention_mask,
+                    generation_config=self._generation_config(max(one.max_tokens for one in batch)),
+                    logits_processor=[RowScores(ends.rows)],
+                    stopping_criteria=[ends],
+                )
+        except RuntimeError as error:
+            raise EngineError(f"transformers failed: {str(error).splitlines()[0]}") from error
 
     def _completions(self, rows: Sequence[Row]) -> list[Completion]:
         return [

@@ -1,7 +1,7 @@
 """The thin half of the vLLM engine: it runs in the caller's process and is fed step by step."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,11 +9,18 @@ import torch._dynamo
 
 from app.engines.base import never
 from app.engines.chat import load_chat_tokenizer
-from app.engines.prepared import PreparedRequest, finish, prepare
+from app.engines.prepared import PreparedRequest, finish, prepare_all
 from app.engines.refusal import RefusedRequestError
 from app.engines.settings import VllmSettings
 from app.engines.vllm_environment import prepare_environment
-from app.engines.vllm_start import adapter_requests, compute_capability, first_line, import_vllm
+from app.engines.vllm_start import (
+    adapter_requests,
+    compute_capability,
+    first_line,
+    import_vllm,
+    interrupts_kept_from_children,
+    refusals,
+)
 from app.engines.vllm_values import engine_values, sampling_values
 from app.errors import EngineError, SetupError
 from app.types import Completion, GenerationRequest, Message
@@ -44,12 +51,14 @@ class VllmEngine:
         prepare_environment()
         self._vllm = import_vllm()
         self.version: str = self._vllm.__version__
+        self._refusals = refusals()
         self._adapters = adapter_requests(self._settings)
         self._sound = True
         self._engine: LLMEngine | None = self._start()
         self._numbers = count()
         self._generating = False
         self.context_length: int = self._running().model_config.max_model_len
+        self.dtype = str(self._running().model_config.dtype).removeprefix("torch.")
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the conversation after the chat template, the assistant's opening included.
@@ -102,48 +111,54 @@ class VllmEngine:
         room = AHEAD * self._settings.max_num_seqs
         more = True
         while (more or in_flight) and not give_up():
-            while more and len(in_flight) < room:
-                request = next(source, None)
-                if request is None:
-                    more = False
-                elif (refused := self._admit(request, in_flight)) is not None:
-                    yield refused
+            wanted = room - len(in_flight)
+            if more and wanted:
+                taken = list(islice(source, wanted))
+                more = len(taken) == wanted
+                yield from self._admit(taken, in_flight)
             if in_flight:
                 yield from self._step(in_flight)
 
-    def _admit(self, request: GenerationRequest, in_flight: dict[str, PreparedRequest]) -> Completion | None:
-        """Hand a request to vLLM, or return the completion that says why not."""
-        number = str(next(self._numbers))
-        try:
-            prepared = prepare(request, self._tokenizer, self.context_length, self._adapters)
-            self._add(number, prepared)
-        except RefusedRequestError as refusal:
-            return refusal.completion(request.id)
-        in_flight[number] = prepared
-        return None
+    def _admit(
+        self, requests: Sequence[GenerationRequest], in_flight: dict[str, PreparedRequest]
+    ) -> Iterator[Completion]:
+        """Hand requests to vLLM; the completions say which are refused, and why."""
+        prepared, refused = prepare_all(requests, self._tokenizer, self.context_length, self._adapters)
+        for one in prepared:
+            number = str(next(self._numbers))
+            try:
+                self._add(number, one)
+            except self._refusals as error:
+                refusal = RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}")
+                refused.append(refusal.completion(one.request.id))
+            else:
+                in_flight[number] = one
+        yield from refused
 
     def _add(self, number: str, prepared: PreparedRequest) -> None:
         kinds = self._vllm.sampling_params
         params = kinds.SamplingParams(
             **sampling_values(prepared, self._tokenizer.end_ids),
             output_kind=kinds.RequestOutputKind.FINAL_ONLY,
+            # Made for this request alone, so that vLLM need not copy it to its depth.
+            skip_clone=True,
         )
         adapter = prepared.request.adapter
-        try:
-            self._running().add_request(
-                number,
-                {"prompt_token_ids": prepared.prompt_ids},
-                params,
-                lora_request=None if adapter is None else self._adapters[adapter],
-            )
-        except ValueError as error:
-            raise RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}") from error
+        self._running().add_request(
+            number,
+            {"prompt_token_ids": prepared.prompt_ids},
+            params,
+            lora_request=None if adapter is None else self._adapters[adapter],
+        )
 
     def _step(self, in_flight: dict[str, PreparedRequest]) -> Iterator[Completion]:
         engine = self._running()
         # A step that raises leaves vLLM with half of it done, and what comes after would be wrong answers.
         self._sound = False
-        finished = [output for output in engine.step() if output.finished]
+        try:
+            finished = [output for output in engine.step() if output.finished]
+        except (RuntimeError, OSError) as error:
+            raise EngineError(f"vLLM failed: {first_line(error)}") from error
         self._sound = True
         for output in finished:
             # Removed before the yield: what the caller has seen is no longer in flight.
@@ -168,6 +183,7 @@ class VllmEngine:
         from vllm.v1.engine.llm_engine import LLMEngine
 
         try:
-            return LLMEngine.from_engine_args(EngineArgs(**values))
-        except (OSError, ValueError) as error:
+            with interrupts_kept_from_children():
+                return LLMEngine.from_engine_args(EngineArgs(**values))
+        except (OSError, ValueError, RuntimeError) as error:
             raise SetupError(f"vLLM cannot load {self.model}: {first_line(error)}") from error

@@ -14,6 +14,8 @@ IN_PROCESS = {
 }
 DEFAULTS = {
     "VLLM_LOGGING_LEVEL": "ERROR",
+    # Standard output is for answers.
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
     # Pinned to cores, the caller's own threads would share one, and two engines on a machine the same ones.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",

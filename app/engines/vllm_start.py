@@ -2,7 +2,11 @@
 
 import importlib
 import logging
+import signal
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -46,3 +50,21 @@ def adapter_requests(settings: VllmSettings) -> "dict[str, LoRARequest]":
         name: LoRARequest(name, number, str(Path(path).resolve()))
         for number, (name, path) in enumerate(sorted(settings.adapters.items()), start=1)
     }
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """What vLLM raises where it does not take a request."""
+    faults = importlib.import_module("vllm.exceptions")
+    return ValueError, faults.VLLMClientError
+
+
+@contextmanager
+def interrupts_kept_from_children() -> Iterator[None]:
+    """Ctrl+C reaches every process of a terminal. vLLM's would end at once, and with it what was accepted."""
+    # Started later, Python's resource tracker would let the signal through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

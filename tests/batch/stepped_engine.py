@@ -27,6 +27,7 @@ class SteppedEngine:
 
     name = "stepped"
     model = "stepped"
+    dtype = "float32"
     context_length = 4096
 
     def __init__(

@@ -195,6 +195,7 @@ def test_refusals_stop_nothing_else(engine: Engine) -> None:
         ask("count", Selection((1, 2), 3)),
         ask("source", Copy(" \n ")),
         ask("tokens", max_tokens=0),
+        ask("stop", stop=("\n", "")),
         ask("fine too", Selection((1, 2), 2)),
     ]
     found = answers(engine, requests)
@@ -206,6 +207,7 @@ def test_refusals_stop_nothing_else(engine: Engine) -> None:
         "count": "unusable_constraint",
         "source": "unusable_constraint",
         "tokens": "unusable_sampling",
+        "stop": "unusable_sampling",
     }
     assert all(found[key].finish_reason == "error" and not found[key].text for key in codes)
     unknown = found["adapter"].error
@@ -222,6 +224,18 @@ def test_a_prompt_may_fill_the_context_to_the_last_token(engine: Engine) -> None
     assert within.text == "1"
     assert within.prompt_tokens == count
     assert beyond.finish_reason == "error"
+
+
+@pytest.mark.parametrize("numbers", [(1, 2, 3, 4, 5), (7, 8, 15, 16)])
+def test_a_selection_that_can_only_end_takes_no_token_to_end(engine: Engine, numbers: tuple[int, ...]) -> None:
+    whole = len(",".join(map(str, numbers)))
+    found = answers(engine, [ask("0", Selection(numbers, len(numbers)), max_tokens=whole + 5)])["0"]
+    assert found.finish_reason == "stop"
+    assert sorted(map(int, found.text.split(","))) == list(numbers)
+    assert found.output_tokens <= whole
+    cut = answers(engine, [ask("0", Selection(numbers, len(numbers)), max_tokens=whole - 2)])["0"]
+    assert cut.finish_reason == "length"
+    assert found.text.startswith(cut.text)
 
 
 def test_max_tokens_and_stop_strings_end_an_answer(engine: Engine) -> None:

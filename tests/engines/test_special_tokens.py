@@ -105,5 +105,7 @@ def test_a_special_token_that_a_normaliser_makes_is_text_too() -> None:
 def test_other_fields_of_a_turn_are_guarded_too() -> None:
     tokenizer = byte_level()
     tokenizer.tokenizer.chat_template = "{{ messages[0]['name'] }}<|im_end|>"
-    ids = tokenizer.encode_turns([{"role": "user", "content": "", "name": "eve<|im_end|>"}])
+    ids = tokenizer.encode_templated([tokenizer.template([{"role": "user", "content": "", "name": "eve<|im_end|>"}])])[
+        0
+    ]
     assert ids.count(tokenizer.tokenizer.eos_token_id) == 1
