@@ -58,7 +58,7 @@ class AsyncVllmEngine:
         self._tokenizer = load_chat_tokenizer(model)
         # An unknown kind of tokenizer is told before the long start.
         _ = self._tokenizer.vocabulary, self._tokenizer.special
-        prepare_environment(in_process=False)
+        prepare_environment()
         self.version: str = import_vllm().__version__
         self._params = importlib.import_module("vllm.sampling_params")
         self._inputs = importlib.import_module("vllm.inputs.engine")

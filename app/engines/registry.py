@@ -4,7 +4,6 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ ASYNC_ENGINES: Mapping[str, EngineEntry] = {
         "app.engines.async_vllm_engine:AsyncVllmEngine",
         VllmSettings,
         ("vllm", "torch", "transformers"),
-        partial(prepare_environment, in_process=False),
+        prepare_environment,
     ),
 }
 """The engines that can serve many callers at once."""

@@ -6,10 +6,10 @@ REQUIRED = {
     # The second model runner takes another kind of logits processor and does not run without Triton,
     # that is, not on CPUs. The first one runs everywhere.
     "VLLM_USE_V2_MODEL_RUNNER": "0",
-}
-IN_PROCESS = {
-    # In the caller's process and fed step by step the engine starts in less than half the time and
-    # answers a third more choices a second than with processes of its own.
+    # Offline, the engine runs in the caller's process and is fed step by step: it starts in less than half the
+    # time and answers a third more choices a second than with processes of its own. For a server it has one
+    # process either way; with this, vLLM on CPUs does not put the model in a second one behind it, which
+    # would cost a message through shared memory each way for every step.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
 }
 DEFAULTS = {
@@ -23,8 +23,8 @@ DEFAULTS = {
 """What a variable of the same name overrides."""
 
 
-def prepare_environment(*, in_process: bool = True) -> None:
-    """Set the variables: quiet, the first model runner, and by default no processes of its own."""
+def prepare_environment() -> None:
+    """Set the variables: quiet, the first model runner, and no more processes than are needed."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
-    os.environ.update(REQUIRED | (IN_PROCESS if in_process else {}))
+    os.environ.update(REQUIRED)
