@@ -1,6 +1,6 @@
 """Rows a second of `shopbench predict`, of a bare `LLM.generate`, and of the starter kit's pattern.
 
-    python benchmarks/batch.py [--model models/mini] [--rows 960] [--rounds 3] [--ways predict bare kit]
+    python benchmarks/batch.py [--questions data/sample.jsonl] [--rows 960] [--rounds 3] [--ways predict bare kit]
 
 All three run in one process on one loaded engine, in turns, each from an empty prefix cache:
 
@@ -9,10 +9,14 @@ All three run in one process on one loaded engine, in turns, each from an empty 
 - bare: `LLM.generate` in one call over the token ids and the sampling that predict's requests come to, ready made;
 - kit: batches of 16, one call each, choices with one new token and everything else with 100, unconstrained.
 
+`output_tokens` says how much each way wrote for a row: predict's own caps follow the type, so its texts may be longer
+than the kit's.
+
 On a busy machine the processor seconds say more than the rows a second, with OMP_NUM_THREADS=1: threads that wait
 for one another use them up as well.
 
-The rows are the project's sample questions, each made unique by a number, so that nothing is answered twice.
+The rows are the project's sample questions, or those of any evaluation file, over and over, each made unique by a
+number, so that nothing is answered twice. The mix of types decides the ratio to the kit: choices have no texts.
 """
 
 import argparse
@@ -22,6 +26,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,10 +44,10 @@ from app.engines.settings import VllmSettings
 from app.engines.vllm_engine import VllmEngine
 from app.engines.vllm_start import compute_capability
 from app.engines.vllm_values import engine_values, sampling_values
-from app.jsonl import read_rows
+from app.evaluation.datasets.read import read_dataset
 from app.predictor import Predictor, Prepared
 from app.prompting import PromptLibrary
-from app.types import Choice, Question
+from app.types import Choice, Question, Sample
 
 if TYPE_CHECKING:
     from vllm import LLM
@@ -83,6 +88,7 @@ class Ways:
     questions: list[Question]
     source: Path
     prepared: list[PreparedRequest]
+    written: dict[str, float]
 
     def predict(self) -> float:
         with tempfile.TemporaryDirectory() as folder:
@@ -96,20 +102,26 @@ class Ways:
         params = [SamplingParams(**sampling_values(request, ends)) for request in self.prepared]
         prompts = [{"prompt_token_ids": request.prompt_ids} for request in self.prepared]
         started = time.perf_counter()
-        self.engine.llm.generate(prompts, params, use_tqdm=False)
-        return time.perf_counter() - started
+        answers = self.engine.llm.generate(prompts, params, use_tqdm=False)
+        taken = time.perf_counter() - started
+        self.written["predict"] = sum(len(answer.outputs[0].token_ids) for answer in answers) / len(self.questions)
+        return taken
 
     def kit(self) -> float:
         from vllm import SamplingParams
 
+        tokens = 0
         started = time.perf_counter()
         for choices in (True, False):
             same = [r for r in self.prepared if isinstance(r.request.constraint, Choice) is choices]
             params = SamplingParams(temperature=0.0, max_tokens=1 if choices else KIT_TOKENS)
             for batch in _batches(same):
                 prompts = [{"prompt_token_ids": request.prompt_ids} for request in batch]
-                self.engine.llm.generate(prompts, params, use_tqdm=False)
-        return time.perf_counter() - started
+                answers = self.engine.llm.generate(prompts, params, use_tqdm=False)
+                tokens += sum(len(answer.outputs[0].token_ids) for answer in answers)
+        taken = time.perf_counter() - started
+        self.written["kit"] = tokens / len(self.questions)
+        return taken
 
 
 def _batches(requests: list[PreparedRequest]) -> Iterator[list[PreparedRequest]]:
@@ -117,14 +129,14 @@ def _batches(requests: list[PreparedRequest]) -> Iterator[list[PreparedRequest]]
         yield requests[start : start + KIT_BATCH]
 
 
-def questions(count: int) -> list[Question]:
-    samples = [row.question for row in read_rows(ROOT / "data" / "sample.jsonl") if row.question is not None]
+def questions(samples: list[Sample], count: int) -> list[Question]:
+    """The samples' questions over and over, each with a number of its own before its last line."""
     made = []
     for number in range(count):
-        sample = samples[number % len(samples)]
-        head, separator, tail = sample.prompt.rpartition("\n")
-        prompt = f"{head} (no. {number}){separator}{tail}" if separator else f"{sample.prompt} (no. {number})"
-        made.append(replace(sample, id=str(number), prompt=prompt))
+        question = samples[number % len(samples)].question
+        head, separator, tail = question.prompt.rpartition("\n")
+        prompt = f"{head} (no. {number}){separator}{tail}" if separator else f"{tail} (no. {number})"
+        made.append(replace(question, id=str(number), prompt=prompt))
     return made
 
 
@@ -174,6 +186,7 @@ def ratios(own: list[float], other: list[float]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(ROOT / "models" / "mini"))
+    parser.add_argument("--questions", type=Path, default=ROOT / "data" / "sample.jsonl")
     parser.add_argument("--rows", type=int, default=960)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
@@ -181,10 +194,11 @@ def main() -> None:
     settings = load_settings(None, {"model": given.model})
     engine = SharedEngine(settings.model, VllmSettings.parse("vllm", {}))
     predictor = Predictor(engine, PromptLibrary(settings.prompts))
-    rows = questions(given.rows)
+    samples = read_dataset(given.questions).samples
+    rows = questions(samples, given.rows)
     with tempfile.TemporaryDirectory() as folder:
         source = write(Path(folder) / "in.jsonl", rows)
-        ways = Ways(engine, predictor, settings_identity(settings), rows, source, ready(predictor, engine, rows))
+        ways = Ways(engine, predictor, settings_identity(settings), rows, source, ready(predictor, engine, rows), {})
         seconds, processor = measure(ways, given.ways, given.rounds)
     rates = {name: round(given.rows / statistics.median(taken), 1) for name, taken in seconds.items()}
     others = [name for name in given.ways if name != "predict" and "predict" in given.ways]
@@ -193,12 +207,15 @@ def main() -> None:
     print(
         json.dumps(
             {
+                "questions": given.questions.name,
+                "types": Counter(sample.task_type for sample in samples),
                 "rows": given.rows,
                 "rounds": given.rounds,
                 "model": Path(given.model).name,
                 "engine": f"vllm {engine.version}",
                 "machine": platform.processor() or platform.machine(),
                 "rows_per_second": rates,
+                "output_tokens": {name: round(count, 1) for name, count in ways.written.items()},
                 "ratio": pairs,
                 "ratio_of_processor_seconds": work,
             },
