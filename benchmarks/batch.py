@@ -7,7 +7,8 @@ All three run in one process on one loaded engine, in turns, each from an empty 
 - predict: the whole batch job, from the input file to the finished output: reading, routing, rendering, tokenizing,
   journal with its fsyncs, decoding, writing;
 - bare: `LLM.generate` in one call over the token ids and the sampling that predict's requests come to, ready made;
-- kit: batches of 16, one call each, choices with one new token and everything else with 100, unconstrained.
+- kit: batches of 16 rendered prompts, one call each, choices with one new token and everything else with 100,
+  unconstrained; reading the file, routing, rendering and writing are not counted.
 
 `output_tokens` says how much each way wrote for a row: predict's own caps follow the type, so its texts may be longer
 than the kit's.
@@ -38,7 +39,7 @@ from app.batch.file_job import FileJob, answer_file
 from app.batch.identity import settings_identity
 from app.batch.request_key import Identity
 from app.config import ROOT, load_settings
-from app.engines.chat import ChatTokenizer
+from app.engines.chat import ChatTokenizer, turns_of
 from app.engines.prepared import PreparedRequest, prepare
 from app.engines.settings import VllmSettings
 from app.engines.vllm_engine import VllmEngine
@@ -110,23 +111,25 @@ class Ways:
     def kit(self) -> float:
         from vllm import SamplingParams
 
-        tokens = 0
+        batches = [(choices, batch) for choices in (True, False) for batch in _batches(self._rendered(choices))]
+        answers = []
         started = time.perf_counter()
-        for choices in (True, False):
-            same = [r for r in self.prepared if isinstance(r.request.constraint, Choice) is choices]
+        for choices, batch in batches:
             params = SamplingParams(temperature=0.0, max_tokens=1 if choices else KIT_TOKENS)
-            for batch in _batches(same):
-                prompts = [{"prompt_token_ids": request.prompt_ids} for request in batch]
-                answers = self.engine.llm.generate(prompts, params, use_tqdm=False)
-                tokens += sum(len(answer.outputs[0].token_ids) for answer in answers)
+            answers += self.engine.llm.generate(batch, params, use_tqdm=False)
         taken = time.perf_counter() - started
-        self.written["kit"] = tokens / len(self.questions)
+        self.written["kit"] = sum(len(answer.outputs[0].token_ids) for answer in answers) / len(self.questions)
         return taken
 
+    def _rendered(self, choices: bool) -> list[str]:
+        """The prompts of choices, or of all others, in the file's order, as the chat template has them."""
+        same = [one.request for one in self.prepared if isinstance(one.request.constraint, Choice) is choices]
+        return [self.engine.tokenizer.template(turns_of(request.messages)).text for request in same]
 
-def _batches(requests: list[PreparedRequest]) -> Iterator[list[PreparedRequest]]:
-    for start in range(0, len(requests), KIT_BATCH):
-        yield requests[start : start + KIT_BATCH]
+
+def _batches(prompts: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(prompts), KIT_BATCH):
+        yield prompts[start : start + KIT_BATCH]
 
 
 def questions(samples: list[Sample], count: int) -> list[Question]:
