@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from app.serving.app import build_app
 from app.serving.batches.queue import Batches
 from app.serving.keys import ApiKeys
 from app.serving.service import Service
+from app.types import GenerationRequest
 from tests.serving.calls import batches_of, service_of
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 from tests.serving.scripted_chat import ScriptedChat
@@ -104,3 +105,39 @@ def chat_line(name: str, **body: object) -> dict[str, object]:
         "url": "/v1/chat/completions",
         "body": {"model": "scripted", "messages": messages, **body},
     }
+
+
+def in_server(folder: Path, work: Callable[[Local], Awaitable[None]], **words: object) -> None:
+    async def main() -> None:
+        async with local(folder, **words) as server:  # type: ignore[arg-type]  # as `local` takes them
+            await work(server)
+
+    asyncio.run(main())
+
+
+async def reached(engine: ScriptedAsyncEngine, asked: int) -> None:
+    """Wait until so many requests have come to the engine."""
+    async with asyncio.timeout(30):
+        while len(engine.asked) < asked:
+            await asyncio.sleep(0.01)
+
+
+class Gate:
+    """Lets so many answers through, and the others when it is opened."""
+
+    def __init__(self, free: int = 0) -> None:
+        self.free = free
+        self.open = asyncio.Event()
+
+    async def __call__(self, request: GenerationRequest) -> str:
+        del request
+        if self.free > 0:
+            self.free -= 1
+        else:
+            await self.open.wait()
+        return "some words"
+
+
+def as_dict(value: object) -> dict[str, object]:
+    assert isinstance(value, dict)
+    return value

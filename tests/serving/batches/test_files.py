@@ -1,6 +1,6 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -9,19 +9,11 @@ import pytest
 
 from app.errors import SetupError
 from app.serving.batches.state import State
-from tests.serving.batches.local_server import Local, local, predict_line
+from tests.serving.batches.local_server import Local, in_server, local, predict_line
 from tests.serving.calls import problem
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 
 ALICE = {"authorization": "Bearer a-secret-of-alice"}
-
-
-def in_server(folder: Path, work: Callable[[Local], Awaitable[None]], **settings: object) -> None:
-    async def main() -> None:
-        async with local(folder, **settings) as server:  # type: ignore[arg-type]  # as `local` takes them
-            await work(server)
-
-    asyncio.run(main())
 
 
 def test_what_is_uploaded_comes_back(tmp_path: Path) -> None:

@@ -1,0 +1,134 @@
+"""Batches whose engine or disk fails."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai.types import Batch
+
+from app.errors import EngineError
+from app.serving.batches import results, run
+from app.types import GenerationRequest
+from tests.serving.batches.local_server import Local, as_dict, in_server, local, predict_line
+from tests.serving.scripted_async_engine import ScriptedAsyncEngine
+
+
+def test_an_engine_that_fails_and_lives_on_is_asked_again(tmp_path: Path) -> None:
+    times = iter([1, 0])
+
+    async def script(request: GenerationRequest) -> str:
+        del request
+        if next(times, 0):
+            raise EngineError("once")
+        return "some words"
+
+    async def work(server: Local) -> None:
+        done = await server.ended(await server.batch([predict_line("a")]))
+        assert done.status == "completed"
+        assert len(await server.lines(done.output_file_id)) == 1
+
+    in_server(tmp_path, work, engine=ScriptedAsyncEngine(script))
+
+
+def test_a_line_that_always_fails_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "RETRY_AFTER", 0.01)
+
+    async def script(request: GenerationRequest) -> str:
+        if "poison" in request.messages[-1].content:
+            raise EngineError("always")
+        return "some words"
+
+    async def work(server: Local) -> None:
+        done = await server.ended(await server.batch([predict_line("poison"), predict_line("b")]))
+        assert done.status == "completed"
+        assert [line["custom_id"] for line in await server.lines(done.output_file_id)] == ["b"]
+        (failed,) = await server.lines(done.error_file_id)
+        assert as_dict(failed["response"])["status_code"] == 503
+
+    in_server(tmp_path, work, engine=ScriptedAsyncEngine(script))
+
+
+def test_an_engine_that_dies_leaves_the_batch_for_the_next_start(tmp_path: Path) -> None:
+    async def main() -> None:
+        engine = ScriptedAsyncEngine()
+
+        async def script(request: GenerationRequest) -> str:
+            del request
+            engine.alive = False
+            raise EngineError("dead")
+
+        engine.script = script
+        async with local(tmp_path, engine) as server:
+            batch = await server.batch([predict_line("a")])
+            await server.until(batch, lambda _: not engine.alive)
+            await asyncio.sleep(0.1)
+            assert (await server.alice.batches.retrieve(batch.id)).status == "in_progress"
+        async with local(tmp_path) as server:
+            assert (await server.ended(batch)).status == "completed"
+
+    asyncio.run(main())
+
+
+def deadly(engine: ScriptedAsyncEngine, asked: list[int]) -> Callable[[GenerationRequest], Awaitable[str]]:
+    """Dies of one word."""
+
+    async def script(request: GenerationRequest) -> str:
+        if "poison" in request.messages[-1].content:
+            asked.append(len(engine.asked))
+            engine.alive = False
+            raise EngineError("dead")
+        await asyncio.sleep(0.05)
+        return "some words"
+
+    return script
+
+
+def test_a_line_that_kills_every_engine_is_given_up_and_the_others_are_answered(tmp_path: Path) -> None:
+    deaths: list[int] = []
+
+    async def die(lines: list[dict[str, object]] | None, batch: Batch | None) -> Batch:
+        engine = ScriptedAsyncEngine()
+        engine.script = deadly(engine, deaths)
+        async with local(tmp_path, engine) as server:
+            batch = batch or await server.batch(lines or [])
+            await server.until(batch, lambda _: not engine.alive)
+            await asyncio.sleep(0.2)
+        return batch
+
+    async def main() -> None:
+        batch = await die([predict_line(name) for name in ("a", "poison", "b", "c")], None)
+        for _ in range(2):
+            await die(None, batch)
+        async with local(tmp_path, ScriptedAsyncEngine()) as server:
+            done = await server.ended(batch)
+            assert done.status == "completed"
+            answered = {str(line["custom_id"]) for line in await server.lines(done.output_file_id)}
+            assert answered == {"a", "b", "c"}
+            (failed,) = await server.lines(done.error_file_id)
+            assert as_dict(failed["response"])["status_code"] == 503
+            assert "died 3 times" in str(failed["response"])
+
+    asyncio.run(main())
+    assert len(deaths) == 3
+
+
+def test_a_full_disk_only_delays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "AGAIN_AFTER", 0.05)
+    fails = iter([True, True])
+    write = results.write_results
+
+    def full(*words: Any) -> results.Written:  # noqa: ANN401  # passes all through
+        if next(fails, False):
+            raise OSError(28, "No space left on device")
+        return write(*words)
+
+    monkeypatch.setattr(run, "write_results", full)
+
+    async def work(server: Local) -> None:
+        done = await server.ended(await server.batch([predict_line("a")]))
+        assert done.status == "completed"
+        assert len(server.engine.asked) == 1
+
+    in_server(tmp_path, work)

@@ -1,0 +1,49 @@
+"""Batches that go on after a restart, or do not."""
+
+import asyncio
+from pathlib import Path
+
+from tests.serving.batches.local_server import Gate, local, predict_line, reached
+from tests.serving.scripted_async_engine import ScriptedAsyncEngine
+
+
+def test_a_restart_asks_nothing_twice(tmp_path: Path) -> None:
+    lines: list[object] = [predict_line(f"line {number}") for number in range(40)]
+
+    async def main() -> None:
+        first = ScriptedAsyncEngine(Gate(free=20))
+        async with local(tmp_path, first, batch_concurrency=4) as server:
+            batch = await server.batch(lines)
+            await server.until(batch, lambda found: bool(found.request_counts and found.request_counts.completed == 20))
+            await reached(first, 24)
+        second = ScriptedAsyncEngine()
+        async with local(tmp_path, second) as server:
+            done = await server.ended(batch)
+            assert done.status == "completed"
+            assert done.request_counts is not None
+            assert done.request_counts.completed == 40
+            assert len(await server.lines(done.output_file_id)) == 40
+        settled = {request.messages[-1].content for request in first.asked} - {
+            request.messages[-1].content for request in first.aborted
+        }
+        assert len(settled) == 20
+        assert settled.isdisjoint(request.messages[-1].content for request in second.asked)
+        assert len(second.asked) == 20
+        assert list((tmp_path / "journals").iterdir()) == []
+
+    asyncio.run(main())
+
+
+def test_another_model_does_not_go_on_with_a_batch(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with local(tmp_path, ScriptedAsyncEngine(Gate(free=1))) as server:
+            batch = await server.batch([predict_line("a"), predict_line("b")])
+            await server.until(batch, lambda found: bool(found.request_counts and found.request_counts.completed == 1))
+        async with local(tmp_path, revision="2") as server:
+            done = await server.ended(batch)
+        assert done.status == "failed"
+        assert done.errors is not None
+        assert done.errors.data is not None
+        assert "model revision was 1 and is now 2" in str(done.errors.data[0].message)
+
+    asyncio.run(main())

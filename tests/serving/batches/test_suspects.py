@@ -1,0 +1,37 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from app.errors import SetupError
+from app.serving.batches.suspects import MOST_DEATHS, Suspects
+
+
+def test_deaths_are_counted_over_restarts(tmp_path: Path) -> None:
+    path = tmp_path / "batch.suspects"
+    for deaths in range(1, MOST_DEATHS + 1):
+        suspects = Suspects(path)
+        assert not suspects.convicted("a")
+        suspects.add(["a"] if deaths > 1 else ["a", "b"])
+        assert json.loads(path.read_text())["a"] == deaths
+    suspects = Suspects(path)
+    assert suspects.convicted("a")
+    assert "b" in suspects
+    assert not suspects.convicted("b")
+    assert "c" not in suspects
+    assert not suspects.convicted("c")
+
+
+def test_a_batch_that_has_ended_leaves_nothing(tmp_path: Path) -> None:
+    suspects = Suspects(tmp_path / "batch.suspects")
+    suspects.forget()
+    suspects.add(["a"])
+    suspects.forget()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_takes_no_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    suspects = Suspects(tmp_path / "file" / "batch.suspects")
+    with pytest.raises(SetupError, match=r"batch\.suspects"):
+        suspects.add(["a"])
