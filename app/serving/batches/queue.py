@@ -17,7 +17,8 @@ from app.batch.request_key import Identity
 from app.serving.batches.asking import Asking
 from app.serving.batches.contents import Contents
 from app.serving.batches.files import STORAGE_FULL, Files
-from app.serving.batches.run import ENDED, Run, Tools
+from app.serving.batches.record import ENDED
+from app.serving.batches.run import Run, Tools
 from app.serving.batches.schemas import BatchRequest
 from app.serving.batches.share import Share
 from app.serving.batches.state import Entry, Kind, State
@@ -154,15 +155,17 @@ class Batches:
         """Ask nothing more for a batch.
 
         Raises:
-            ProblemError: 404, there is none of this owner; 409, it is at its end.
+            ProblemError: 404, there is none of this owner; 409, it is at its end; 507, the disk is full.
         """
         self._entry(owner, name)
         run = self._runs.get(name)
-        if run is None or run.ended:
-            status = self.find(owner, name).status
-            raise ProblemError(409, "batch_ended", f"a batch that is {status} cannot be cancelled")
-        await run.cancel()
-        return run.document
+        try:
+            if run is not None and await run.cancel():
+                return run.document
+        except OSError as error:
+            raise STORAGE_FULL from error
+        status = self.find(owner, name).status
+        raise ProblemError(409, "batch_ended", f"a batch that is {status} cannot be cancelled")
 
     @property
     def _opened(self) -> _Open:

@@ -119,7 +119,7 @@ def batch_router(batches: Batches) -> APIRouter:
         "/v1/batches/{name}/cancel",
         summary="Cancel a batch",
         response_model=Batch,
-        responses=problem_responses(*COMMON, 404, 409, 413),
+        responses=problem_responses(*COMMON, 404, 409, 413, 507),
     )
     async def cancel(name: Name, request: Request) -> Response:
         """Nothing more is asked; what was answered is kept and written."""

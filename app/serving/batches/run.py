@@ -5,11 +5,11 @@ import hashlib
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from openai.types import Batch, BatchError, BatchRequestCounts
 
@@ -18,10 +18,11 @@ from app.batch.request_key import Identity, differences
 from app.errors import EngineError, InputError
 from app.serving.answering import ENGINE_FAILED
 from app.serving.batches.asked import Asked
-from app.serving.batches.asking import OK, Asking, Reply, refused
+from app.serving.batches.asking import Asking, Reply, refused
 from app.serving.batches.contents import Contents
 from app.serving.batches.files import Files
 from app.serving.batches.lines import Line, check, read
+from app.serving.batches.record import Record
 from app.serving.batches.results import Replies, Written, write_results
 from app.serving.batches.share import Share
 from app.serving.batches.state import Entry, Kind, State
@@ -38,7 +39,6 @@ RETRY_AFTER = 1.0
 """Seconds between them."""
 AGAIN_AFTER = 10.0
 """Seconds until a batch goes on that the disk has stopped."""
-ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 UNASKED = {
     "cancelled": ("batch_cancelled", "not answered: the batch was cancelled"),
     "expired": ("batch_expired", "not answered within the completion window"),
@@ -68,18 +68,26 @@ class Run:
 
     def __init__(self, entry: Entry, tools: Tools) -> None:
         """Go on from where `entry` says it is."""
-        self.owner = entry.owner
-        self.document = Batch.model_validate(entry.document)
         self._tools = tools
+        self._record = Record(entry, self._put)
         self._stop = asyncio.Event()
-        self._changing = asyncio.Lock()
-        if self.document.status == "cancelling":
+        if self._record.cancelled:
             self._stop.set()
+
+    @property
+    def owner(self) -> str:
+        """Whose batch it is."""
+        return self._record.owner
+
+    @property
+    def document(self) -> Batch:
+        """How it stands."""
+        return self._record.document
 
     @property
     def ended(self) -> bool:
         """Whether there is nothing left to do."""
-        return self.document.status in ENDED
+        return self._record.ended
 
     async def work(self) -> None:
         """Bring the batch to its end, unless the engine fails for good or this is cancelled: then it stays as it is."""
@@ -94,24 +102,27 @@ class Run:
                 log.warning("a batch waits for the disk", extra={"batch": self.document.id, "reason": str(error)})
                 await asyncio.sleep(AGAIN_AFTER)
 
-    async def cancel(self) -> None:
-        """Ask nothing more; what was answered is kept."""
-        if not self._stop.is_set():
-            self._stop.set()
-            await self._update(status="cancelling", cancelling_at=_now())
+    async def cancel(self) -> bool:
+        """Ask nothing more; what was answered is kept. False where the batch is at its end already.
+
+        Raises:
+            OSError: the disk is full, or refuses otherwise; the batch goes on.
+        """
+        if not await self._record.cancel():
+            return False
+        self._stop.set()
+        return True
 
     async def _check(self) -> None:
-        if self._total > 0:
+        if self._record.total > 0:
             return
         path = self._tools.contents.path(self.document.input_file_id)
         found = await self._on_disk(lambda: check(path, self.document.endpoint, self._tools.most_lines))
         counts = BatchRequestCounts(total=found.total, completed=0, failed=0)
         if found.errors:
-            await self._fail(found.errors, request_counts=counts)
-        elif self._stop.is_set():
-            await self._update(request_counts=counts)
+            await self._record.fail(found.errors, request_counts=counts)
         else:
-            await self._update(status="in_progress", in_progress_at=_now(), request_counts=counts)
+            await self._record.advance("in_progress", request_counts=counts)
 
     async def _answer_and_finish(self) -> None:
         journal = await self._on_disk(lambda: Journal.open(self._journal_path))
@@ -120,7 +131,7 @@ class Run:
             # Answers of two models must not end up in one file.
             await self._on_disk(journal.close)
             message = f"the batch was begun with another model: {'; '.join(different)}"
-            await self._fail([BatchError(code="server_changed", message=message)])
+            await self._record.fail([BatchError(code="server_changed", message=message)])
             return
         await self._on_disk(lambda: journal.begin(identity))
         replies = Replies(journal)
@@ -154,8 +165,7 @@ class Run:
     async def _ask_all(self, replies: Replies, suspects: Suspects) -> None:
         """Ask what has no reply, many lines at a time; those that the engine died with last and one by one."""
         lines = read(self._tools.contents.path(self.document.input_file_id))
-        counts = BatchRequestCounts(total=self._total, completed=0, failed=0)
-        self.document = self.document.model_copy(update={"request_counts": counts})
+        self._record.recount()
         alone: list[Line] = []
         asked = Asked(self._tools.share)
         try:
@@ -163,7 +173,7 @@ class Run:
                 known = await self._on_disk(lambda: [replies.find(line) for line in chunk])
                 for line, reply in zip(chunk, known, strict=True):
                     if reply is not None:
-                        self._count(reply.status)
+                        self._record.count(reply.status)
                     elif line.name in suspects:
                         alone.append(line)
                     else:
@@ -199,82 +209,47 @@ class Run:
     async def _store(self, line: Line, reply: Reply, replies: Replies) -> None:
         await self._on_disk(lambda: replies.add(line, reply))
         self._tools.tell(reply.status)
-        self._count(reply.status)
+        self._record.count(reply.status)
 
     async def _finish(self, replies: Replies) -> None:
         if self.document.status == "in_progress":
-            await self._update(status="finalizing", finalizing_at=_now())
-        cancelled = self.document.cancelling_at is not None
+            await self._record.advance("finalizing")
+        cancelled = self._record.cancelled
         path = self._tools.contents.path(self.document.input_file_id)
         names = (self._file_name("output"), self._file_name("errors"))
         unasked = UNASKED["cancelled" if cancelled else "expired"]
         written = await self._on_disk(lambda: write_results(read(path), replies, self._tools.contents, names, unasked))
         status = "cancelled" if cancelled else "expired" if written.unasked else "completed"
-        await self._end(status, names, written)
+        counts = BatchRequestCounts(total=self._record.total, completed=written.completed, failed=written.failed)
+        await self._record.end(
+            status,
+            *self._entries(names, written),
+            output_file_id=names[0] if written.output_bytes else None,
+            error_file_id=names[1] if written.error_bytes else None,
+            request_counts=counts,
+        )
 
-    async def _end(self, status: str, names: tuple[str, str], written: Written) -> None:
-        """Enter the files and the end of the batch, all at once."""
+    def _entries(self, names: tuple[str, str], written: Written) -> Iterator[Entry]:
+        """The files that were written."""
         seconds = (self.document.model_extra or {}).get("output_expires_after")
         sizes = (written.output_bytes, written.error_bytes)
-        entries = [
-            Entry(Kind.FILE, name, self.owner, made.model_dump(mode="json"))
-            for name, size, what in zip(names, sizes, ("output", "error"), strict=True)
-            if size
-            for made in [
-                self._tools.files.describe(name, size, f"{self.document.id}_{what}.jsonl", "batch_output", seconds)
-            ]
-        ]
-        changes: dict[str, Any] = {
-            "status": status,
-            f"{status}_at": _now(),
-            "output_file_id": names[0] if written.output_bytes else None,
-            "error_file_id": names[1] if written.error_bytes else None,
-            "request_counts": BatchRequestCounts(total=self._total, completed=written.completed, failed=written.failed),
-        }
-        await self._update(*entries, **changes)
-
-    async def _fail(self, errors: list[BatchError], **changes: object) -> None:
-        found = {"object": "list", "data": [error.model_dump() for error in errors]}
-        await self._update(status="failed", failed_at=_now(), errors=found, **changes)
-
-    async def _update(self, *others: Entry, **changes: object) -> None:
-        async with self._changing:
-            document = Batch.model_validate(self.document.model_dump(mode="json") | _plain(changes))
-            mine = Entry(Kind.BATCH, document.id, self.owner, document.model_dump(mode="json"))
-            await self._on_disk(lambda: self._tools.state.put(*others, mine))
-            # Shown only when it is true: a file that is named can be read. Answers went on coming meanwhile.
-            counts = {} if "request_counts" in changes else {"request_counts": self.document.request_counts}
-            self.document = document.model_copy(update=counts)
+        for name, size, what in zip(names, sizes, ("output", "error"), strict=True):
+            if size:
+                filename = f"{self.document.id}_{what}.jsonl"
+                made = self._tools.files.describe(name, size, filename, "batch_output", seconds)
+                yield Entry(Kind.FILE, name, self.owner, made.model_dump(mode="json"))
 
     @property
     def _journal_path(self) -> Path:
         return self._tools.journals / f"{self.document.id}.journal"
-
-    @property
-    def _total(self) -> int:
-        return self.document.request_counts.total if self.document.request_counts else 0
 
     def _file_name(self, what: str) -> str:
         """The same name each time, so that output which is written twice is one file."""
         digest = hashlib.blake2b(f"{self.document.id}\0{what}".encode(), digest_size=16)
         return f"file-{digest.hexdigest()}"
 
-    def _count(self, status: int) -> None:
-        counts = self.document.request_counts
-        if counts is not None:
-            name = "completed" if status == OK else "failed"
-            changed = counts.model_copy(update={name: getattr(counts, name) + 1})
-            self.document = self.document.model_copy(update={"request_counts": changed})
+    async def _put(self, *entries: Entry) -> None:
+        await self._on_disk(lambda: self._tools.state.put(*entries))
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._tools.disk, work)
-
-
-def _plain(changes: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.model_dump() if isinstance(value, BatchRequestCounts) else value for name, value in changes.items()
-    }
-
-
-def _now() -> int:
-    return int(time.time())
