@@ -1,6 +1,7 @@
 """Files: what clients upload for batches, and what batches leave for them."""
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from app.serving.batches.contents import Contents
 from app.serving.batches.state import Entry, Kind, Order, State
 from app.serving.problems import ProblemError
 
+log = logging.getLogger(__name__)
 CHUNK = 1 << 20
 NAME_CHARACTERS = 256
 STORAGE_FULL = ProblemError(507, "storage_full", "the server's disk does not take it: try again later")
@@ -103,25 +105,44 @@ class Files:
             ProblemError: 404, there is none of this owner.
         """
         self.find(owner, name)
-        return self._contents.path(name)
+        path = self._contents.path(name)
+        if not path.is_file():
+            raise NO_SUCH_FILE
+        return path
 
     async def delete(self, owner: str, name: str) -> None:
         """Delete a file.
 
         Raises:
-            ProblemError: 404, there is none of this owner; 409, a batch still reads it.
+            ProblemError: 404, there is none of this owner; 409, a batch still reads it; 507, the disk refuses.
         """
         self.find(owner, name)
         if self.in_use(name):
             raise ProblemError(409, "file_in_use", "a batch is still reading this file: cancel the batch first")
-        await asyncio.to_thread(self._remove, name)
+        try:
+            await asyncio.to_thread(self._remove, name)
+        except OSError as error:
+            raise STORAGE_FULL from error
 
     def sweep(self) -> None:
-        """Delete files whose time is over, and contents that belong to none."""
+        """Delete files whose time is over. One that the disk does not let go stays until the next time.
+
+        Raises:
+            OSError: the database cannot be read.
+        """
         for entry in self._state.outdated():
-            if not self.in_use(entry.id):
+            if self.in_use(entry.id):
+                continue
+            try:
                 self._remove(entry.id)
+            except OSError as error:
+                log.warning("a file whose time is over stays", extra={"file": entry.id, "reason": str(error)})
 
     def _remove(self, name: str) -> None:
-        self._state.remove(name)
+        try:
+            self._state.remove(name)
+        except OSError:
+            # A full disk: without the content there is room again to write that the file is gone.
+            self._contents.remove(name)
+            self._state.remove(name)
         self._contents.remove(name)

@@ -209,8 +209,11 @@ class Batches:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.to_thread(self.files.sweep)
-            self._forget()
+            try:
+                await asyncio.to_thread(self.files.sweep)
+                await asyncio.to_thread(self._forget)
+            except OSError as error:
+                log.warning("cannot delete what is out of date", extra={"reason": str(error)})
             await asyncio.sleep(SWEEP_EVERY)
 
     def _forget(self) -> None:

@@ -81,7 +81,7 @@ def batch_router(batches: Batches) -> APIRouter:
         "/v1/files/{name}",
         summary="Delete a file",
         response_model=DeletedFile,
-        responses=problem_responses(*COMMON, 404, 409),
+        responses=problem_responses(*COMMON, 404, 409, 507),
     )
     async def delete(name: Name, request: Request) -> Response:
         """A file that a batch still reads stays."""

@@ -4,7 +4,8 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -66,7 +67,10 @@ _COLUMNS = "kind, id, owner, document"
 
 
 class State:
-    """SQLite in a folder that one server at a time holds. A change is on the disk when the call returns."""
+    """SQLite in a folder that one server at a time holds. A change is on the disk when the call returns.
+
+    What the disk refuses is an OSError, from every method.
+    """
 
     def __init__(self, folder: Path, now: Callable[[], float] = time.time) -> None:
         """Open or create the database.
@@ -111,11 +115,8 @@ class State:
             }
             for entry in entries
         ]
-        try:
-            with self._lock, self._database:
-                self._database.executemany(_PUT, rows)
-        except sqlite3.OperationalError as error:
-            raise OSError(f"cannot write the database of files and batches: {error}") from error
+        with self._alone() as database:
+            database.executemany(_PUT, rows)
 
     def find(self, kind: Kind, name: str, owner: str) -> Entry | None:
         """One thing of this owner, unless its time is over."""
@@ -151,13 +152,17 @@ class State:
     def stored_bytes(self, owner: str) -> int:
         """The size of an owner's files in all."""
         query = "SELECT COALESCE(SUM(json_extract(document, '$.bytes')), 0) FROM entries WHERE kind = ? AND owner = ?"
-        with self._lock:
-            return int(self._database.execute(query, (Kind.FILE, owner)).fetchone()[0])
+        with self._alone() as database:
+            return int(database.execute(query, (Kind.FILE, owner)).fetchone()[0])
 
     def remove(self, name: str) -> None:
-        """Forget one thing."""
-        with self._lock, self._database:
-            self._database.execute("DELETE FROM entries WHERE id = ?", (name,))
+        """Forget one thing.
+
+        Raises:
+            OSError: as `put`.
+        """
+        with self._alone() as database:
+            database.execute("DELETE FROM entries WHERE id = ?", (name,))
 
     def close(self) -> None:
         """Let another server in."""
@@ -165,8 +170,17 @@ class State:
             self._database.close()
             self._lock_file.close()
 
+    @contextmanager
+    def _alone(self) -> Iterator[sqlite3.Connection]:
+        """One transaction at a time; what the disk refuses is an OSError."""
+        try:
+            with self._lock, self._database:
+                yield self._database
+        except sqlite3.OperationalError as error:
+            raise OSError(f"cannot use the database of files and batches: {error}") from error
+
     def _rows(self, where: str, values: Sequence[object]) -> list[Entry]:
-        with self._lock:
+        with self._alone() as database:
             # `where` is put together from constants above.
-            rows = self._database.execute(f"SELECT {_COLUMNS} FROM entries WHERE {where}", values).fetchall()  # noqa: S608
+            rows = database.execute(f"SELECT {_COLUMNS} FROM entries WHERE {where}", values).fetchall()  # noqa: S608
         return [Entry(Kind(kind), name, owner, json.loads(document)) for kind, name, owner, document in rows]

@@ -13,6 +13,7 @@ from openai.types import Batch
 
 from app.serving.app import build_app
 from app.serving.batches.queue import Batches
+from app.serving.batches.state import State
 from app.serving.keys import ApiKeys
 from app.serving.service import Service
 from app.types import GenerationRequest
@@ -141,3 +142,15 @@ class Gate:
 def as_dict(value: object) -> dict[str, object]:
     assert isinstance(value, dict)
     return value
+
+
+def refuse_while(state: State, full: Callable[[str], bool]) -> None:
+    """Let nothing be forgotten while `full` says so of its name, as on a full disk."""
+    remove = state.remove
+
+    def refusing(name: str) -> None:
+        if full(name):
+            raise OSError(28, "No space left on device")
+        remove(name)
+
+    state.remove = refusing  # type: ignore[method-assign]

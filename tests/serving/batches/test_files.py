@@ -1,5 +1,4 @@
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,9 +6,7 @@ import httpx
 import openai
 import pytest
 
-from app.errors import SetupError
-from app.serving.batches.state import State
-from tests.serving.batches.local_server import Local, in_server, local, predict_line
+from tests.serving.batches.local_server import Local, in_server, predict_line, refuse_while
 from tests.serving.calls import problem
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 
@@ -77,21 +74,6 @@ def test_a_file_that_a_batch_reads_stays(tmp_path: Path) -> None:
     in_server(tmp_path, work, engine=ScriptedAsyncEngine(forever))
 
 
-def test_files_whose_time_is_over_are_gone(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with local(tmp_path) as server:
-            made = await server.alice.files.create(file=("a", b"a"), purpose="batch")
-            state = server.batches.files._state
-            later = time.time() + 31 * 86_400
-            state._now = lambda: later
-            with pytest.raises(openai.NotFoundError):
-                await server.alice.files.retrieve(made.id)
-            server.batches.files.sweep()
-            assert list((tmp_path / "contents").iterdir()) == []
-
-    asyncio.run(main())
-
-
 def test_what_an_earlier_server_left_half_written_is_removed(tmp_path: Path) -> None:
     folder = tmp_path / "contents"
     folder.mkdir()
@@ -104,13 +86,25 @@ def test_what_an_earlier_server_left_half_written_is_removed(tmp_path: Path) -> 
     in_server(tmp_path, work)
 
 
-def test_one_server_at_a_time(tmp_path: Path) -> None:
-    state = State(tmp_path)
-    with pytest.raises(SetupError, match="data_dir"):
-        State(tmp_path)
-    state.close()
-    State(tmp_path).close()
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    with pytest.raises(SetupError, match="data_dir"):
-        State(blocked / "below")
+def test_deleting_makes_room_on_a_full_disk(tmp_path: Path) -> None:
+    async def work(server: Local) -> None:
+        made = await server.alice.files.create(file=("a", b"a"), purpose="batch")
+        path = tmp_path / "contents" / made.id
+        refuse_while(server.batches.files._state, lambda _: path.exists())
+        assert (await server.alice.files.delete(made.id)).deleted
+        assert (await server.alice.files.list()).data == []
+
+    in_server(tmp_path, work)
+
+
+def test_a_file_that_the_disk_does_not_let_go_can_be_deleted_later(tmp_path: Path) -> None:
+    async def work(server: Local) -> None:
+        made = await server.alice.files.create(file=("a", b"a"), purpose="batch")
+        full = True
+        refuse_while(server.batches.files._state, lambda _: full)
+        problem(await server.http.delete(f"/files/{made.id}", headers=ALICE), 507, "storage_full")
+        problem(await server.http.get(f"/files/{made.id}/content", headers=ALICE), 404, "no_such_file")
+        full = False
+        assert (await server.alice.files.delete(made.id)).deleted
+
+    in_server(tmp_path, work)
