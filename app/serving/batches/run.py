@@ -204,6 +204,10 @@ class Run:
                 # An engine that lives on fails by this request: the others must not wait for it.
                 reply = refused(ProblemError(503, ENGINE_FAILED, f"the engine failed {attempt} times: {error}"))
                 await asyncio.sleep(RETRY_AFTER)
+            except Exception:  # the boundary of a line: it gets a document, the log the rest, the others their answers
+                log.exception("unexpected error", extra={"batch": self.document.id})
+                reply = refused(ProblemError(500, "internal", "an error of the server; the log has it under this id"))
+                break
         await self._store(line, reply, replies)
 
     async def _store(self, line: Line, reply: Reply, replies: Replies) -> None:

@@ -50,6 +50,26 @@ def test_a_line_that_always_fails_does_not_stop_the_others(tmp_path: Path, monke
     in_server(tmp_path, work, engine=ScriptedAsyncEngine(script))
 
 
+def test_an_unexpected_error_costs_one_line_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def script(request: GenerationRequest) -> str:
+        if "odd" in request.messages[-1].content:
+            raise KeyError("a fault of the program")
+        return "some words"
+
+    async def work(server: Local) -> None:
+        done = await server.ended(await server.batch([predict_line("odd"), predict_line("b")]))
+        assert done.status == "completed"
+        assert [line["custom_id"] for line in await server.lines(done.output_file_id)] == ["b"]
+        (failed,) = await server.lines(done.error_file_id)
+        response = as_dict(failed["response"])
+        assert response["status_code"] == 500
+        assert as_dict(response["body"])["code"] == "internal"
+        assert "a fault of the program" not in str(failed)
+        assert "a fault of the program" in caplog.text
+
+    in_server(tmp_path, work, engine=ScriptedAsyncEngine(script))
+
+
 def test_an_engine_that_dies_leaves_the_batch_for_the_next_start(tmp_path: Path) -> None:
     async def main() -> None:
         engine = ScriptedAsyncEngine()
