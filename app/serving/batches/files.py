@@ -3,14 +3,17 @@
 import asyncio
 import logging
 import secrets
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from fastapi import UploadFile
 from openai.types import FileObject
 
 from app.serving.batches.contents import Contents
+from app.serving.batches.room import Room
 from app.serving.batches.state import Entry, Kind, Order, State
 from app.serving.problems import ProblemError
 
@@ -28,8 +31,10 @@ class Files:
         """`quota` is in bytes for each owner, `lifetime` in seconds for files that name none."""
         self._state = state
         self._contents = contents
-        self._quota = quota
         self._lifetime = lifetime
+        self.room = Room(state, quota)
+        self.staying = asyncio.Lock()
+        """No file is deleted by its owner while this is held."""
         self.in_use: Callable[[str], bool] = lambda _: False
         """Whether a batch still reads a file."""
 
@@ -42,18 +47,13 @@ class Files:
         size = file.size or 0
         if size == 0:
             raise ProblemError(422, "invalid_request", "file: it is empty")
-        if await asyncio.to_thread(self._state.stored_bytes, owner) + size > self._quota:
-            detail = f"this key keeps {self._quota} bytes at most: delete files that are no longer needed"
-            raise ProblemError(413, "too_many_bytes", detail)
         name = f"file-{secrets.token_hex(16)}"
+        made = self.describe(name, size, (file.filename or "upload.jsonl")[:NAME_CHARACTERS], "batch", seconds)
+        entry = Entry(Kind.FILE, name, owner, made.model_dump(mode="json"))
         try:
-            with self._contents.write(name) as target:
-                while chunk := await file.read(CHUNK):
-                    await asyncio.to_thread(target.write, chunk)
-            made = self.describe(name, size, (file.filename or "upload.jsonl")[:NAME_CHARACTERS], "batch", seconds)
-            await asyncio.to_thread(self._state.put, Entry(Kind.FILE, name, owner, made.model_dump(mode="json")))
+            async with self.room.hold(owner, size):
+                await asyncio.to_thread(self._enter, entry, file.file)
         except OSError as error:
-            self._contents.remove(name)
             raise STORAGE_FULL from error
         return made
 
@@ -116,13 +116,14 @@ class Files:
         Raises:
             ProblemError: 404, there is none of this owner; 409, a batch still reads it; 507, the disk refuses.
         """
-        self.find(owner, name)
-        if self.in_use(name):
-            raise ProblemError(409, "file_in_use", "a batch is still reading this file: cancel the batch first")
-        try:
-            await asyncio.to_thread(self._remove, name)
-        except OSError as error:
-            raise STORAGE_FULL from error
+        async with self.staying:
+            await asyncio.to_thread(self.find, owner, name)
+            if self.in_use(name):
+                raise ProblemError(409, "file_in_use", "a batch is still reading this file: cancel the batch first")
+            try:
+                await asyncio.to_thread(self._remove, name)
+            except OSError as error:
+                raise STORAGE_FULL from error
 
     def sweep(self) -> None:
         """Delete files whose time is over. One that the disk does not let go stays until the next time.
@@ -137,6 +138,15 @@ class Files:
                 self._remove(entry.id)
             except OSError as error:
                 log.warning("a file whose time is over stays", extra={"file": entry.id, "reason": str(error)})
+
+    def _enter(self, entry: Entry, source: BinaryIO) -> None:
+        try:
+            with self._contents.write(entry.id) as target:
+                shutil.copyfileobj(source, target, CHUNK)
+            self._state.put(entry)
+        except OSError:
+            self._contents.remove(entry.id)
+            raise
 
     def _remove(self, name: str) -> None:
         try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openai.types import Batch
+from openai.types import Batch, FileObject
 
 from app.batch.duration import parse_duration
 from app.batch.request_key import Identity
@@ -112,19 +112,17 @@ class Batches:
         """Take a batch in.
 
         Raises:
-            ProblemError: 404, there is no such file; 422, it is no input file; 429, this key has enough of them;
-                507, the disk is full.
+            ProblemError: 404, there is no such file; 413, the owner keeps too much already; 422, it is no input file;
+                429, this key has enough of them; 507, the disk is full.
         """
-        file = self.files.find(owner, request.input_file_id)
-        if file.purpose != "batch":
-            raise ProblemError(422, "invalid_request", "input_file_id: this file was not uploaded with purpose 'batch'")
-        most = self._settings.max_batches
-        if sum(run.owner == owner and not run.ended for run in self._runs.values()) >= most:
-            detail = f"this key has {most} batches under way: wait for one of them, or cancel one"
-            raise ProblemError(429, "too_many_batches", detail, headers={"Retry-After": "60"})
-        entry = Entry(Kind.BATCH, name := f"batch_{secrets.token_hex(16)}", owner, _document(name, request))
-        # Entered first: the file must not be deleted in between.
-        run = self._begin(entry)
+        await self.files.room.check(owner, 0)
+        async with self.files.staying:
+            file = await asyncio.to_thread(self.files.find, owner, request.input_file_id)
+            self._check_request(owner, file)
+            name = f"batch_{secrets.token_hex(16)}"
+            entry = Entry(Kind.BATCH, name, owner, _document(name, request))
+            # From here on the file is in use.
+            run = self._begin(entry)
         try:
             await asyncio.to_thread(self._opened.state.put, entry)
         except OSError as error:
@@ -134,22 +132,26 @@ class Batches:
         return run.document
 
     def find(self, owner: str, name: str) -> Batch:
-        """A batch as it stands.
+        """A batch as it stands. May wait for the disk.
 
         Raises:
             ProblemError: 404, there is none of this owner.
         """
-        return self._as_it_stands(self._entry(owner, name))
+        # Looked up before it is read: a batch that ends in between is read at its end.
+        run = self._runs.get(name)
+        entry = self._entry(owner, name)
+        return _as_it_stands(entry, run)
 
     def page(self, owner: str, after: str | None, limit: int) -> tuple[list[Batch], bool]:
-        """Some batches, the latest first, and whether there are more.
+        """Some batches, the latest first, and whether there are more. May wait for the disk.
 
         Raises:
             ProblemError: 404, `after` is no batch of this owner.
         """
+        runs = dict(self._runs)
         before = None if after is None else self._entry(owner, after)
         page = self._opened.state.page(Kind.BATCH, owner, before, limit)
-        return [self._as_it_stands(entry) for entry in page.entries], page.has_more
+        return [_as_it_stands(entry, runs.get(entry.id)) for entry in page.entries], page.has_more
 
     async def cancel(self, owner: str, name: str) -> Batch:
         """Ask nothing more for a batch.
@@ -157,14 +159,14 @@ class Batches:
         Raises:
             ProblemError: 404, there is none of this owner; 409, it is at its end; 507, the disk is full.
         """
-        self._entry(owner, name)
+        await asyncio.to_thread(self._entry, owner, name)
         run = self._runs.get(name)
         try:
             if run is not None and await run.cancel():
                 return run.document
         except OSError as error:
             raise STORAGE_FULL from error
-        status = self.find(owner, name).status
+        status = (await asyncio.to_thread(self.find, owner, name)).status
         raise ProblemError(409, "batch_ended", f"a batch that is {status} cannot be cancelled")
 
     @property
@@ -179,9 +181,13 @@ class Batches:
             raise NO_SUCH_BATCH
         return entry
 
-    def _as_it_stands(self, entry: Entry) -> Batch:
-        run = self._runs.get(entry.id)
-        return run.document if run is not None else Batch.model_validate(entry.document)
+    def _check_request(self, owner: str, file: FileObject) -> None:
+        if file.purpose != "batch":
+            raise ProblemError(422, "invalid_request", "input_file_id: this file was not uploaded with purpose 'batch'")
+        most = self._settings.max_batches
+        if sum(run.owner == owner and not run.ended for run in self._runs.values()) >= most:
+            detail = f"this key has {most} batches under way: wait for one of them, or cancel one"
+            raise ProblemError(429, "too_many_batches", detail, headers={"Retry-After": "60"})
 
     def _reads(self, file: str) -> bool:
         # A copy: sweeping asks from another thread.
@@ -222,6 +228,10 @@ class Batches:
         for entry in self._opened.state.every(Kind.BATCH):
             if entry.id not in self._runs and (entry.document["expires_at"] or 0) < before:
                 self._opened.state.remove(entry.id)
+
+
+def _as_it_stands(entry: Entry, run: Run | None) -> Batch:
+    return run.document if run is not None else Batch.model_validate(entry.document)
 
 
 def _document(name: str, request: BatchRequest) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """OpenAI-compatible routes: `/v1/files` and `/v1/batches`."""
 
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi.routing import APIRoute
 from openai.types import Batch, FileObject
 from pydantic import BaseModel
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -13,6 +15,8 @@ from app.serving.openai_schemas import ShortText
 from app.serving.problems import problem_responses
 
 JSON_LINES = "application/jsonl"
+FORM_BYTES = 4096
+"""More than a form takes around its file: what would fit is not refused early."""
 COMMON = (401, 403, 422)
 Name = Annotated[str, Path(max_length=256)]
 After = Annotated[ShortText | None, Query(description="The last one of the page before.")]
@@ -29,10 +33,11 @@ class BatchList(BaseModel):
 
 
 def batch_router(batches: Batches) -> APIRouter:
-    """The routes."""
+    """The routes. Those that only read wait for the disk in a thread of FastAPI's."""
     router = APIRouter(tags=["OpenAI-compatible"])
+    uploads = APIRouter(tags=["OpenAI-compatible"], route_class=_upload_route(batches))
 
-    @router.post(
+    @uploads.post(
         "/v1/files",
         summary="Upload a file of requests",
         response_model=FileObject,
@@ -42,8 +47,10 @@ def batch_router(batches: Batches) -> APIRouter:
         """JSON lines as of OpenAI's batch interface: `custom_id`, `method` (POST), `url` and `body`."""
         return _json(await batches.files.upload(_owner(request), form.file, form.expires_seconds))
 
+    router.include_router(uploads)
+
     @router.get("/v1/files", summary="List files", response_model=FileList, responses=problem_responses(*COMMON, 404))
-    async def files(
+    def files(
         request: Request,
         after: After = None,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
@@ -60,7 +67,7 @@ def batch_router(batches: Batches) -> APIRouter:
         response_model=FileObject,
         responses=problem_responses(*COMMON, 404),
     )
-    async def file(name: Name, request: Request) -> Response:
+    def file(name: Name, request: Request) -> Response:
         """One of the above."""
         return _json(batches.files.find(_owner(request), name))
 
@@ -73,7 +80,7 @@ def batch_router(batches: Batches) -> APIRouter:
             200: {"description": "The file.", "content": {JSON_LINES: {"schema": {"type": "string"}}}},
         },
     )
-    async def content(name: Name, request: Request) -> Response:
+    def content(name: Name, request: Request) -> Response:
         """What stands in a file."""
         return FileResponse(batches.files.content(_owner(request), name), media_type=JSON_LINES)
 
@@ -101,9 +108,7 @@ def batch_router(batches: Batches) -> APIRouter:
     @router.get(
         "/v1/batches", summary="List batches", response_model=BatchList, responses=problem_responses(*COMMON, 404)
     )
-    async def listed(
-        request: Request, after: After = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
-    ) -> Response:
+    def listed(request: Request, after: After = None, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
         """The batches of this key, the latest first."""
         found, more = batches.page(_owner(request), after, limit)
         return _list(found, more=more)
@@ -111,7 +116,7 @@ def batch_router(batches: Batches) -> APIRouter:
     @router.get(
         "/v1/batches/{name}", summary="Tell of a batch", response_model=Batch, responses=problem_responses(*COMMON, 404)
     )
-    async def batch(name: Name, request: Request) -> Response:
+    def batch(name: Name, request: Request) -> Response:
         """How far it is, and at its end the files with answers and errors."""
         return _json(batches.find(_owner(request), name))
 
@@ -126,6 +131,24 @@ def batch_router(batches: Batches) -> APIRouter:
         return _json(await batches.cancel(_owner(request), name))
 
     return router
+
+
+def _upload_route(batches: Batches) -> type[APIRoute]:
+    class UploadRoute(APIRoute):
+        """Refuses what the key has no room for before the body is read: FastAPI reads it before all else."""
+
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def checked(request: Request) -> Response:
+                declared = request.headers.get("content-length", "")
+                if declared.isdecimal():
+                    await batches.files.room.check(_owner(request), max(0, int(declared) - FORM_BYTES))
+                return await handle(request)
+
+            return checked
+
+    return UploadRoute
 
 
 def _owner(request: Request) -> str:

@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from tests.serving.batches.local_server import Gate, Local, as_dict, chat_line, in_server, predict_line, reached
-from tests.serving.calls import CHOICE, TEXT
+from tests.serving.calls import CHOICE, TEXT, problem
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 
 
@@ -118,3 +118,16 @@ def test_a_key_has_so_many_batches_at_a_time(tmp_path: Path) -> None:
             await server.batch([predict_line("a")])
 
     in_server(tmp_path, work, engine=engine, max_batches=2)
+
+
+def test_what_a_batch_writes_counts_and_leaves_no_room_for_another(tmp_path: Path) -> None:
+    async def work(server: Local) -> None:
+        done = await server.ended(await server.batch([predict_line(str(number)) for number in range(4)]))
+        assert done.status == "completed"
+        headers = {"authorization": "Bearer a-secret-of-alice"}
+        again = {"input_file_id": done.input_file_id, "endpoint": "/v1/predict", "completion_window": "24h"}
+        problem(await server.http.post("/batches", json=again, headers=headers), 413, "too_many_bytes")
+        await server.alice.files.delete(done.output_file_id or "")
+        assert (await server.http.post("/batches", json=again, headers=headers)).status_code == 200
+
+    in_server(tmp_path, work, max_stored_bytes=1200)

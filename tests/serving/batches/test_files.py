@@ -58,6 +58,35 @@ def test_uploads_have_limits(tmp_path: Path) -> None:
     in_server(tmp_path, work, max_upload_bytes=4096, max_stored_bytes=5000)
 
 
+def test_an_upload_without_room_is_refused_before_its_body_is_read(tmp_path: Path) -> None:
+    read: list[int] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for number in range(20):
+            read.append(number)
+            yield b"a" * 1000
+
+    async def work(server: Local) -> None:
+        headers = {**ALICE, "content-type": "multipart/form-data; boundary=x", "content-length": "20000"}
+        problem(await server.http.post("/files", content=body(), headers=headers), 413, "too_many_bytes")
+        assert read == []
+
+    in_server(tmp_path, work, max_stored_bytes=15_000)
+
+
+def test_uploads_side_by_side_keep_to_the_room_there_is(tmp_path: Path) -> None:
+    async def work(server: Local) -> None:
+        posts = [
+            server.http.post("/files", data={"purpose": "batch"}, files={"file": ("a", b"a" * 3000)}, headers=ALICE)
+            for _ in range(10)
+        ]
+        found = [response.status_code for response in await asyncio.gather(*posts)]
+        assert sorted(found) == [200] + [413] * 9
+        assert len((await server.alice.files.list()).data) == 1
+
+    in_server(tmp_path, work, max_stored_bytes=5000)
+
+
 def test_a_file_that_a_batch_reads_stays(tmp_path: Path) -> None:
     async def forever(_: object) -> str:
         await asyncio.sleep(60)
