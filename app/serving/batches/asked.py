@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from app.serving.batches.lines import Line
@@ -9,7 +10,7 @@ from app.serving.batches.share import Share
 
 
 class Asked:
-    """Tasks, each with a place of the share, and the first fault of any."""
+    """Tasks, each with its places of the share, and the first fault of any."""
 
     def __init__(self, share: Share) -> None:
         """Nothing is asked yet."""
@@ -20,20 +21,20 @@ class Asked:
         """Names of the lines that were begun and have no reply."""
 
     async def start(self, line: Line, work: Coroutine[Any, Any, None]) -> None:
-        """Wait for a place and begin.
+        """Wait for the line's places and begin.
 
         Raises:
             EngineError: an earlier line failed with it, as with every other error.
         """
         try:
-            await self._share.take()
+            await self._share.take(line.weight)
         except asyncio.CancelledError:
             work.close()
             raise
         self.unanswered.add(line.name)
-        task = asyncio.create_task(work, name=line.name)
+        task = asyncio.create_task(work)
         self._running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, line))
         self._raise_fault()
 
     async def all_ended(self) -> None:
@@ -52,15 +53,15 @@ class Asked:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, line: Line, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._share.give_back()
+        self._share.give_back(line.weight)
         if task.cancelled():
             return
         if (fault := task.exception()) is not None:
             self._fault = self._fault or fault
         else:
-            self.unanswered.discard(task.get_name())
+            self.unanswered.discard(line.name)
 
     def _raise_fault(self) -> None:
         if self._fault is not None:

@@ -39,6 +39,16 @@ class Line:
         text = f"{self.number}\0{self.custom_id}".encode()
         return hashlib.blake2b(text, digest_size=12).hexdigest()
 
+    @property
+    def weight(self) -> int:
+        """How many requests the engine gets: the questions, or the choices (`n`) of a conversation.
+
+        One where the body says nonsense, which its endpoint refuses.
+        """
+        questions, choices = self.body.get("questions"), self.body.get("n")
+        found = len(questions) if isinstance(questions, list) else choices
+        return max(1, found) if isinstance(found, int) else 1
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from app.serving.admission import Admission
 
@@ -12,14 +10,14 @@ class Share:
     """Places for batch requests: `most` on an idle server, one less for each online question, one at least.
 
     Online questions never wait for a place, and a batch goes on under any load, if slowly. Places are given in
-    the order of asking, so that many batches go on side by side.
+    the order of asking, so that many batches go on side by side. Who needs more of them than there are goes alone.
     """
 
     def __init__(self, most: int, admission: Admission) -> None:
         self._most = most
         self._admission = admission
         self.in_use = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
         admission.on_leave(self._give)
 
     @property
@@ -27,39 +25,37 @@ class Share:
         """How many requests of batches may be in the engine now."""
         return max(1, self._most - self._admission.pending)
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Wait for a place and hold it."""
-        await self.take()
-        try:
-            yield
-        finally:
-            self.give_back()
-
-    async def take(self) -> None:
-        """Wait for a place."""
-        if self.in_use < self.places and not self._waiting:
-            self.in_use += 1
+    async def take(self, places: int) -> None:
+        """Wait for so many places."""
+        if not self._waiting and self._fits(places):
+            self.in_use += places
             return
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(mine)
+        self._waiting.append((mine, places))
         try:
             await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():
-                self.give_back()
-            elif mine in self._waiting:
-                self._waiting.remove(mine)
+                self.give_back(places)
+            else:
+                # The next one may need less.
+                self._give()
             raise
 
-    def give_back(self) -> None:
-        """Let the next one have the place."""
-        self.in_use -= 1
+    def give_back(self, places: int) -> None:
+        """Let the next ones have the places."""
+        self.in_use -= places
         self._give()
 
+    def _fits(self, places: int) -> bool:
+        return self.in_use == 0 or self.in_use + places <= self.places
+
     def _give(self) -> None:
-        while self._waiting and self.in_use < self.places:
-            first = self._waiting.popleft()
+        while self._waiting:
+            first, places = self._waiting[0]
             if not first.done():
-                self.in_use += 1
+                if not self._fits(places):
+                    return
+                self.in_use += places
                 first.set_result(None)
+            self._waiting.popleft()

@@ -6,6 +6,7 @@ from pathlib import Path
 import openai
 import pytest
 
+from app.types import GenerationRequest
 from tests.serving.batches.local_server import Gate, Local, as_dict, chat_line, in_server, predict_line, reached
 from tests.serving.calls import CHOICE, TEXT, problem
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
@@ -105,6 +106,30 @@ def test_online_questions_go_first(tmp_path: Path) -> None:
         assert (await server.ended(batch)).status == "completed"
 
     in_server(tmp_path, work, engine=engine, batch_concurrency=6)
+
+
+def test_a_line_of_many_questions_takes_a_place_for_each(tmp_path: Path) -> None:
+    running, most = 0, 0
+
+    async def script(request: GenerationRequest) -> str:
+        nonlocal running, most
+        del request
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.02)
+        running -= 1
+        return "some words"
+
+    def line(name: str, questions: int) -> dict[str, object]:
+        return {"custom_id": name, "method": "POST", "url": "/v1/predict", "body": {"questions": [TEXT] * questions}}
+
+    async def work(server: Local) -> None:
+        done = await server.ended(await server.batch([line(str(number), 3) for number in range(5)] + [line("a", 7)]))
+        assert done.status == "completed"
+        assert most == 7, "two lines of three, or the one of seven alone"
+        assert server.batches._share.in_use == 0
+
+    in_server(tmp_path, work, engine=ScriptedAsyncEngine(script), batch_concurrency=6)
 
 
 def test_a_key_has_so_many_batches_at_a_time(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.serving.batches.lines import check, read
+from app.serving.batches.lines import Line, check, read
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -43,3 +45,20 @@ def test_a_file_is_refused_or_read_to_its_end(tmp_path: Path, lines: list[bytes]
     assert len(set(keys)) == len(keys)
     assert keys == [row.key(b"run") for row in read(path)]
     assert keys != [row.key(b"another run") for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("body", "weight"),
+    [
+        ({"questions": [{}] * 256}, 256),
+        ({"questions": []}, 1),
+        ({"questions": "many"}, 1),
+        ({"prompt": "a"}, 1),
+        ({"n": 8}, 8),
+        ({"n": -8}, 1),
+        ({"n": "8"}, 1),
+        ({"n": None}, 1),
+    ],
+)
+def test_a_line_weighs_what_the_engine_gets(body: dict[str, Any], weight: int) -> None:
+    assert Line(0, "a", body).weight == weight

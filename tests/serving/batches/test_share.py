@@ -14,14 +14,15 @@ def test_places_are_given_in_order_and_none_is_lost() -> None:
         cancelled: list[int] = []
 
         async def work(number: int) -> None:
-            await share.take()
+            places = number % 7 + 1
+            await share.take(places)
             try:
                 started.append(number)
-                assert share.in_use <= 4
+                assert share.in_use <= 4 or share.in_use == places
                 for _ in range(rng.randint(0, 3)):
                     await asyncio.sleep(0)
             finally:
-                share.give_back()
+                share.give_back(places)
 
         tasks = [asyncio.create_task(work(number)) for number in range(300)]
         for _ in range(60):
@@ -54,11 +55,47 @@ def test_a_waiting_batch_goes_on_when_online_questions_are_answered() -> None:
         admission = Admission(100)
         share = Share(2, admission)
         with admission.enter(5):
-            await share.take()
-            waiting = asyncio.create_task(share.take())
+            await share.take(1)
+            waiting = asyncio.create_task(share.take(1))
             await asyncio.sleep(0)
             assert not waiting.done()
         await waiting
         assert share.in_use == 2
+
+    asyncio.run(main())
+
+
+def test_who_needs_more_than_there_is_goes_alone() -> None:
+    async def main() -> None:
+        share = Share(4, Admission(100))
+        await share.take(2)
+        heavy = asyncio.create_task(share.take(256))
+        light = asyncio.create_task(share.take(1))
+        await asyncio.sleep(0)
+        assert not heavy.done()
+        assert not light.done(), "places are given in order"
+        share.give_back(2)
+        await heavy
+        assert share.in_use == 256
+        await asyncio.sleep(0)
+        assert not light.done()
+        share.give_back(256)
+        await light
+        assert share.in_use == 1
+
+    asyncio.run(main())
+
+
+def test_who_gives_up_waiting_lets_the_next_one_go() -> None:
+    async def main() -> None:
+        share = Share(4, Admission(100))
+        await share.take(2)
+        heavy = asyncio.create_task(share.take(3))
+        light = asyncio.create_task(share.take(1))
+        await asyncio.sleep(0)
+        heavy.cancel()
+        async with asyncio.timeout(5):
+            await light
+        assert share.in_use == 3
 
     asyncio.run(main())
