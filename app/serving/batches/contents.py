@@ -11,20 +11,18 @@ class Contents:
     """A folder of contents by file id. Ids are made here, never a client's."""
 
     def __init__(self, folder: Path) -> None:
-        """Use a folder, made if needed; what an earlier process left half written is removed."""
-        self._folder = folder
+        """Use a folder, made if needed."""
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for partial in folder.glob("*.part"):
-            partial.unlink()
 
     def path(self, name: str) -> Path:
         """Where the content of a file lies."""
-        return self._folder / name
+        return self.folder / name
 
     @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:
         """An open file that takes its place when the block ends well, on the disk by then."""
-        partial = self._folder / f"{name}.part"
+        partial = self.folder / f"{name}.part"
         try:
             with partial.open("wb") as file:
                 yield file
@@ -39,15 +37,16 @@ class Contents:
         """Delete a content, if there is one."""
         self.path(name).unlink(missing_ok=True)
 
-    def keep_only(self, wanted: Callable[[str], bool]) -> None:
-        """Delete the contents of files that nobody knows: the process ended before they were entered."""
-        for path in self._folder.iterdir():
-            if not wanted(path.name):
-                path.unlink()
-
     def _sync_folder(self) -> None:
-        folder = os.open(self._folder, os.O_RDONLY)
+        folder = os.open(self.folder, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def keep_only(folder: Path, wanted: Callable[[str], bool]) -> None:
+    """Delete the files of a folder that nobody knows by name: what a process has left that did not end well."""
+    for path in folder.iterdir():
+        if not wanted(path.name):
+            path.unlink()

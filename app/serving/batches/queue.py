@@ -15,7 +15,7 @@ from openai.types import Batch, FileObject
 from app.batch.duration import parse_duration
 from app.batch.request_key import Identity
 from app.serving.batches.asking import Asking
-from app.serving.batches.contents import Contents
+from app.serving.batches.contents import Contents, keep_only
 from app.serving.batches.files import STORAGE_FULL, Files
 from app.serving.batches.record import ENDED
 from app.serving.batches.run import Run, Tools
@@ -92,7 +92,8 @@ class Batches:
         for entry in state.every(Kind.BATCH):
             if entry.document["status"] not in ENDED:
                 self._work(self._bring_to_end(self._begin(entry)))
-        contents.keep_only(known.__contains__)
+        keep_only(contents.folder, known.__contains__)
+        keep_only(journals, lambda name: name.partition(".")[0] in self._runs)
         self._work(self._sweep())
 
     async def close(self) -> None:
@@ -209,9 +210,11 @@ class Batches:
             log.error("unexpected error in a batch, which goes on at the next start", exc_info=error)
 
     async def _bring_to_end(self, run: Run) -> None:
-        await run.work()
-        if run.ended:
-            self._runs.pop(run.document.id, None)
+        try:
+            await run.work()
+        finally:
+            if run.ended:
+                self._runs.pop(run.document.id, None)
 
     async def _sweep(self) -> None:
         while True:

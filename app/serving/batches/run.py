@@ -101,6 +101,8 @@ class Run:
             except (InputError, OSError) as error:
                 log.warning("a batch waits for the disk", extra={"batch": self.document.id, "reason": str(error)})
                 await asyncio.sleep(AGAIN_AFTER)
+        if self.ended:
+            await self._on_disk(self._forget)
 
     async def cancel(self) -> bool:
         """Ask nothing more; what was answered is kept. False where the batch is at its end already.
@@ -135,16 +137,13 @@ class Run:
             return
         await self._on_disk(lambda: journal.begin(identity))
         replies = Replies(journal)
-        suspects = await self._on_disk(lambda: Suspects(self._journal_path.with_suffix(".suspects")))
+        suspects = await self._on_disk(lambda: Suspects(self._suspects_path))
         try:
             if self.document.status == "in_progress":
                 await self._answer(replies, suspects)
             await self._finish(replies)
         finally:
             await asyncio.shield(self._on_disk(replies.close))
-        if self.ended:
-            await self._on_disk(lambda: self._journal_path.unlink(missing_ok=True))
-            await self._on_disk(suspects.forget)
 
     async def _answer(self, replies: Replies, suspects: Suspects) -> None:
         """Ask until all is answered, the batch is cancelled, or its time is over."""
@@ -246,6 +245,15 @@ class Run:
     @property
     def _journal_path(self) -> Path:
         return self._tools.journals / f"{self.document.id}.journal"
+
+    @property
+    def _suspects_path(self) -> Path:
+        return self._tools.journals / f"{self.document.id}.suspects"
+
+    def _forget(self) -> None:
+        """Delete what only the way to the end needed. A start does so too, for a server that did not come to it."""
+        for path in (self._journal_path, self._suspects_path):
+            path.unlink(missing_ok=True)
 
     def _file_name(self, what: str) -> str:
         """The same name each time, so that output which is written twice is one file."""

@@ -38,7 +38,3 @@ class Suspects:
         for name in names:
             self._deaths[name] = self._deaths.get(name, 0) + 1
         write_whole(self._path, json.dumps(self._deaths))
-
-    def forget(self) -> None:
-        """The batch has ended."""
-        self._path.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from tests.serving.batches.local_server import Gate, local, predict_line, reached
+from tests.serving.batches.local_server import Gate, chat_line, local, predict_line, reached
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 
 
@@ -42,8 +42,29 @@ def test_another_model_does_not_go_on_with_a_batch(tmp_path: Path) -> None:
         async with local(tmp_path, revision="2") as server:
             done = await server.ended(batch)
         assert done.status == "failed"
+        assert list((tmp_path / "journals").iterdir()) == []
         assert done.errors is not None
         assert done.errors.data is not None
         assert "model revision was 1 and is now 2" in str(done.errors.data[0].message)
+
+    asyncio.run(main())
+
+
+def test_a_start_deletes_what_batches_at_their_end_have_left(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with local(tmp_path, ScriptedAsyncEngine(Gate())) as server:
+            ended = await server.ended(await server.batch([chat_line("of another endpoint")]))
+            under_way = await server.batch([predict_line("a")])
+            await reached(server.engine, 1)
+        journals = tmp_path / "journals"
+        for left in (f"{ended.id}.journal", f"{ended.id}.suspects", "batch_unknown.journal", ".tmp-half-written"):
+            (journals / left).write_text("{}")
+        (journals / f"{under_way.id}.suspects").write_text("{}")
+        async with local(tmp_path, ScriptedAsyncEngine(Gate())) as server:
+            await reached(server.engine, 1)
+            assert {path.name for path in journals.iterdir()} == {
+                f"{under_way.id}.journal",
+                f"{under_way.id}.suspects",
+            }
 
     asyncio.run(main())

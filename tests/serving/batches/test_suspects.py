@@ -22,14 +22,6 @@ def test_deaths_are_counted_over_restarts(tmp_path: Path) -> None:
     assert not suspects.convicted("c")
 
 
-def test_a_batch_that_has_ended_leaves_nothing(tmp_path: Path) -> None:
-    suspects = Suspects(tmp_path / "batch.suspects")
-    suspects.forget()
-    suspects.add(["a"])
-    suspects.forget()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_place_that_takes_no_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     suspects = Suspects(tmp_path / "file" / "batch.suspects")
