@@ -20,8 +20,16 @@ from app.serving.problems import ProblemError
 log = logging.getLogger(__name__)
 CHUNK = 1 << 20
 NAME_CHARACTERS = 256
-STORAGE_FULL = ProblemError(507, "storage_full", "the server's disk does not take it: try again later")
-NO_SUCH_FILE = ProblemError(404, "no_such_file", "there is no such file; GET /v1/files lists those of this key")
+
+
+def storage_full() -> ProblemError:
+    """507. A new one each time, as all of these: an error that is raised again keeps the frames of every time."""
+    return ProblemError(507, "storage_full", "the server's disk does not take it: try again later")
+
+
+def no_such_file() -> ProblemError:
+    """404."""
+    return ProblemError(404, "no_such_file", "there is no such file; GET /v1/files lists those of this key")
 
 
 class Files:
@@ -54,7 +62,7 @@ class Files:
             async with self.room.hold(owner, size):
                 await asyncio.to_thread(self._enter, entry, file.file)
         except OSError as error:
-            raise STORAGE_FULL from error
+            raise storage_full() from error
         return made
 
     def describe(self, name: str, size: int, filename: str, purpose: str, seconds: int | None = None) -> FileObject:
@@ -81,7 +89,7 @@ class Files:
         """
         entry = self._state.find(Kind.FILE, name, owner)
         if entry is None:
-            raise NO_SUCH_FILE
+            raise no_such_file()
         return FileObject.model_validate(entry.document)
 
     def page(
@@ -94,7 +102,7 @@ class Files:
         """
         before = None
         if after is not None and (before := self._state.find(Kind.FILE, after, owner)) is None:
-            raise NO_SUCH_FILE
+            raise no_such_file()
         page = self._state.page(Kind.FILE, owner, before, limit, order, purpose)
         return [FileObject.model_validate(entry.document) for entry in page.entries], page.has_more
 
@@ -107,7 +115,7 @@ class Files:
         self.find(owner, name)
         path = self._contents.path(name)
         if not path.is_file():
-            raise NO_SUCH_FILE
+            raise no_such_file()
         return path
 
     async def delete(self, owner: str, name: str) -> None:
@@ -123,7 +131,7 @@ class Files:
             try:
                 await asyncio.to_thread(self._remove, name)
             except OSError as error:
-                raise STORAGE_FULL from error
+                raise storage_full() from error
 
     def sweep(self) -> None:
         """Delete files whose time is over. One that the disk does not let go stays until the next time.

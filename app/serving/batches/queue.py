@@ -16,7 +16,7 @@ from app.batch.duration import parse_duration
 from app.batch.request_key import Identity
 from app.serving.batches.asking import Asking
 from app.serving.batches.contents import Contents, keep_only
-from app.serving.batches.files import STORAGE_FULL, Files
+from app.serving.batches.files import Files, storage_full
 from app.serving.batches.record import ENDED
 from app.serving.batches.run import Run, Tools
 from app.serving.batches.schemas import BatchRequest
@@ -27,7 +27,6 @@ from app.serving.service import Service
 
 log = logging.getLogger(__name__)
 SWEEP_EVERY = 600.0
-NO_SUCH_BATCH = ProblemError(404, "no_such_batch", "there is no such batch; GET /v1/batches lists those of this key")
 
 
 @dataclass(slots=True)
@@ -128,7 +127,7 @@ class Batches:
             await asyncio.to_thread(self._opened.state.put, entry)
         except OSError as error:
             del self._runs[name]
-            raise STORAGE_FULL from error
+            raise storage_full() from error
         self._work(self._bring_to_end(run))
         return run.document
 
@@ -166,7 +165,7 @@ class Batches:
             if run is not None and await run.cancel():
                 return run.document
         except OSError as error:
-            raise STORAGE_FULL from error
+            raise storage_full() from error
         status = (await asyncio.to_thread(self.find, owner, name)).status
         raise ProblemError(409, "batch_ended", f"a batch that is {status} cannot be cancelled")
 
@@ -179,7 +178,7 @@ class Batches:
     def _entry(self, owner: str, name: str) -> Entry:
         entry = self._opened.state.find(Kind.BATCH, name, owner)
         if entry is None:
-            raise NO_SUCH_BATCH
+            raise ProblemError(404, "no_such_batch", "there is no such batch; GET /v1/batches lists those of this key")
         return entry
 
     def _check_request(self, owner: str, file: FileObject) -> None:

@@ -6,6 +6,7 @@ import httpx
 import openai
 import pytest
 
+from app.serving.problems import ProblemError
 from tests.serving.batches.local_server import Local, in_server, predict_line, refuse_while
 from tests.serving.calls import problem
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
@@ -135,5 +136,19 @@ def test_a_file_that_the_disk_does_not_let_go_can_be_deleted_later(tmp_path: Pat
         problem(await server.http.get(f"/files/{made.id}/content", headers=ALICE), 404, "no_such_file")
         full = False
         assert (await server.alice.files.delete(made.id)).deleted
+
+    in_server(tmp_path, work)
+
+
+def test_what_is_refused_often_is_not_kept(tmp_path: Path) -> None:
+    """An error that is raised again holds the frames of every time, and so whole requests."""
+
+    async def work(server: Local) -> None:
+        found = []
+        for find in [server.batches.files.find, server.batches.find] * 2:
+            with pytest.raises(ProblemError) as caught:
+                find("alice", "unknown")
+            found.append(caught.value)
+        assert len({id(error) for error in found}) == 4
 
     in_server(tmp_path, work)
