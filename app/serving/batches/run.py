@@ -139,7 +139,8 @@ class Run:
         replies = Replies(journal)
         suspects = await self._on_disk(lambda: Suspects(self._suspects_path))
         try:
-            if self.document.status == "in_progress":
+            if not self._record.cancelled:
+                # At `finalizing` too: a machine that lost its power may have lost the last second's answers.
                 await self._answer(replies, suspects)
             await self._finish(replies)
         finally:
@@ -203,7 +204,9 @@ class Run:
                 # An engine that lives on fails by this request: the others must not wait for it.
                 reply = refused(ProblemError(503, ENGINE_FAILED, f"the engine failed {attempt} times: {error}"))
                 await asyncio.sleep(RETRY_AFTER)
-            except Exception:  # the boundary of a line: it gets a document, the log the rest, the others their answers
+            except Exception as error:  # the boundary of a line: whatever it is, the others get their answers
+                if not self._tools.live():
+                    raise EngineError("the engine died") from error
                 log.exception("unexpected error", extra={"batch": self.document.id})
                 reply = refused(ProblemError(500, "internal", "an error of the server; the log has it under this id"))
                 break

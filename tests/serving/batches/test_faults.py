@@ -70,14 +70,15 @@ def test_an_unexpected_error_costs_one_line_only(tmp_path: Path, caplog: pytest.
     in_server(tmp_path, work, engine=ScriptedAsyncEngine(script))
 
 
-def test_an_engine_that_dies_leaves_the_batch_for_the_next_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [EngineError("dead"), KeyError("in the middle of a reply")])
+def test_an_engine_that_dies_leaves_the_batch_for_the_next_start(tmp_path: Path, error: Exception) -> None:
     async def main() -> None:
         engine = ScriptedAsyncEngine()
 
         async def script(request: GenerationRequest) -> str:
             del request
             engine.alive = False
-            raise EngineError("dead")
+            raise error
 
         engine.script = script
         async with local(tmp_path, engine) as server:
@@ -86,7 +87,9 @@ def test_an_engine_that_dies_leaves_the_batch_for_the_next_start(tmp_path: Path)
             await asyncio.sleep(0.1)
             assert (await server.alice.batches.retrieve(batch.id)).status == "in_progress"
         async with local(tmp_path) as server:
-            assert (await server.ended(batch)).status == "completed"
+            done = await server.ended(batch)
+            assert done.status == "completed"
+            assert done.error_file_id is None
 
     asyncio.run(main())
 

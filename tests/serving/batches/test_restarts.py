@@ -1,8 +1,10 @@
 """Batches that go on after a restart, or do not."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+from app.serving.batches.state import Kind, State
 from tests.serving.batches.local_server import Gate, chat_line, local, predict_line, reached
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 
@@ -66,5 +68,22 @@ def test_a_start_deletes_what_batches_at_their_end_have_left(tmp_path: Path) -> 
                 f"{under_way.id}.journal",
                 f"{under_way.id}.suspects",
             }
+
+    asyncio.run(main())
+
+
+def test_answers_that_a_power_failure_took_are_asked_for_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with local(tmp_path, ScriptedAsyncEngine(Gate())) as server:
+            batch = await server.batch([predict_line("a"), predict_line("b")])
+            await reached(server.engine, 2)
+        state = State(tmp_path)
+        (entry,) = state.every(Kind.BATCH)
+        state.put(replace(entry, document=entry.document | {"status": "finalizing"}))
+        state.close()
+        async with local(tmp_path) as server:
+            done = await server.ended(batch)
+            assert done.status == "completed"
+            assert len(await server.lines(done.output_file_id)) == 2
 
     asyncio.run(main())
