@@ -46,10 +46,6 @@ class Replies:
         value = json.loads(found.prediction.answer or "{}")
         return Reply(value["status"], value["body"])
 
-    def close(self) -> None:
-        """Everything is on the disk afterwards."""
-        self._journal.close()
-
 
 def _enter(stack: ExitStack, contents: Contents, name: str) -> BinaryIO:
     return stack.enter_context(contents.write(name))

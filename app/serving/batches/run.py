@@ -128,29 +128,28 @@ class Run:
 
     async def _answer_and_finish(self) -> None:
         journal = await self._on_disk(lambda: Journal.open(self._journal_path))
-        identity = await self._on_disk(self._tools.identity)
-        if different := differences(journal.identity, identity):
-            # Answers of two models must not end up in one file.
-            await self._on_disk(journal.close)
-            message = f"the batch was begun with another model: {'; '.join(different)}"
-            await self._record.fail([BatchError(code="server_changed", message=message)])
-            return
-        await self._on_disk(lambda: journal.begin(identity))
-        replies = Replies(journal)
-        suspects = await self._on_disk(lambda: Suspects(self._suspects_path))
         try:
+            identity = await self._on_disk(self._tools.identity)
+            if different := differences(journal.identity, identity):
+                # Answers of two models must not end up in one file.
+                message = f"the batch was begun with another model: {'; '.join(different)}"
+                await self._record.fail([BatchError(code="server_changed", message=message)])
+                return
+            await self._on_disk(lambda: journal.begin(identity))
+            replies = Replies(journal)
             if not self._record.cancelled:
                 # At `finalizing` too: a machine that lost its power may have lost the last second's answers.
-                await self._answer(replies, suspects)
+                await self._answer(replies)
             await self._finish(replies)
         finally:
-            await asyncio.shield(self._on_disk(replies.close))
+            await asyncio.shield(self._on_disk(journal.close))
 
-    async def _answer(self, replies: Replies, suspects: Suspects) -> None:
+    async def _answer(self, replies: Replies) -> None:
         """Ask until all is answered, the batch is cancelled, or its time is over."""
         left = (self.document.expires_at or 0) - time.time()
         if left <= 0:
             return
+        suspects = await self._on_disk(lambda: Suspects(self._suspects_path))
         asking = asyncio.create_task(self._ask_all(replies, suspects))
         stopping = asyncio.create_task(self._stop.wait())
         try:

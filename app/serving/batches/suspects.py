@@ -1,11 +1,13 @@
 """Lines that were being asked when the engine died: one of them may have killed it, and would again."""
 
 import json
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 from app.whole_file import write_whole
 
+log = logging.getLogger(__name__)
 MOST_DEATHS = 3
 """A line is asked no more after so many deaths of the engine with it."""
 
@@ -20,7 +22,13 @@ class Suspects:
             OSError: the file cannot be read.
         """
         self._path = path
-        self._deaths: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        self._deaths: dict[str, int] = {}
+        if path.is_file():
+            try:
+                self._deaths = json.loads(path.read_bytes())
+            except ValueError:
+                # The machine lost its power: the lines have all their chances again, and the batch must go on.
+                log.warning("cannot read which lines the engine died with", extra={"path": str(path)})
 
     def __contains__(self, name: str) -> bool:
         return name in self._deaths

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from openai.types import Batch
 
-from app.errors import EngineError
+from app.batch.journal import Journal
+from app.batch.request_key import Identity
+from app.errors import EngineError, InputError
 from app.serving.batches import results, run
 from app.types import GenerationRequest
 from tests.serving.batches.local_server import Local, as_dict, in_server, local, predict_line
@@ -153,5 +155,28 @@ def test_a_full_disk_only_delays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         done = await server.ended(await server.batch([predict_line("a")]))
         assert done.status == "completed"
         assert len(server.engine.asked) == 1
+
+    in_server(tmp_path, work)
+
+
+def test_a_journal_that_the_disk_refuses_at_first_is_not_left_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "AGAIN_AFTER", 0.05)
+    fails = iter([True])
+    kept: list[BaseException] = []
+    begin = Journal.begin
+
+    def full(journal: Journal, identity: Identity) -> None:
+        if next(fails, False):
+            # Whoever keeps the error keeps its frames, and with them the journal: it must be closed by then.
+            kept.append(InputError("No space left on device"))
+            raise kept[0]
+        begin(journal, identity)
+
+    monkeypatch.setattr(Journal, "begin", full)
+
+    async def work(server: Local) -> None:
+        assert (await server.ended(await server.batch([predict_line("a")]), within=5)).status == "completed"
 
     in_server(tmp_path, work)

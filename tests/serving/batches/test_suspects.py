@@ -27,3 +27,13 @@ def test_a_place_that_takes_no_file_is_named(tmp_path: Path) -> None:
     suspects = Suspects(tmp_path / "file" / "batch.suspects")
     with pytest.raises(SetupError, match=r"batch\.suspects"):
         suspects.add(["a"])
+
+
+@pytest.mark.parametrize("left", [b"", b'{"a": ', b"\xff\xfe\x00"])
+def test_what_a_power_failure_left_is_counted_afresh(tmp_path: Path, left: bytes) -> None:
+    path = tmp_path / "batch.suspects"
+    path.write_bytes(left)
+    suspects = Suspects(path)
+    assert "a" not in suspects
+    suspects.add(["a"])
+    assert "a" in Suspects(path)
