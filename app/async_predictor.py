@@ -31,9 +31,9 @@ class AsyncPredictor(QuestionPath):
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
 
     async def apart(self, work: Callable[[], T], characters: int) -> T:
-        """Run something that computes on so many characters, such as `prepare`, without holding up the others.
+        """Run a step of a request of so many characters in all, such as `prepare`, without holding up the others.
 
-        A long prompt takes milliseconds and goes to a thread. For a short one the way there takes longer.
+        Much text takes milliseconds and goes to a thread. For a short prompt the way there takes longer.
         """
         if characters <= SHORT_PROMPT:
             return work()

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +20,8 @@ from app.types import Failure, Outcome, Prediction, Question, TaskType
 
 TIMEOUT, ENGINE_FAILED = "timeout", "engine_failed"
 NAMED = "named in the request"
+UNROUTED = "not routed in time"
+Tell = Callable[[dict[str, Any]], None]
 log = logging.getLogger(__name__)
 
 
@@ -65,63 +68,40 @@ def messages_of(prepared: Prepared | None) -> list[dict[str, str]]:
 class Answering:
     """Answers one request's questions until its deadline (on the event loop's clock)."""
 
-    def __init__(self, service: Service, late: float) -> None:
+    def __init__(self, service: Service, late: float, questions: Sequence[Asked]) -> None:
         self._service = service
         self._predictor = service.predictor
         self._late = late
+        self._questions = questions
+        self._characters = characters_of(questions)
 
-    async def answer(self, asked: Asked) -> Answered:
-        """The answer, or the error that stands for it. What is late is aborted in the engine."""
-        task, reason = await self._predictor.apart(asked.route, len(asked.question.prompt))
-        prepared: Prepared | None = None
-        try:
-            async with asyncio.timeout_at(self._late):
-                prepared, prediction = await self._prepare(asked, task)
-                if prepared is not None:
-                    prediction = await self._predictor.answer(prepared)
-        except (TimeoutError, EngineError) as error:
-            prediction = _without_answer(asked, task, error)
-        return self._done(Answered(prediction, reason, prepared))
+    async def all(self) -> list[Answered]:
+        """All answers, side by side, in the order of the questions."""
+        if len(self._questions) == 1:
+            # Most requests; a task of its own takes longer than the rest of what is done here.
+            return [await self._answer(self._questions[0])]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._answer(asked)) for asked in self._questions]
+        return [task.result() for task in tasks]
 
-    async def trace(self, asked: Asked, tell: Callable[[dict[str, Any]], None]) -> Answered:
-        """As `answer`, telling the route and each piece of text on the way."""
-        task, reason = await self._predictor.apart(asked.route, len(asked.question.prompt))
-        prepared: Prepared | None = None
-        name = asked.question.id
-        try:
-            async with asyncio.timeout_at(self._late):
-                prepared, prediction = await self._prepare(asked, task)
-                routed = {"event": "routed", "id": name, "task_type": task.type, "reason": reason}
-                tell(routed | {"messages": messages_of(prepared)})
-                if prepared is not None:
-                    async with aclosing(self._predictor.stream(prepared)) as pieces:
-                        async for piece in pieces:
-                            if isinstance(piece, Prediction):
-                                prediction = piece
-                            else:
-                                tell({"event": "delta", "id": name, "text": piece})
-        except (TimeoutError, EngineError) as error:
-            prediction = _without_answer(asked, task, error)
-        return self._done(Answered(prediction, reason, prepared))
-
-    async def rows(self, questions: list[Asked], *, explained: bool) -> AsyncGenerator[dict[str, Any], None]:
-        """What a stream sends, in order of completion."""
+    async def rows(self, *, explained: bool) -> AsyncGenerator[dict[str, Any], None]:
+        """What a stream sends, in order of completion; explained, also each route and piece of text on the way."""
         ready: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
         async def one(asked: Asked) -> None:
             try:
                 if explained:
-                    answered = await self.trace(asked, ready.put_nowait)
+                    answered = await self._answer(asked, ready.put_nowait)
                     ready.put_nowait({"event": "prediction", **answered.row(explained=True)})
                 else:
-                    ready.put_nowait((await self.answer(asked)).row(explained=False))
+                    ready.put_nowait((await self._answer(asked)).row(explained=False))
             finally:
                 ready.put_nowait(None)
 
         # No task group: closing a generator that is inside one ends in an exception group.
-        running = [asyncio.create_task(one(asked)) for asked in questions]
+        running = [asyncio.create_task(one(asked)) for asked in self._questions]
         try:
-            left = len(questions)
+            left = len(running)
             while left:
                 row = await ready.get()
                 if row is None:
@@ -135,15 +115,47 @@ class Answering:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
+    async def _answer(self, asked: Asked, tell: Tell | None = None) -> Answered:
+        """The answer, or the error that stands for it. What is late is aborted in the engine."""
+        started = time.monotonic()
+        task: Task | None = None
+        reason = UNROUTED
+        prepared: Prepared | None = None
+        try:
+            async with asyncio.timeout_at(self._late):
+                found = await self._predictor.apart(asked.route, self._characters)
+                task, reason = found
+                prepared, prediction = await self._prepare(asked, task)
+                if tell is not None:
+                    routed = {"event": "routed", "id": asked.question.id, "task_type": task.type, "reason": reason}
+                    tell(routed | {"messages": messages_of(prepared)})
+                if prepared is not None:
+                    prediction = await self._asked(prepared, tell)
+        except (TimeoutError, EngineError) as error:
+            seconds = time.monotonic() - started
+            prediction = replace(_without_answer(asked, task), error=_failure(error), seconds=seconds)
+        return self._done(Answered(prediction, reason, prepared))
+
+    async def _asked(self, prepared: Prepared, tell: Tell | None) -> Prediction:
+        """The engine's answer; each piece of text is told as it comes."""
+        if tell is None:
+            return await self._predictor.answer(prepared)
+        async with aclosing(self._predictor.stream(prepared)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Prediction):
+                    return piece
+                tell({"event": "delta", "id": prepared.question.id, "text": piece})
+        raise EngineError("the stream ended without a completion")
+
     async def _prepare(self, asked: Asked, task: Task) -> tuple[Prepared | None, Prediction]:
         question = asked.question
         work = partial(self._predictor.prepare, question, question.id, task)
-        made = await self._predictor.apart(work, len(question.prompt))
+        made = await self._predictor.apart(work, self._characters)
         if isinstance(made, Prediction):
             return None, made
         if asked.adapter is not None:
             made = replace(made, request=replace(made.request, adapter=asked.adapter))
-        return made, _unanswered(asked, task)
+        return made, _without_answer(asked, task)
 
     def _done(self, answered: Answered) -> Answered:
         self._service.metrics.answered(answered.prediction)
@@ -155,14 +167,17 @@ class Answering:
         return answered
 
 
-def _unanswered(asked: Asked, task: Task) -> Prediction:
-    return Prediction(asked.question.id, task.type, None, Outcome.ERROR)
+def characters_of(questions: Sequence[Asked]) -> int:
+    """All that a request has the server compute on."""
+    return sum(len(asked.question.prompt) for asked in questions)
 
 
-def _without_answer(asked: Asked, task: Task, error: Exception) -> Prediction:
+def _without_answer(asked: Asked, task: Task | None) -> Prediction:
+    return Prediction(asked.question.id, task.type if task else None, None, Outcome.ERROR)
+
+
+def _failure(error: Exception) -> Failure:
     if isinstance(error, TimeoutError):
-        failure = Failure(TIMEOUT, "no answer within the request's time: allow more, or ask less at once")
-    else:
-        log.error("engine failed", extra={"reason": str(error)})
-        failure = Failure(ENGINE_FAILED, "the engine failed; try again shortly")
-    return Prediction(asked.question.id, task.type, None, Outcome.ERROR, error=failure)
+        return Failure(TIMEOUT, "no answer within the request's time: allow more, or ask less at once")
+    log.error("engine failed", extra={"reason": str(error)})
+    return Failure(ENGINE_FAILED, "the engine failed; try again shortly")

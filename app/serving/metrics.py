@@ -32,7 +32,7 @@ class Metrics:
         )
         self._question_seconds = Histogram(
             "shopbench_question_seconds",
-            "From handing a question to the engine until its answer.",
+            "From handing a question to the engine until its answer; of one without an answer, all of its time.",
             ("task_type",),
             buckets=SECONDS,
             registry=self._registry,

@@ -1,6 +1,5 @@
 """`/v1/predict` and `/v1/route`: questions in, answers or types out."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -9,7 +8,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from app.jsonl import dump
-from app.serving.answering import ENGINE_FAILED, TIMEOUT, Answered, Answering, Asked
+from app.serving.answering import ENGINE_FAILED, TIMEOUT, Answered, Answering, Asked, characters_of
+from app.serving.openai_routes import until
 from app.serving.problems import FieldError, ProblemError, problem_responses
 from app.serving.schemas import PredictRequest, PredictResponse, Questions, RouteRequest, RouteResponse
 from app.serving.service import Service
@@ -46,7 +46,7 @@ def question_router(service: Service) -> APIRouter:
         late = deadline(request, body.timeout, service.settings)
         service.admit(request, len(questions))
         if NDJSON in request.headers.get("accept", ""):
-            return Stream(_lines(Answering(service, late), questions, explained=body.explain), NDJSON)
+            return Stream(_lines(Answering(service, late, questions), explained=body.explain), NDJSON)
         answers = await unless_gone(request, answer_all(service, late, questions))
         return JSONResponse(predict_response(service, body, answers))
 
@@ -54,19 +54,27 @@ def question_router(service: Service) -> APIRouter:
         "/v1/route",
         summary="Tell the type of questions",
         response_model=RouteResponse,
-        responses=problem_responses(*COMMON),
+        responses=problem_responses(*COMMON, 504),
     )
     async def route(body: RouteRequest, request: Request) -> Response:
         """The type of each question and the wording that gave it away; needs no engine and no place in the queue."""
         questions = asked_of(body, service)
-        service.rates.take(request.scope.get("shopbench.key", ""), len(questions))
-        routes = []
-        for asked in questions:
-            task, reason = await service.predictor.apart(asked.route, len(asked.question.prompt))
-            routes.append({"id": asked.question.id, "task_type": task.type, "reason": reason})
+        late = deadline(request, None, service.settings)
+        service.count(request, len(questions))
+        routes = await until(late, unless_gone(request, routes_of(service, questions)))
         return JSONResponse({"routes": routes})
 
     return router
+
+
+async def routes_of(service: Service, questions: list[Asked]) -> list[dict[str, Any]]:
+    """One `RouteBody` a question. Long requests give way to others between their questions."""
+    characters = characters_of(questions)
+    routes = []
+    for asked in questions:
+        task, reason = await service.predictor.apart(asked.route, characters)
+        routes.append({"id": asked.question.id, "task_type": task.type, "reason": reason})
+    return routes
 
 
 def asked_of(body: Questions, service: Service) -> list[Asked]:
@@ -97,14 +105,7 @@ async def answer_all(service: Service, late: float, questions: list[Asked]) -> l
     Raises:
         ProblemError: 503 or 504, no question at all has an answer.
     """
-    answering = Answering(service, late)
-    if len(questions) == 1:
-        # Most requests; a task of its own takes longer than the rest of what is done here.
-        answers = [await answering.answer(questions[0])]
-    else:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(answering.answer(asked)) for asked in questions]
-        answers = [task.result() for task in tasks]
+    answers = await Answering(service, late, questions).all()
     _raise_common_failure(answers)
     return answers
 
@@ -119,8 +120,8 @@ def predict_response(service: Service, body: PredictRequest, answers: list[Answe
     }
 
 
-async def _lines(answering: Answering, questions: list[Asked], *, explained: bool) -> AsyncGenerator[str, None]:
-    async with aclosing(answering.rows(questions, explained=explained)) as rows:
+async def _lines(answering: Answering, *, explained: bool) -> AsyncGenerator[str, None]:
+    async with aclosing(answering.rows(explained=explained)) as rows:
         async for row in rows:
             yield dump(row) + "\n"
 

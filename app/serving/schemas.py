@@ -130,7 +130,7 @@ class PredictionBody(BaseModel):
     """The answer to one question."""
 
     id: str
-    task_type: TaskType
+    task_type: TaskType | None = Field(description="Null only where the time was over before the type was known.")
     answer: str | None = Field(description="As the competition's evaluator reads it; null only beside an error.")
     outcome: Outcome
     label_probs: dict[str, float] | None = Field(None, description="For a choice: the labels' probabilities, sum 1.")

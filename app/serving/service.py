@@ -1,5 +1,7 @@
 """What the routes share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -49,10 +51,24 @@ class Service:
         """
         if not self.health.live:
             raise EngineError("the engine has failed")
-        try:
+        with self._counting_refusals(questions):
             self.admission.check(questions)
+        self.count(request, questions)
+        clean_up(request.scope).enter_context(self.admission.enter(questions))
+
+    def count(self, request: Request, questions: int) -> None:
+        """Count questions against the rate of the request's key.
+
+        Raises:
+            ProblemError: 429, see `RateLimit`.
+        """
+        with self._counting_refusals(questions):
             self.rates.take(request.scope.get("shopbench.key", ""), questions)
+
+    @contextmanager
+    def _counting_refusals(self, questions: int) -> Iterator[None]:
+        try:
+            yield
         except ProblemError as problem:
             self.metrics.refused(problem.code, questions)
             raise
-        clean_up(request.scope).enter_context(self.admission.enter(questions))
