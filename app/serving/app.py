@@ -167,7 +167,7 @@ def build_app(
     app.add_middleware(SecurityHeaders)
     if tracing_wanted():
         app.add_middleware(TraceRequests, tracer=create_tracer())
-    app.add_middleware(RequestContext, metrics=service.metrics)
+    app.add_middleware(RequestContext, metrics=service.metrics, stall_timeout=limits.stall_timeout)
     _describe(app)
     return app
 

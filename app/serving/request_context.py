@@ -1,5 +1,6 @@
 """What surrounds every request: its id, its log line, its clean-up, and an end to any error that got so far."""
 
+import asyncio
 import logging
 import time
 from contextlib import AsyncExitStack
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class ClientGoneError(Exception):
-    """The client closed the connection before its answer was there."""
+    """The client closed the connection before its answer was there, or stopped taking it."""
 
 
 def clean_up(scope: Scope) -> AsyncExitStack:
@@ -28,11 +29,12 @@ def clean_up(scope: Scope) -> AsyncExitStack:
 
 
 class RequestContext:
-    """The outermost middleware."""
+    """The outermost middleware. `stall_timeout`, in seconds, is how long a client may take nothing of its answer."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, stall_timeout: float) -> None:
         self._app = app
         self._metrics = metrics
+        self._stall_timeout = stall_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
@@ -55,7 +57,12 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)[HEADER] = name
-            await send(message)
+            try:
+                async with asyncio.timeout(self._stall_timeout):
+                    await send(message)
+            except TimeoutError:
+                # The server closes a connection whose response ends early.
+                raise ClientGoneError from None
 
         try:
             async with AsyncExitStack() as stack:

@@ -26,6 +26,9 @@ class ServerSettings(BaseModel):
     rate_limit: float | None = Field(None, gt=0, description="Questions a minute for each key; by default no limit.")
     default_timeout: float = Field(60.0, gt=0, description="Deadline of a request that names none.")
     max_timeout: float = Field(600.0, gt=0, description="The longest deadline that a request may name.")
+    stall_timeout: float = Field(
+        30.0, gt=0, description="A client that takes nothing of its answer for so long is dropped."
+    )
     max_body_bytes: int = Field(4 << 20, ge=1024, description="Larger request bodies get 413.")
     max_prompt_characters: int = Field(65_536, ge=1, description="Longer prompts are refused by name.")
     max_choices: int = Field(8, ge=1, description="The most answers (n) to one chat completion.")
