@@ -160,14 +160,14 @@ def build_app(
         app.include_router(batch_router(batches))
     add_problem_responses(app)
     # The last one added is the outermost.
-    limits = service.settings
-    app.add_middleware(CheckBody, max_bytes=limits.max_body_bytes, max_upload_bytes=limits.max_upload_bytes)
+    settings = service.settings
+    app.add_middleware(CheckBody, settings=settings)
     app.add_middleware(ShedLoad, admission=service.admission, metrics=service.metrics)
-    app.add_middleware(RequireKey, keys=keys, insecure=service.settings.insecure)
+    app.add_middleware(RequireKey, keys=keys, insecure=settings.insecure)
     app.add_middleware(SecurityHeaders)
     if tracing_wanted():
         app.add_middleware(TraceRequests, tracer=create_tracer())
-    app.add_middleware(RequestContext, metrics=service.metrics, stall_timeout=limits.stall_timeout)
+    app.add_middleware(RequestContext, metrics=service.metrics, stall_timeout=settings.stall_timeout)
     _describe(app)
     return app
 

@@ -1,24 +1,29 @@
-"""Checks on a request's body before anything reads it: its kind and its size."""
+"""Checks on a request's body before anything reads it: its kind, its size and its time."""
+
+import asyncio
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.serving.problems import ProblemError
+from app.serving.settings import ServerSettings
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-
-
 UPLOAD_PATH = "/v1/files"
+CLOSE = {"Connection": "close"}
+"""The rest of a refused body stays unread, so its connection can carry no further request."""
 
 
 class CheckBody:
-    """413 for bodies that are too large, declared or not; 415 for what is of another kind than the path takes."""
+    """413 for bodies that are too large, declared or not; 408 for slow ones; 415 for what the path does not take."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_upload_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
-        self._max_bytes = max_bytes
-        self._max_upload_bytes = max_upload_bytes
+        self._max_bytes = settings.max_body_bytes
+        self._max_upload_bytes = settings.max_upload_bytes
+        self._seconds = settings.body_timeout
+        self._upload_seconds = settings.upload_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the whole body first, but for uploads, which are too large for that."""
@@ -37,13 +42,18 @@ class CheckBody:
             return
         declared = headers.get("content-length", "")
         too_large = declared.isdecimal() and int(declared) > self._max_bytes
-        body = b"" if too_large else await self._read(receive)
+        try:
+            async with asyncio.timeout(self._seconds):
+                body = b"" if too_large else await self._read(receive)
+        except TimeoutError:
+            refusal = ProblemError(408, "body_too_slow", _slow(self._seconds), headers=CLOSE)
+            await refusal.response()(scope, receive, send)
+            return
         if body is None:
             return
         if too_large or len(body) > self._max_bytes:
             detail = f"the body is larger than {self._max_bytes} bytes: send fewer questions at once"
-            # The rest of the body stays unread, so the connection can carry no further request.
-            refusal = ProblemError(413, "body_too_large", detail, headers={"Connection": "close"})
+            refusal = ProblemError(413, "body_too_large", detail, headers=CLOSE)
             await refusal.response()(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
@@ -56,22 +66,30 @@ class CheckBody:
         if kind != "multipart/form-data":
             refusal = ProblemError(415, "not_a_form", "send the file as 'Content-Type: multipart/form-data'")
         elif declared.isdecimal() and int(declared) > most:
-            refusal = ProblemError(413, "body_too_large", detail, headers={"Connection": "close"})
+            refusal = ProblemError(413, "body_too_large", detail, headers=CLOSE)
         if refusal is not None:
             await refusal.response()(scope, receive, send)
             return
         size = 0
+        late: float | None = asyncio.get_running_loop().time() + self._upload_seconds
 
-        async def counted() -> Message:
-            nonlocal size
-            message = await receive()
+        async def checked() -> Message:
+            nonlocal size, late
+            try:
+                async with asyncio.timeout_at(late):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, _slow(self._upload_seconds), headers=CLOSE) from None
             size += len(message.get("body", b""))
             if size > most:
                 # FastAPI lets no other kind of exception through while it reads a form.
-                raise HTTPException(413, detail, headers={"Connection": "close"})
+                raise HTTPException(413, detail, headers=CLOSE)
+            if not message.get("more_body", False):
+                # What is still to come is only that the client leaves.
+                late = None
             return message
 
-        await self._app(scope, counted, send)
+        await self._app(scope, checked, send)
 
     async def _read(self, receive: Receive) -> bytes | None:
         """The body up to just over the limit, or None where the client went away."""
@@ -86,6 +104,10 @@ class CheckBody:
             if not message.get("more_body", False):
                 break
         return b"".join(chunks)
+
+
+def _slow(seconds: float) -> str:
+    return f"the body was not there within {seconds:g} s: send less at once, or over a faster line"
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -17,7 +17,9 @@ from app.serving.problems import ProblemError
 VARIABLE = "SHOPBENCH_API_KEYS"
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PUBLIC = frozenset({"/livez", "/readyz", "/", "/playground.css", "/playground.js", "/favicon.svg", "/samples.json"})
-"""Exact paths. Whatever else there is, or will be, needs a key once keys are set."""
+"""Exact paths, to read. Whatever else there is, or will be, needs a key once keys are set."""
+READING = frozenset({"GET", "HEAD"})
+"""Methods that change nothing and have no body."""
 
 
 class ApiKeys:
@@ -75,7 +77,7 @@ class RequireKey:
         await (refusal.response() if refusal else self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> ProblemError | None:
-        if scope["path"] in self._public:
+        if scope["path"] in self._public and scope.get("method") in READING:
             return None
         if not self._keys:
             if self._insecure or _stays_here(scope):

@@ -62,7 +62,7 @@ def openai_router(service: Service, chat: Chat) -> APIRouter:
         "/v1/chat/completions",
         summary="Complete a conversation",
         responses={
-            **problem_responses(400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503, 504),
+            **problem_responses(400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503, 504),
             200: {
                 "description": "The completion, or with `stream` its pieces as server-sent events.",
                 "content": {EVENTS: {"schema": {"type": "object", "properties": {"data": {"type": "string"}}}}},

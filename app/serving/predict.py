@@ -17,7 +17,7 @@ from app.serving.waiting import Stream, deadline, unless_gone
 from app.types import Question
 
 NDJSON = "application/x-ndjson"
-COMMON = (400, 401, 403, 405, 413, 415, 422, 429, 500)
+COMMON = (400, 401, 403, 405, 408, 413, 415, 422, 429, 500)
 STREAM_DOC: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Predictions in the order of the questions, or as a stream in order of completion.",

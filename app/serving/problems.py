@@ -75,7 +75,13 @@ class ProblemError(Exception):
         return Response(json.dumps(self.document()), self.status, self.headers, MEDIA_TYPE)
 
 
-CODES = {400: "bad_request", 404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large"}
+CODES = {
+    400: "bad_request",
+    404: "no_such_path",
+    405: "method_not_allowed",
+    408: "body_too_slow",
+    413: "body_too_large",
+}
 DETAILS = {
     400: "the body is not JSON: send one JSON object",
     404: "there is nothing at this path; /docs lists what there is",

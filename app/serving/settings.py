@@ -30,6 +30,7 @@ class ServerSettings(BaseModel):
         30.0, gt=0, description="A client that takes nothing of its answer for so long is dropped."
     )
     max_body_bytes: int = Field(4 << 20, ge=1024, description="Larger request bodies get 413.")
+    body_timeout: float = Field(60.0, gt=0, description="Request bodies that take longer to come get 408.")
     max_prompt_characters: int = Field(65_536, ge=1, description="Longer prompts are refused by name.")
     max_choices: int = Field(8, ge=1, description="The most answers (n) to one chat completion.")
     max_regex_characters: int = Field(256, ge=0, description="Longer regular expressions are refused by name.")
@@ -39,6 +40,7 @@ class ServerSettings(BaseModel):
         description="Folder of uploaded files and batches, from the checkout's root; null to do without.",
     )
     max_upload_bytes: int = Field(100 << 20, ge=1024, description="Larger uploads get 413.")
+    upload_timeout: float = Field(900.0, gt=0, description="Uploads that take longer to come get 408.")
     max_stored_bytes: int = Field(1 << 30, ge=1024, description="The most that the files of one key may take.")
     file_lifetime: int = Field(30 * 86_400, ge=60, description="How long files are kept that name no time.")
     max_batches: int = Field(16, ge=1, description="Batches of one key that may be under way.")

@@ -35,6 +35,11 @@ def test_what_is_public_is_this_and_no_more() -> None:
     assert {"/livez", "/readyz", "/", "/playground.css", "/playground.js", "/favicon.svg", "/samples.json"} == PUBLIC
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS", "DELETE", "BREW"])
+def test_what_is_public_is_so_only_to_read(method: str) -> None:
+    problem(call(app_of(keys=KEYS), method, "/livez", json={}), 401, "no_valid_key")
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/docs", "/openapi.json", "/metrics", "/livez/", "/livez;x", "/livez%00"])
 def test_paths_that_only_look_public_are_closed(path: str) -> None:
     problem(call(app_of(keys=KEYS), "GET", path), 401, "no_valid_key")

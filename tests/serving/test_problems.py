@@ -1,4 +1,6 @@
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,27 @@ def test_a_large_body_is_413_whether_declared_or_not() -> None:
     response = call(app, "POST", "/v1/predict", content=undeclared(), headers=JSON)
     assert "content-length" not in response.request.headers
     problem(response, 413, "body_too_large")
+
+
+async def trickling(beginning: bytes) -> AsyncIterator[bytes]:
+    yield beginning
+    for _ in range(200):
+        yield b" "
+        await asyncio.sleep(0.05)
+
+
+def test_a_slow_body_is_408() -> None:
+    response = call(app_of(body_timeout=0.3), "POST", "/v1/predict", content=trickling(b"{"), headers=JSON)
+    problem(response, 408, "body_too_slow")
+    assert response.headers["connection"] == "close"
+
+
+def test_a_slow_upload_is_408(tmp_path: Path) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    content = trickling(b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n')
+    app = app_of(folder=tmp_path, upload_timeout=0.3)
+    response = call(app, "POST", "/v1/files", content=content, headers=headers)
+    problem(response, 408, "body_too_slow")
 
 
 @pytest.mark.parametrize(("given", "kept"), [("abc-1.2_X", True), ("a b", False), ("x" * 65, False), ("\u00e9", False)])
