@@ -19,7 +19,7 @@ ANY_JSON = st.recursive(
 
 
 @pytest.mark.parametrize(
-    "pattern", ["[0-9]{3}-[0-9]{2}", "(red|blue)", "a{1000}", "a{0,1000}", "x*", r"\{99999\}", "a{,20}"]
+    "pattern", ["[0-9]{3}-[0-9]{2}", "(red|blue)", "a{1000}", "a{0,1000}", "x*", r"\{99999\}", r"\\\{99999\}", "a{,20}"]
 )
 def test_what_is_small_is_allowed(pattern: str) -> None:
     check_regex(pattern, 256)
@@ -32,6 +32,7 @@ def test_what_is_small_is_allowed(pattern: str) -> None:
         ("a{2,1001}", "1001"),
         ("(a{100}){11}", "1100"),
         ("((a{11}){11}){11}", "1331"),
+        (r"(?:\\{99999}){1000}", "99999000"),
         ("a" * 257, "256 characters"),
         ("(", "not a regular expression"),
         ("a{2,1}", "not a regular expression"),
@@ -51,12 +52,22 @@ def test_what_costs_too_much_or_is_none_is_refused(pattern: str, says: str) -> N
         ({"patternProperties": {"(": {}}}, "not a regular expression"),
         ({"$ref": "https://example.org/schema.json"}, "refer to itself"),
         ({"type": "array", "maxItems": 10**9}, "maxItems"),
+        ({"type": "array", "maxItems": 1e9}, "maxItems"),
         ({"enum": list(range(1001))}, "1000 values"),
+        ({"const": "x" * 40_000}, "32768 characters"),
+        ({"properties": {"x" * 40_000: {}}}, "32768 characters"),
+        ({"properties": {str(n): {"pattern": "[a-z]{1000}"} for n in range(11)}}, "add up to 11000"),
+        ({"properties": {str(n): {"maxLength": 900} for n in range(12)}}, "add up to 10800"),
     ],
 )
 def test_schemas_that_cost_too_much_are_refused(schema: dict[str, object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         check_schema(schema, 256)
+
+
+def test_ordinary_schemas_are_allowed() -> None:
+    chair = {"type": "object", "properties": {"maxItems": True, "name": {"type": "string", "maxLength": 255}}}
+    check_schema({"type": "array", "maxItems": 100, "items": chair}, 256)
 
 
 def test_depth_is_limited() -> None:
