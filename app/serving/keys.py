@@ -22,6 +22,11 @@ READING = frozenset({"GET", "HEAD"})
 """Methods that change nothing and have no body."""
 
 
+CROSS_SITE = ProblemError(
+    403, "cross_site", f"without keys, pages of other sites may change nothing here: set {VARIABLE} on the server"
+)
+
+
 class ApiKeys:
     """Keys by name. Only their digests are kept, so that no dump or message can show a key."""
 
@@ -80,11 +85,11 @@ class RequireKey:
         if scope["path"] in self._public and scope.get("method") in READING:
             return None
         if not self._keys:
-            if self._insecure or _stays_here(scope):
-                return None
-            return ProblemError(
-                403, "no_keys", f"no keys are set, so only this machine is served: set {VARIABLE} on the server"
-            )
+            if not self._insecure and not _stays_here(scope):
+                return ProblemError(
+                    403, "no_keys", f"no keys are set, so only this machine is served: set {VARIABLE} on the server"
+                )
+            return None if scope.get("method") in READING or _own_page(scope) else CROSS_SITE
         scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
         name = self._keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
         if name is None:
@@ -120,6 +125,22 @@ def _stays_here(scope: Scope) -> bool:
     except ValueError:
         return False
     return is_loopback(reached) and (named is None or is_loopback(named))
+
+
+def _own_page(scope: Scope) -> bool:
+    """Whether what is asked comes from no page, from this server's own, or from one of this machine.
+
+    Any page may have a browser send a form here; what tells is only in the headers that the browser adds.
+    """
+    headers = Headers(scope=scope)
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site in ("same-origin", "none") or (site is None and origin is None):
+        return True
+    try:
+        page = urlsplit(origin or "")
+        return site != "cross-site" and (page.netloc == headers.get("host") or is_loopback(page.hostname or ""))
+    except ValueError:
+        return False
 
 
 def _digest(key: str) -> bytes:

@@ -111,6 +111,41 @@ def test_a_foreign_name_for_this_machine_is_refused(host: str, status: int) -> N
 
 
 @pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": "http://localhost:8000", "sec-fetch-site": "same-origin"}, 200),
+        ({"origin": "http://127.0.0.1:3000"}, 200),
+        ({"origin": "http://127.0.0.1:3000", "sec-fetch-site": "same-site"}, 200),
+        ({"sec-fetch-site": "none"}, 200),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "https://evil.example", "sec-fetch-site": "cross-site"}, 403),
+        ({"origin": "http://localhost:8000", "sec-fetch-site": "cross-site"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
+    ],
+)
+def test_without_keys_pages_of_other_sites_change_nothing(headers: dict[str, str], status: int) -> None:
+    for app in (app_of(), app_of(insecure=True)):
+        response = predict(app, CHOICE, headers=headers)
+        assert response.status_code == status, response.text
+        assert call(app, "GET", "/metrics", headers=headers).status_code == 200
+    if status == 403:
+        problem(response, 403, "cross_site")
+    assert predict(app_of(keys=KEYS), CHOICE, headers={**headers, **ALICE}).status_code == 200
+
+
+def test_without_keys_a_form_of_another_site_uploads_nothing(tmp_path: Path) -> None:
+    form = {"data": {"purpose": "batch"}, "files": {"file": ("a.jsonl", b"{}")}}
+    response = call(app_of(folder=tmp_path), "POST", "/v1/files", headers={"origin": "https://evil.example"}, **form)
+    problem(response, 403, "cross_site")
+
+
+def test_a_name_of_its_own_is_the_servers_own_page() -> None:
+    headers = {"host": "shop.example", "origin": "https://shop.example"}
+    assert predict(app_of(insecure=True), CHOICE, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("host", "keys", "insecure", "allowed"),
     [
         ("127.0.0.1", "", False, True),
