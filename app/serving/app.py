@@ -82,6 +82,7 @@ def guard(predictor: AsyncPredictor, server: ServerSettings, model_name: str) ->
     metrics.watch("max_pending_questions", "The most that are accepted.", lambda: admission.capacity)
     health = Health(predictor.engine, server.canary_timeout)
     metrics.watch("engine_alive", "1 unless the engine has failed for good.", lambda: health.live)
+    metrics.watch("engine_silent_seconds", "Since the engine's last token, for anybody.", lambda: health.silent)
     return Service(predictor, server, model_name, admission, RateLimit(server.rate_limit), health, metrics)
 
 

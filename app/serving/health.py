@@ -25,6 +25,11 @@ class Health:
         """Whether the process is worth keeping."""
         return self._engine.alive
 
+    @property
+    def silent(self) -> float:
+        """Seconds since the engine's last token. An engine with nothing to do is silent too."""
+        return time.monotonic() - self._engine.last_heard
+
     async def why_not_ready(self) -> str | None:
         """None where the engine answers. Many who ask at once share one canary; a busy engine needs none."""
         if self.draining:

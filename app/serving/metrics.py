@@ -38,9 +38,11 @@ class Metrics:
             registry=self._registry,
         )
         self._refused = Counter(
-            "shopbench_refused_questions", "Questions not accepted, by reason.", ("reason",), registry=self._registry
+            "shopbench_refused_questions",
+            "Questions not accepted, by reason; a request that a full queue refuses unread counts as one.",
+            ("reason",),
+            registry=self._registry,
         )
-
         self._batch_lines = Counter(
             "shopbench_batch_lines",
             "Lines of batches that were answered, by status.",

@@ -6,6 +6,7 @@ import time
 from contextlib import AsyncExitStack
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.serving.metrics import Metrics
@@ -80,7 +81,7 @@ class RequestContext:
             self._finish(scope, status or CLIENT_GONE, time.monotonic() - started)
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
-        path = getattr(scope.get("route"), "path", "(none)")
+        path = _pattern(scope)
         self._metrics.request(path, scope["method"], status, seconds)
         # Under load most requests may be refused; a line for each would slow down the answers. /metrics counts them.
         quiet = scope.get("shopbench.shed", False) or (path in ("/livez", "/readyz", "/metrics") and status == 200)
@@ -95,3 +96,12 @@ class RequestContext:
                 "key": scope.get("shopbench.key", ""),
             },
         )
+
+
+def _pattern(scope: Scope) -> str:
+    """The route's path, also where a middleware answered before the request got there."""
+    found = scope.get("route")
+    if found is None:
+        found = next((route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE), None)
+    path: str = getattr(found, "path", "(none)")
+    return path

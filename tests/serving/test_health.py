@@ -68,6 +68,26 @@ def test_many_probes_share_one_canary_and_a_busy_engine_needs_none() -> None:
     asyncio.run(main())
 
 
+def test_a_key_that_routes_too_fast_is_counted() -> None:
+    app = app_of(rate_limit=1)
+
+    async def work(connection: httpx.AsyncClient) -> str:
+        body = {"questions": [{"prompt": "Write a title.\nOutput: ", "is_multiple_choice": False}]}
+        for _ in range(2):
+            await connection.post("/v1/route", json=body)
+        return (await connection.get("/metrics")).text
+
+    assert 'shopbench_refused_questions_total{reason="too_fast"} 1.0' in talk(app, work)
+
+
+def test_the_silence_of_the_engine_is_shown() -> None:
+    engine = ScriptedAsyncEngine()
+    engine.last_heard = time.monotonic() - 90
+    text = call(app_of(engine), "GET", "/metrics").text
+    (line,) = [line for line in text.splitlines() if line.startswith("shopbench_engine_silent_seconds")]
+    assert 90 <= float(line.split()[1]) < 150
+
+
 def test_metrics_count_questions_and_requests() -> None:
     app = app_of()
 
@@ -75,11 +95,17 @@ def test_metrics_count_questions_and_requests() -> None:
         body = {"questions": [{"prompt": "Write a title.\nOutput: ", "is_multiple_choice": False}]}
         await connection.post("/v1/predict", json=body)
         await connection.request("BREW", "/v1/predict")
+        await connection.post("/v1/route", content=b"x", headers={"content-type": "text/plain"})
+        await connection.get("/metrics", headers={"host": "evil.example"})
+        await connection.get("/nothing")
         return (await connection.get("/metrics")).text
 
     text = talk(app, work)
     assert 'shopbench_questions_total{outcome="clean",task_type="generation"} 1.0' in text
     assert 'shopbench_http_requests_total{method="POST",route="/v1/predict",status="200"} 1.0' in text
-    assert 'method="other"' in text
+    assert 'method="other",route="/v1/predict",status="405"' in text
+    assert 'method="POST",route="/v1/route",status="415"' in text, "refused on the way to its route"
+    assert 'method="GET",route="/metrics",status="403"' in text
+    assert 'method="GET",route="(none)",status="404"' in text
     assert "shopbench_pending_questions 0.0" in text
     assert 'shopbench_question_seconds_bucket{le="0.005",task_type="generation"}' in text
