@@ -1,6 +1,7 @@
 """`shopbench serve`: the HTTP server."""
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from app.config import Settings
 from app.errors import EngineError, SetupError
@@ -58,18 +60,21 @@ def serve(settings: Settings, address: Address) -> None:
 
     chat = create_chat(service)
     app = build_app(service, keys, chat, stop, create_batches(settings, service, chat))
-    runner = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=int(server.drain_timeout),
-        )
-    )
+    runner = uvicorn.Server(uvicorn_config(app, server))
     runner.run(sockets=[bound])
     if engine_failed:
         raise EngineError("the engine failed for good; the log has the reason")
+
+
+def uvicorn_config(app: FastAPI, server: ServerSettings) -> uvicorn.Config:
+    """How uvicorn runs the application. It takes whole seconds only."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(server.drain_timeout),
+    )
 
 
 @contextmanager

@@ -18,7 +18,6 @@ class Health:
         self._engine = engine
         self._timeout = canary_timeout
         self._canary: asyncio.Task[None] | None = None
-        self.draining = False
 
     @property
     def live(self) -> bool:
@@ -32,8 +31,6 @@ class Health:
 
     async def why_not_ready(self) -> str | None:
         """None where the engine answers. Many who ask at once share one canary; a busy engine needs none."""
-        if self.draining:
-            return "the server is shutting down"
         asked = time.monotonic()
         # A busy engine proves itself; a canary would only wait at the end of its queue.
         if self._engine.alive and asked - self._engine.last_heard < self._timeout / 2:
