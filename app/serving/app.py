@@ -38,7 +38,7 @@ from app.serving.request_context import RequestContext
 from app.serving.service import Service
 from app.serving.settings import ServerSettings
 from app.serving.shedding import ShedLoad
-from app.serving.tracing import TraceRequests, create_tracer, tracing_wanted
+from app.serving.tracing import TraceRequests, create_provider, tracing_wanted
 
 DESCRIPTION = (
     "Answers e-commerce questions in the form that the competition's evaluator reads. "
@@ -141,7 +141,11 @@ def build_app(
                 await batches.close()
             await service.health.close()
             service.predictor.close()
+            if traces is not None:
+                # uvicorn ends by the signal that it got, so nothing comes after this.
+                await asyncio.to_thread(traces.shutdown)
 
+    traces = create_provider() if tracing_wanted() else None
     app = FastAPI(
         title="ShopBench",
         version=version("shopbench"),
@@ -166,8 +170,8 @@ def build_app(
     app.add_middleware(ShedLoad, admission=service.admission, metrics=service.metrics)
     app.add_middleware(RequireKey, keys=keys, insecure=settings.insecure)
     app.add_middleware(SecurityHeaders)
-    if tracing_wanted():
-        app.add_middleware(TraceRequests, tracer=create_tracer())
+    if traces is not None:
+        app.add_middleware(TraceRequests, tracer=traces.get_tracer("shopbench"))
     app.add_middleware(RequestContext, metrics=service.metrics, stall_timeout=settings.stall_timeout)
     _describe(app)
     return app

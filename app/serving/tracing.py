@@ -1,36 +1,57 @@
 """OpenTelemetry: a span a request, when the standard variables ask for it and the packages are there."""
 
+import logging
 import os
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.serving.request_context import ClientGoneError
 from app.serving.request_id import REQUEST_ID
 
-VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-EXPORTER = "opentelemetry.exporter.otlp.proto.http"
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+EXPORTERS = {
+    "http/protobuf": "opentelemetry.exporter.otlp.proto.http",
+    "grpc": "opentelemetry.exporter.otlp.proto.grpc",
+}
+INTERNAL = 500
+log = logging.getLogger(__name__)
 
 
 def tracing_wanted() -> bool:
-    """Whether an endpoint is named, tracing is not switched off, and the packages are installed."""
-    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or not any(map(os.environ.get, VARIABLES)):
+    """Whether an endpoint is named and tracing is not switched off."""
+    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
-    return all(_installed(name) for name in ("opentelemetry.sdk", EXPORTER))
+    return os.environ.get("OTEL_TRACES_EXPORTER", "").lower() != "none" and _named(ENDPOINTS) is not None
 
 
-def create_tracer() -> Any:  # noqa: ANN401  # the package is optional
-    """A tracer that exports over OTLP to where the standard variables say, as a service of the name they give."""
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+def create_provider() -> Any:  # noqa: ANN401  # the package is optional
+    """Who makes tracers that export over OTLP to where the standard variables say; shut it down to send the last spans.
+
+    None where packages are missing; the log says which.
+    """
+    protocol = _named(PROTOCOLS) or "http/protobuf"
+    exporter = EXPORTERS.get(protocol)
+    if exporter is None:
+        log.warning(f"no traces: {PROTOCOLS[1]} may be {' or '.join(EXPORTERS)}, not {protocol}")
+        return None
+    missing = [name for name in ("opentelemetry.sdk", exporter) if not _installed(name)]
+    if missing:
+        packages = " ".join(name.replace(".", "-") for name in missing)
+        log.warning(f"no traces: install {packages}, or name another {PROTOCOLS[1]}")
+        return None
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "shopbench"}
     provider = TracerProvider(resource=Resource.create(named))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return provider.get_tracer("shopbench")
+    provider.add_span_processor(BatchSpanProcessor(import_module(f"{exporter}.trace_exporter").OTLPSpanExporter()))
+    return provider
 
 
 class TraceRequests:
@@ -46,7 +67,7 @@ class TraceRequests:
             await self._app(scope, receive, send)
             return
         from opentelemetry.propagate import extract
-        from opentelemetry.trace import SpanKind
+        from opentelemetry.trace import SpanKind, StatusCode
 
         status = 0
 
@@ -58,11 +79,24 @@ class TraceRequests:
 
         attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
         context = extract(dict(Headers(scope=scope)))
+        # The words of an exception may be those of a prompt.
         with self._tracer.start_as_current_span(
-            scope["method"], context=context, kind=SpanKind.SERVER, attributes=attributes
+            scope["method"],
+            context=context,
+            kind=SpanKind.SERVER,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
         ) as span:
             try:
                 await self._app(scope, receive, watched)
+            except ClientGoneError:
+                raise
+            except Exception as error:
+                # What is answered further out, see `RequestContext`.
+                status = INTERNAL
+                span.set_attribute("error.type", type(error).__qualname__)
+                raise
             finally:
                 route = getattr(scope.get("route"), "path", None)
                 if route is not None:
@@ -70,7 +104,13 @@ class TraceRequests:
                     span.set_attribute("http.route", route)
                 if status:
                     span.set_attribute("http.response.status_code", status)
+                if status >= INTERNAL:
+                    span.set_status(StatusCode.ERROR)
                 span.set_attribute("shopbench.request_id", REQUEST_ID.get())
+
+
+def _named(variables: tuple[str, ...]) -> str | None:
+    return next(filter(None, map(os.environ.get, variables)), None)
 
 
 def _installed(name: str) -> bool:
