@@ -34,6 +34,7 @@ from app.serving.operations import operations_router
 from app.serving.playground import playground_router
 from app.serving.predict import question_router
 from app.serving.problems import Problem, add_problem_responses
+from app.serving.ranges import RefuseRanges
 from app.serving.request_context import RequestContext
 from app.serving.service import Service
 from app.serving.settings import ServerSettings
@@ -168,11 +169,12 @@ def build_app(
     settings = service.settings
     app.add_middleware(CheckBody, settings=settings)
     app.add_middleware(ShedLoad, admission=service.admission, metrics=service.metrics)
+    app.add_middleware(RefuseRanges)
     app.add_middleware(RequireKey, keys=keys, insecure=settings.insecure)
-    app.add_middleware(SecurityHeaders)
     if traces is not None:
         app.add_middleware(TraceRequests, tracer=traces.get_tracer("shopbench"))
     app.add_middleware(RequestContext, metrics=service.metrics, stall_timeout=settings.stall_timeout)
+    app.add_middleware(SecurityHeaders)
     _describe(app)
     return app
 

@@ -92,7 +92,7 @@ DETAILS = {
 def add_problem_responses(app: FastAPI) -> None:
     """Let every error that reaches the application become a problem document."""
 
-    async def raised(_: Request, error: Exception) -> Response:
+    async def raised(request: Request, error: Exception) -> Response:
         if isinstance(error, ProblemError):
             return error.response()
         if isinstance(error, RequestValidationError):
@@ -101,13 +101,23 @@ def add_problem_responses(app: FastAPI) -> None:
             log.error("engine failed", extra={"reason": str(error)})
             return ProblemError(503, "engine_failed", "the engine failed; try again shortly").response()
         if isinstance(error, HTTPException):
-            code = CODES.get(error.status_code, "http_error")
-            detail = DETAILS.get(error.status_code, str(error.detail))
-            return ProblemError(error.status_code, code, detail, headers=error.headers).response()
+            return _of_http(error, request.headers.get("content-type", "")).response()
         raise error
 
     for kind in (ProblemError, RequestValidationError, EngineError, HTTPException):
         app.add_exception_handler(kind, raised)
+
+
+def _of_http(error: HTTPException, kind: str) -> ProblemError:
+    if isinstance(error.__cause__, OSError):
+        # FastAPI calls whatever happens while it reads a form a fault of the form.
+        log.error("a form could not be kept", extra={"reason": str(error.__cause__)})
+        return ProblemError(507, "storage_full", "the server's temporary folder does not take it: try again later")
+    code = CODES.get(error.status_code, "http_error")
+    if error.status_code == HTTPStatus.BAD_REQUEST and kind.startswith("multipart/"):
+        return ProblemError(400, code, f"the form cannot be read: {error.detail}", headers=error.headers)
+    detail = DETAILS.get(error.status_code, str(error.detail))
+    return ProblemError(error.status_code, code, detail, headers=error.headers)
 
 
 def invalid_fields(errors: Sequence[Any]) -> ProblemError:

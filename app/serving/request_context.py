@@ -30,7 +30,7 @@ def clean_up(scope: Scope) -> AsyncExitStack:
 
 
 class RequestContext:
-    """The outermost middleware. `stall_timeout`, in seconds, is how long a client may take nothing of its answer."""
+    """Outside of all that may fail. `stall_timeout`: seconds that a client may take nothing of its answer."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, stall_timeout: float) -> None:
         self._app = app

@@ -1,10 +1,13 @@
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.serving.calls import app_of, call, problem
+from app.types import GenerationRequest
+from tests.serving.calls import CHOICE, app_of, call, predict, problem
+from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 
 JSON = {"content-type": "application/json"}
 
@@ -45,6 +48,33 @@ def test_a_large_body_is_413_whether_declared_or_not() -> None:
     problem(response, 413, "body_too_large")
 
 
+FORM = {"content-type": "multipart/form-data; boundary=x"}
+
+
+def test_a_form_that_cannot_be_read_is_told_as_a_form(tmp_path: Path) -> None:
+    response = call(app_of(folder=tmp_path), "POST", "/v1/files", content=b"no form", headers=FORM)
+    assert problem(response, 400, "bad_request")["detail"].startswith("the form cannot be read: ")
+
+
+def test_a_full_temporary_folder_is_507(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("starlette.datastructures.UploadFile.write", full)
+    form = {"data": {"purpose": "batch"}, "files": {"file": ("a.jsonl", b"{}")}}
+    problem(call(app_of(folder=tmp_path), "POST", "/v1/files", **form), 507, "storage_full")
+
+
+def test_errors_of_the_server_have_the_headers_of_safety() -> None:
+    async def broken(_: GenerationRequest) -> str:
+        raise ZeroDivisionError
+
+    response = predict(app_of(ScriptedAsyncEngine(broken)), CHOICE)
+    problem(response, 500, "internal")
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["cache-control"] == "no-store"
+
+
 async def trickling(beginning: bytes) -> AsyncIterator[bytes]:
     yield beginning
     for _ in range(200):
@@ -59,10 +89,9 @@ def test_a_slow_body_is_408() -> None:
 
 
 def test_a_slow_upload_is_408(tmp_path: Path) -> None:
-    headers = {"content-type": "multipart/form-data; boundary=x"}
     content = trickling(b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n')
     app = app_of(folder=tmp_path, upload_timeout=0.3)
-    response = call(app, "POST", "/v1/files", content=content, headers=headers)
+    response = call(app, "POST", "/v1/files", content=content, headers=FORM)
     problem(response, 408, "body_too_slow")
 
 

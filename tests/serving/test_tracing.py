@@ -70,7 +70,7 @@ def test_a_5xx_is_an_error_without_its_words(error: type[Exception], status: int
     provider.add_span_processor(SimpleSpanProcessor(spans))
     app = app_of(ScriptedAsyncEngine(broken))
     # Where `build_app` puts it: inside of what ends every error.
-    app.user_middleware.insert(1, Middleware(TraceRequests, tracer=provider.get_tracer("test")))
+    app.user_middleware.insert(2, Middleware(TraceRequests, tracer=provider.get_tracer("test")))
     assert predict(app, CHOICE).status_code == status
     (span,) = spans.get_finished_spans()
     assert span.status.status_code is StatusCode.ERROR
