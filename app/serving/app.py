@@ -27,7 +27,7 @@ from app.serving.docs import docs_router
 from app.serving.headers import SecurityHeaders
 from app.serving.health import Health
 from app.serving.keys import VARIABLE, ApiKeys, RequireKey
-from app.serving.logs import set_up_logging
+from app.serving.logs import set_up_logging, take_over
 from app.serving.metrics import Metrics
 from app.serving.openai_routes import Chat, openai_router
 from app.serving.operations import operations_router
@@ -72,6 +72,7 @@ def create_service(settings: Settings, server: ServerSettings) -> Service:
         SetupError: what is missing or wrong, with the fix.
     """
     predictor = create_async_predictor(settings)
+    take_over("vllm")
     return guard(predictor, server, server.model_name or Path(settings.model).name)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from app.serving.request_id import REQUEST_ID
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+# What vLLM adds to every record.
+_STANDARD |= {"vllm_process_name", "fileinfo"}
 
 
 class JsonFormatter(logging.Formatter):
@@ -31,10 +33,20 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up_logging(level: str) -> None:
-    """Send everything that is logged in this process to standard error, as JSON."""
+    """Send everything that is logged in this process to standard error, as JSON; see `take_over` for later loggers."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Other libraries speak up only when something is wrong.
     for name in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    take_over("uvicorn")
+    access = logging.getLogger("uvicorn.access")
+    # Our own line of each request says more.
+    access.handlers, access.propagate = [], False
+
+
+def take_over(library: str) -> None:
+    """Have a library that set up a handler of its own log as all others do."""
+    logger = logging.getLogger(library)
+    logger.handlers, logger.propagate = [], True

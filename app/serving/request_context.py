@@ -94,6 +94,7 @@ class RequestContext:
                 "status": status,
                 "seconds": round(seconds, 4),
                 "key": scope.get("shopbench.key", ""),
+                "client": (scope.get("client") or ("", 0))[0],
             },
         )
 

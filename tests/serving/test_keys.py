@@ -88,6 +88,13 @@ def test_secrets_do_not_reach_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert "hair dryer" not in written, "prompts are logged only when asked for"
 
 
+def test_who_has_no_key_can_be_traced(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        call(app_of(keys=KEYS), "GET", "/metrics")
+    (line,) = [vars(line) for line in caplog.records if line.message == "request"]
+    assert (line["status"], line["client"]) == (401, "127.0.0.1")
+
+
 def test_prompts_reach_the_log_when_asked_for(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         predict(app_of(log_prompts=True), CHOICE)
