@@ -26,7 +26,7 @@ from app.serving.bodies import CheckBody
 from app.serving.docs import docs_router
 from app.serving.headers import SecurityHeaders
 from app.serving.health import Health
-from app.serving.keys import VARIABLE, ApiKeys, RequireKey
+from app.serving.keys import PUBLIC, VARIABLE, ApiKeys, RequireKey
 from app.serving.logs import set_up_logging, take_over
 from app.serving.metrics import Metrics
 from app.serving.openai_routes import Chat, openai_router
@@ -193,7 +193,7 @@ async def _watch(service: Service, when_dead: Callable[[], None] | None) -> None
 
 
 def _describe(app: FastAPI) -> None:
-    """Complete the OpenAPI document: the shape of problems, and how keys are sent."""
+    """Complete the OpenAPI document: the shape of problems, how keys are sent, and where none is needed."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -203,6 +203,9 @@ def _describe(app: FastAPI) -> None:
             parts.setdefault("schemas", {}).update(problem.pop("$defs", {}) | {"Problem": problem})
             parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
             made["security"] = [{"key": []}]
+            for path in PUBLIC & made["paths"].keys():
+                for operation in made["paths"][path].values():
+                    operation["security"] = []
             app.openapi_schema = made
         return app.openapi_schema
 

@@ -14,7 +14,7 @@ from app.serving.openai_schemas import ChatRequest, JsonSchemaFormat
 from app.serving.problems import FieldError, ProblemError, problem_responses
 from app.serving.service import NO_SUCH_MODEL, Service
 from app.serving.settings import ServerSettings
-from app.serving.waiting import Stream, deadline, unless_gone
+from app.serving.waiting import TIMEOUT_PARAMETER, Stream, deadline, unless_gone
 
 EVENTS = "text/event-stream"
 LATE = ProblemError(504, "timeout", "no answer within the request's time: allow more, or ask for less")
@@ -50,7 +50,7 @@ def openai_router(service: Service, chat: Chat) -> APIRouter:
         """The model that is served and its LoRA adapters, each by the name to use as `model`."""
         return JSONResponse({"object": "list", "data": await chat.models()})
 
-    @router.get("/v1/models/{model}", summary="Tell of one model", responses=problem_responses(401, 403, 404))
+    @router.get("/v1/models/{model:path}", summary="Tell of one model", responses=problem_responses(401, 403, 404))
     async def one_model(model: str) -> Response:
         """One of the above."""
         found = next((card for card in await chat.models() if card["id"] == model), None)
@@ -61,6 +61,7 @@ def openai_router(service: Service, chat: Chat) -> APIRouter:
     @router.post(
         "/v1/chat/completions",
         summary="Complete a conversation",
+        openapi_extra=TIMEOUT_PARAMETER,
         responses={
             **problem_responses(400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503, 504),
             200: {
@@ -73,7 +74,7 @@ def openai_router(service: Service, chat: Chat) -> APIRouter:
         """A conversation goes to the model as it is; for the competition's questions use `/v1/predict`."""
         check_limits(body, service.settings)
         late = deadline(request, None, service.settings)
-        service.admit(request, body.n)
+        service.admit(request, body.n or 1)
         if body.stream:
             source = await until(late, unless_gone(request, chat.stream(body)))
             return Stream(_events(source, late), EVENTS)
@@ -89,7 +90,7 @@ def check_limits(body: ChatRequest, settings: ServerSettings) -> None:
         ProblemError: 422, with every field that is wrong.
     """
     errors = []
-    if body.n > settings.max_choices:
+    if (body.n or 1) > settings.max_choices:
         errors.append(FieldError(field="n", message=f"at most {settings.max_choices}"))
     if body.top_logprobs and not body.logprobs:
         errors.append(FieldError(field="top_logprobs", message="needs logprobs: true"))

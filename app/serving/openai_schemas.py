@@ -19,6 +19,10 @@ ShortText = Annotated[Text, Field(min_length=1, max_length=256)]
 INT64 = 1 << 63
 
 
+def _known_role(role: str) -> str:
+    return "system" if role == "developer" else role
+
+
 class TextPart(Refusing):
     """A part of a message; there are no others than text."""
 
@@ -27,9 +31,9 @@ class TextPart(Refusing):
 
 
 class ChatTurn(Refusing):
-    """One turn."""
+    """One turn. A developer's is the system's by its newer name."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Annotated[Literal["system", "developer", "user", "assistant"], AfterValidator(_known_role)]
     content: Text | Annotated[list[TextPart], Field(min_length=1, max_length=64)]
     name: ShortText | None = None
 
@@ -101,14 +105,14 @@ class ChatRequest(Refusing):
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     seed: int | None = Field(None, ge=-INT64, lt=INT64)
     stop: ShortText | Annotated[list[ShortText], Field(max_length=4)] | None = None
-    n: int = Field(1, ge=1)
-    logprobs: bool = False
-    top_logprobs: int = Field(0, ge=0, le=20)
+    n: int | None = Field(1, ge=1)
+    logprobs: bool | None = False
+    top_logprobs: int | None = Field(0, ge=0, le=20)
     response_format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None = (
         None
     )
     structured_outputs: StructuredOutputs | None = None
-    stream: bool = False
+    stream: bool | None = False
     stream_options: StreamOptions | None = None
     user: ShortText | None = None
     metadata: dict[ShortText, Text] | None = Field(None, max_length=16)

@@ -13,7 +13,7 @@ from app.serving.openai_routes import until
 from app.serving.problems import FieldError, ProblemError, problem_responses
 from app.serving.schemas import PredictRequest, PredictResponse, Questions, RouteRequest, RouteResponse
 from app.serving.service import Service
-from app.serving.waiting import Stream, deadline, unless_gone
+from app.serving.waiting import TIMEOUT_PARAMETER, Stream, deadline, unless_gone
 from app.types import Question
 
 NDJSON = "application/x-ndjson"
@@ -34,6 +34,7 @@ def question_router(service: Service) -> APIRouter:
         "/v1/predict",
         summary="Answer questions",
         response_model=PredictResponse,
+        openapi_extra=TIMEOUT_PARAMETER,
         responses={**problem_responses(*COMMON, 404, 503, 504), **STREAM_DOC},
     )
     async def predict(body: PredictRequest, request: Request) -> Response:
@@ -54,6 +55,7 @@ def question_router(service: Service) -> APIRouter:
         "/v1/route",
         summary="Tell the type of questions",
         response_model=RouteResponse,
+        openapi_extra=TIMEOUT_PARAMETER,
         responses=problem_responses(*COMMON, 504),
     )
     async def route(body: RouteRequest, request: Request) -> Response:

@@ -15,6 +15,18 @@ from app.serving.request_context import ClientGoneError
 from app.serving.settings import ServerSettings
 
 TIMEOUT_HEADER = "x-request-timeout"
+TIMEOUT_PARAMETER: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": TIMEOUT_HEADER,
+            "in": "header",
+            "required": False,
+            "description": "Seconds until an answer is late.",
+            "schema": {"type": "number", "exclusiveMinimum": 0},
+        }
+    ]
+}
+"""For a route's part of the OpenAPI document."""
 T = TypeVar("T")
 
 
