@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -25,6 +27,26 @@ async def served(app: FastAPI) -> AsyncIterator[int]:
     finally:
         server.should_exit = True
         await serving
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[int]:
+    """As `served`, in a thread of its own, for clients that wait."""
+    started: Future[int] = Future()
+    done = threading.Event()
+
+    async def main() -> None:
+        async with served(app) as port:
+            started.set_result(port)
+            await asyncio.to_thread(done.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread.start()
+    try:
+        yield started.result(30)
+    finally:
+        done.set()
+        thread.join()
 
 
 @asynccontextmanager

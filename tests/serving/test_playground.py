@@ -11,6 +11,7 @@ from app.serving.playground import FILES, STATIC
 from tests.chromium import Browser, needs_chromium, open_browser, resize, shoot, until
 from tests.serving.calls import app_of, call
 from tests.serving.live_server import HEADERS, KEY, LiveServer
+from tests.serving.served import serving
 
 pytestmark = [pytest.mark.timeout(600, func_only=True)]
 
@@ -91,6 +92,40 @@ def test_the_samples_fill_a_table(browser: Browser, server: LiveServer) -> None:
     )
     assert len(cells) == len(httpx.get(f"{server.url}/samples.json").json())
     assert "…" not in cells
+    check_no_complaints(browser)
+
+
+@pytest.fixture(scope="module")
+def closed() -> Iterator[str]:
+    """A server with keys and a scripted engine."""
+    with serving(app_of(keys=f"tests:{KEY}")) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@needs_chromium
+def test_a_screen_reader_hears_what_is_new_once(browser: Browser, closed: str) -> None:
+    browser.get(closed)
+    until(browser, "document.getElementById('health').textContent === 'ready'")
+    browser.execute_script(
+        "window.heard = [];"
+        "const hear = (records) => heard.push(...records.map((record) => record.target.textContent));"
+        "for (const region of document.querySelectorAll('[role=status]'))"
+        "  new MutationObserver(hear).observe(region, { childList: true, characterData: true, subtree: true });"
+        f"key = {json.dumps(KEY)};"
+    )
+    browser.execute_async_script("look().then(arguments[0])")
+    browser.find_element("id", "samples").click()
+    until(browser, "!document.getElementById('save').hidden")
+    count = len(httpx.get(f"{closed}/samples.json").json())
+    assert [text for text in browser.execute_script("return heard") if text] == [f"{count} of {count} answered"]
+
+
+@needs_chromium
+def test_the_link_to_the_interface_tells_why_it_is_closed(browser: Browser, closed: str) -> None:
+    browser.get(closed)
+    browser.find_element("id", "docs").click()
+    until(browser, "!document.getElementById('error').hidden")
+    assert "needs a key" in browser.find_element("id", "error").text
     check_no_complaints(browser)
 
 

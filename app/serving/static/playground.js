@@ -140,6 +140,12 @@ async function runFile(questions) {
     }),
   );
   const progress = (text) => ($("progress").textContent = text);
+  /* Aloud only once at the end: a screen reader would count along. */
+  const end = (text) => {
+    progress(text);
+    $("status").textContent = text;
+  };
+  $("status").textContent = "";
   await attempt(async (signal) => {
     answers = [];
     for await (const row of lines({ questions }, signal)) {
@@ -153,7 +159,8 @@ async function runFile(questions) {
       progress(`${answers.length} of ${questions.length}`);
     }
     $("save").hidden = false;
-  }, (message) => message && progress(message));
+    end(`${answers.length} of ${questions.length} answered`);
+  }, (message) => message && end(message));
 }
 
 /* JSON lines of the kit (input_field) or ours (prompt), or one JSON list of them. */
@@ -198,7 +205,10 @@ async function look() {
   } catch {
     /* unreachable is as good as not ready */
   }
-  $("health").textContent = ready ? "ready" : "not ready";
+  const text = ready ? "ready" : "not ready";
+  /* Writing the same again would have a screen reader say it again. */
+  if ($("health").textContent === text) return;
+  $("health").textContent = text;
   $("health").className = `chip ${ready ? "good" : "bad"}`;
 }
 
@@ -240,7 +250,7 @@ $("file").addEventListener("change", async () => {
   try {
     await runFile(readQuestions(await file.text()));
   } catch (error) {
-    $("progress").textContent = `${file.name}: ${error.message}`;
+    $("progress").textContent = $("status").textContent = `${file.name}: ${error.message}`;
   }
 });
 $("save").addEventListener("click", () => {
@@ -254,6 +264,14 @@ $("theme").addEventListener("click", () => {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
+});
+$("docs").addEventListener("click", async (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  /* A browser sends no key with a link. */
+  const closed = (await fetch("docs")).status === 401;
+  if (closed) fail("The page of the API needs a key, which a link cannot send. Look at it on a server without keys.");
+  else location.assign("docs");
 });
 start();
 look();
