@@ -72,7 +72,8 @@ def create_service(settings: Settings, server: ServerSettings) -> Service:
         SetupError: what is missing or wrong, with the fix.
     """
     predictor = create_async_predictor(settings)
-    take_over("vllm")
+    for library in ("vllm", "transformers"):
+        take_over(library)
     return guard(predictor, server, server.model_name or Path(settings.model).name)
 
 

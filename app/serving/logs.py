@@ -26,7 +26,8 @@ class JsonFormatter(logging.Formatter):
         }
         if current := REQUEST_ID.get():
             line["request_id"] = current
-        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        # Ray adds names of its own, with an underscore.
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD and name[0] != "_"}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
@@ -40,6 +41,7 @@ def set_up_logging(level: str) -> None:
     # Other libraries speak up only when something is wrong.
     for name in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
     take_over("uvicorn")
     access = logging.getLogger("uvicorn.access")
     # Our own line of each request says more.

@@ -1,5 +1,6 @@
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from logging.config import dictConfig
 
@@ -17,6 +18,7 @@ def kept() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in NAMES]
     before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
     yield
+    logging.captureWarnings(False)
     for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)
@@ -30,10 +32,15 @@ def test_what_libraries_log_is_json_too(capsys: pytest.CaptureFixture[str]) -> N
     take_over("vllm")
     logging.getLogger("uvicorn.error").info("Uvicorn running on %s", "http://127.0.0.1:8000")
     logging.getLogger("uvicorn.access").info("the request line says so already")
-    logging.getLogger("vllm.engine").error("out of memory", extra={"vllm_process_name": "APIServer"})
+    logging.getLogger("vllm.engine").error(
+        "out of memory", extra={"vllm_process_name": "APIServer", "_ray_timestamp_ns": 1}
+    )
+    warnings.warn("this will change", FutureWarning, stacklevel=1)
     shown = capsys.readouterr()
     assert shown.out == ""
-    first, second = map(json.loads, shown.err.splitlines())
+    first, second, third = map(json.loads, shown.err.splitlines())
     assert (first["logger"], first["message"]) == ("uvicorn.error", "Uvicorn running on http://127.0.0.1:8000")
     assert (second["logger"], second["message"]) == ("vllm.engine", "out of memory")
-    assert "vllm_process_name" not in second
+    assert not {"vllm_process_name", "_ray_timestamp_ns"} & second.keys()
+    assert third["logger"] == "py.warnings"
+    assert "this will change" in third["message"]
