@@ -20,7 +20,7 @@ from app.engines.special_tokens import Turn
 from app.errors import EngineError
 from app.serving.openai_schemas import ChatRequest
 from app.serving.problems import ProblemError
-from app.serving.service import NO_SUCH_MODEL
+from app.serving.service import no_such_model
 
 CONTENT_FORMAT = "string"
 Encode = Callable[[Sequence[Turn]], Awaitable[list[int]]]
@@ -143,6 +143,6 @@ def _refusal(status: int, message: str) -> Exception:
     if status >= 500:
         return EngineError(f"vLLM failed: {message}")
     if status == 404:
-        return NO_SUCH_MODEL
+        return no_such_model()
     line = next((line.strip() for line in message.splitlines() if line.strip()), "refused")
     return ProblemError(422, "invalid_request", line[:500])

@@ -12,12 +12,11 @@ from starlette.responses import JSONResponse, Response
 from app.serving.grammar_limits import check_regex, check_schema
 from app.serving.openai_schemas import ChatRequest, JsonSchemaFormat
 from app.serving.problems import FieldError, ProblemError, problem_responses
-from app.serving.service import NO_SUCH_MODEL, Service
+from app.serving.service import Service, no_such_model
 from app.serving.settings import ServerSettings
-from app.serving.waiting import TIMEOUT_PARAMETER, Stream, deadline, unless_gone
+from app.serving.waiting import TIMEOUT_PARAMETER, Stream, deadline, too_late, unless_gone, until
 
 EVENTS = "text/event-stream"
-LATE = ProblemError(504, "timeout", "no answer within the request's time: allow more, or ask for less")
 
 
 class Chat(Protocol):
@@ -55,7 +54,7 @@ def openai_router(service: Service, chat: Chat) -> APIRouter:
         """One of the above."""
         found = next((card for card in await chat.models() if card["id"] == model), None)
         if found is None:
-            raise NO_SUCH_MODEL
+            raise no_such_model()
         return JSONResponse(found)
 
     @router.post(
@@ -133,19 +132,6 @@ def _refused(field: str, check: Any, value: object, settings: ServerSettings) ->
     return []
 
 
-async def until(late: float, work: Any) -> Any:  # noqa: ANN401  # passes any result through
-    """The result of `work`.
-
-    Raises:
-        ProblemError: 504, it is late (on the event loop's clock).
-    """
-    try:
-        async with asyncio.timeout_at(late):
-            return await work
-    except TimeoutError:
-        raise LATE from None
-
-
 async def _events(source: AsyncGenerator[str, None], late: float) -> AsyncGenerator[str, None]:
     """The stream, ended by an error event where it is late."""
     async with aclosing(source):
@@ -154,7 +140,8 @@ async def _events(source: AsyncGenerator[str, None], late: float) -> AsyncGenera
                 async with asyncio.timeout_at(late):
                     event = await anext(source, None)
             except TimeoutError:
-                error = {"message": LATE.detail, "type": LATE.code, "code": LATE.status}
+                problem = too_late()
+                error = {"message": problem.detail, "type": problem.code, "code": problem.status}
                 yield f"data: {json.dumps({'error': error})}\n\n"
                 return
             if event is None:

@@ -9,11 +9,10 @@ from starlette.responses import JSONResponse, Response
 
 from app.jsonl import dump
 from app.serving.answering import ENGINE_FAILED, TIMEOUT, Answered, Answering, Asked, characters_of
-from app.serving.openai_routes import until
 from app.serving.problems import FieldError, ProblemError, problem_responses
 from app.serving.schemas import PredictRequest, PredictResponse, Questions, RouteRequest, RouteResponse
 from app.serving.service import Service
-from app.serving.waiting import TIMEOUT_PARAMETER, Stream, deadline, unless_gone
+from app.serving.waiting import TIMEOUT_PARAMETER, Stream, deadline, unless_gone, until
 from app.types import Question
 
 NDJSON = "application/x-ndjson"

@@ -15,7 +15,10 @@ from app.serving.problems import ProblemError
 from app.serving.request_context import clean_up
 from app.serving.settings import ServerSettings
 
-NO_SUCH_MODEL = ProblemError(404, "no_such_model", "there is no such model; GET /v1/models lists them")
+
+def no_such_model() -> ProblemError:
+    """404. Made anew each time: an error that is raised again keeps the frames of every request that met it."""
+    return ProblemError(404, "no_such_model", "there is no such model; GET /v1/models lists them")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Service:
         if model is None or model == self.model_name:
             return None
         if model not in self.predictor.engine.adapters:
-            raise NO_SUCH_MODEL
+            raise no_such_model()
         return model
 
     def admit(self, request: Request, questions: int) -> None:

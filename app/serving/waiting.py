@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -47,6 +47,24 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         for task in (working, leaving):
             task.cancel()
         await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def until(late: float, work: Awaitable[T]) -> T:
+    """The result of `work`.
+
+    Raises:
+        ProblemError: 504, it is late (on the event loop's clock).
+    """
+    try:
+        async with asyncio.timeout_at(late):
+            return await work
+    except TimeoutError:
+        raise too_late() from None
+
+
+def too_late() -> ProblemError:
+    """504."""
+    return ProblemError(504, "timeout", "no answer within the request's time: allow more, or ask for less")
 
 
 class Stream(StreamingResponse):

@@ -2,10 +2,13 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from app.types import GenerationRequest
+from tests.serving.batches.local_server import local
 from tests.serving.calls import CHOICE, app_of, call, predict, problem
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 
@@ -51,8 +54,17 @@ def test_a_large_body_is_413_whether_declared_or_not() -> None:
 FORM = {"content-type": "multipart/form-data; boundary=x"}
 
 
+def upload(folder: Path, **words: Any) -> httpx.Response:  # noqa: ANN401  # as httpx takes them
+    async def main() -> httpx.Response:
+        async with local(folder) as server:
+            words["headers"] = {**words.get("headers", {}), "authorization": "Bearer a-secret-of-alice"}
+            return await server.http.post("/files", **words)
+
+    return asyncio.run(main())
+
+
 def test_a_form_that_cannot_be_read_is_told_as_a_form(tmp_path: Path) -> None:
-    response = call(app_of(folder=tmp_path), "POST", "/v1/files", content=b"no form", headers=FORM)
+    response = upload(tmp_path, content=b"no form", headers=FORM)
     assert problem(response, 400, "bad_request")["detail"].startswith("the form cannot be read: ")
 
 
@@ -62,7 +74,7 @@ def test_a_full_temporary_folder_is_507(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("starlette.datastructures.UploadFile.write", full)
     form = {"data": {"purpose": "batch"}, "files": {"file": ("a.jsonl", b"{}")}}
-    problem(call(app_of(folder=tmp_path), "POST", "/v1/files", **form), 507, "storage_full")
+    problem(upload(tmp_path, **form), 507, "storage_full")
 
 
 def test_errors_of_the_server_have_the_headers_of_safety() -> None:

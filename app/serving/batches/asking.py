@@ -10,12 +10,13 @@ from app.errors import EngineError
 from app.serving.answering import ENGINE_FAILED
 from app.serving.batches.lines import Line
 from app.serving.batches.schemas import CHAT
-from app.serving.openai_routes import Chat, check_limits, until
+from app.serving.openai_routes import Chat, check_limits
 from app.serving.openai_schemas import ChatRequest
 from app.serving.predict import answer_all, asked_of, predict_response
 from app.serving.problems import FieldError, ProblemError, invalid_fields
 from app.serving.schemas import PredictRequest
 from app.serving.service import Service
+from app.serving.waiting import until
 
 OK = 200
 

@@ -41,7 +41,7 @@ def batch_router(batches: Batches) -> APIRouter:
         "/v1/files",
         summary="Upload a file of requests",
         response_model=FileObject,
-        responses=problem_responses(*COMMON, 400, 413, 415, 507),
+        responses=problem_responses(*COMMON, 400, 408, 413, 415, 507),
     )
     async def upload(form: Annotated[UploadForm, Form(media_type="multipart/form-data")], request: Request) -> Response:
         """JSON lines as of OpenAI's batch interface: `custom_id`, `method` (POST), `url` and `body`."""
@@ -76,7 +76,7 @@ def batch_router(batches: Batches) -> APIRouter:
         summary="Download a file",
         response_class=Response,
         responses={
-            **problem_responses(*COMMON, 404),
+            **problem_responses(*COMMON, 400, 404, 416),
             200: {"description": "The file.", "content": {JSON_LINES: {"schema": {"type": "string"}}}},
         },
     )
@@ -99,7 +99,7 @@ def batch_router(batches: Batches) -> APIRouter:
         "/v1/batches",
         summary="Answer a file of requests",
         response_model=Batch,
-        responses=problem_responses(*COMMON, 400, 404, 413, 415, 429, 507),
+        responses=problem_responses(*COMMON, 400, 404, 408, 413, 415, 429, 507),
     )
     async def create(body: BatchRequest, request: Request) -> Response:
         """The requests are answered beside the online ones, which go first."""
