@@ -122,6 +122,8 @@ def _answer(
             output.complete()
         elif summary.ending is Ending.INTERRUPTED:
             summary.exit_code = interruption.exit_code
+    if summary.ending is Ending.FINISHED:
+        journal.finish()
     summary.seconds = time.monotonic() - started
     return summary
 

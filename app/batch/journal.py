@@ -33,10 +33,18 @@ class Journal:
     Only an index of keys is held outside the file, and that on disk too: memory does not grow with the rows.
     """
 
-    def __init__(self, file: BinaryIO, path: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        path: Path | None,
+        *,
+        overwrite: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Take over an open, locked file; see `open` and `temporary`."""
         self._file = file
         self._path = path
+        self._overwrite = overwrite
         self._clock = clock
         self._index = KeyIndex()
         self.identity: dict[str, str] = {}
@@ -47,25 +55,28 @@ class Journal:
         """Answers that were there when the journal was opened."""
         self.dropped = 0
         """Lines that could not be read; their rows are asked again."""
+        self.finished = False
+        """Whether the run came to its end with nothing added since; see `finish`."""
         self._load()
 
     @classmethod
     def open(cls, path: Path, *, overwrite: bool = False, clock: Callable[[], float] = time.monotonic) -> Self:
         """Open or create a journal, lock it and mend its end.
 
+        `overwrite` lets `begin` drop what is there, whatever it is. Not what an unfinished run with an equal
+        identity left: the same command, given again by a scheduler, must come to its end.
+
         Raises:
             InputError: another run holds it, it is no journal, or the file system refuses.
         """
         try:
             file = lock_file(path)
-            if overwrite:
-                file.truncate(0)
         except BlockingIOError as error:
             raise InputError(f"another run holds {path}: wait for it, or name another output") from error
         except OSError as error:
             raise InputError(f"cannot open {path}: {error.strerror}; name an output elsewhere") from error
         try:
-            return cls(file, path, clock)
+            return cls(file, path, overwrite=overwrite, clock=clock)
         except InputError:
             file.close()
             raise
@@ -76,26 +87,29 @@ class Journal:
         return cls(tempfile.TemporaryFile("w+b", buffering=0), None)  # closed by `close`
 
     def claim(self, identity: Identity) -> None:
-        """Make sure that what is stored depends on the same; a new journal takes the identity on.
+        """Make sure that what is stored depends on the same, or may be overwritten.
 
         Names that are not known yet may be left out at first and claimed later.
 
         Raises:
             InputError: the journal was made with something else; every difference is named.
         """
-        if different := differences(self.identity, identity):
+        different = differences(self.identity, identity)
+        if different and not self._overwrite:
             raise InputError(
                 f"{self._path} was made with other settings: {'; '.join(different)}. "
                 "Add --overwrite to start afresh, or name another output"
             )
 
     def begin(self, identity: Identity) -> None:
-        """Claim, and write the first line of a new journal.
+        """Claim, drop what is to be overwritten, and write the first line of a new journal.
 
         Raises:
             InputError: as `claim`, or the disk refuses.
         """
         self.claim(identity)
+        if self._overwrite and (self.finished or differences(self.identity, identity) or not self.identity):
+            self._drop()
         if not self.identity:
             self.identity = dict(identity)
             self._append({"journal": "shopbench", "version": VERSION, "run": self.identity})
@@ -118,9 +132,20 @@ class Journal:
         """
         offset = self._append({"key": key.hex()} | stored(prediction, usage))
         self._index.add(key, offset)
+        self.finished = False
         self._unsynced += 1
         if self._unsynced >= SYNC_ROWS or self._clock() - self._synced_at >= SYNC_SECONDS:
             self.sync()
+
+    def finish(self) -> None:
+        """Note that the run came to its end.
+
+        Raises:
+            InputError: the disk is full, or refuses otherwise.
+        """
+        if not self.finished:
+            self._append(FINISHED)
+            self.finished = True
 
     def sync(self) -> None:
         """Force what was added to the disk."""
@@ -133,7 +158,7 @@ class Journal:
         """Force everything to the disk and let other runs in. A journal without a line vanishes."""
         if not self._file.closed:
             self.sync()
-            if self._path is not None and self._end == 0:
+            if self._path is not None and os.fstat(self._file.fileno()).st_size == 0:
                 self._path.unlink(missing_ok=True)
             self._file.close()
             self._index.close()
@@ -145,6 +170,13 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _drop(self) -> None:
+        self._index.close()
+        self._index = KeyIndex()
+        self._file.truncate(0)
+        self._end = self._opened_at = self.found = self.dropped = 0
+        self.identity, self.finished = {}, False
 
     def _append(self, value: dict[str, Any]) -> int:
         line = dump(value).encode() + b"\n"
@@ -168,7 +200,18 @@ class Journal:
         return chunks.split(b"\n", 1)[0]
 
     def _load(self) -> None:
-        self._end = 0
+        self._end = self._opened_at = 0
+        try:
+            self._read()
+        except InputError:
+            if not self._overwrite:
+                raise
+            return
+        self._file.truncate(self._end)
+        self._opened_at = self._end
+        self.found = len(self._index)
+
+    def _read(self) -> None:
         with os.fdopen(os.dup(self._file.fileno()), "rb") as file:
             file.seek(0)
             for line in file:
@@ -178,9 +221,6 @@ class Journal:
                 self._end += len(line)
             if not self.identity and file.tell() > 0 and not _is_torn_header(file):
                 raise self._no_journal()
-        self._file.truncate(self._end)
-        self._opened_at = self._end
-        self.found = len(self._index)
 
     def _take(self, line: bytes) -> None:
         """Index one whole line."""
@@ -189,6 +229,9 @@ class Journal:
             if value.get("journal") != "shopbench" or value.get("version") != VERSION:
                 raise self._no_journal()
             self.identity = dict(value["run"])
+            return
+        self.finished = value == FINISHED
+        if self.finished:
             return
         key = _key(value)
         if key is None:
@@ -201,6 +244,8 @@ class Journal:
 
 
 LINE_BYTES = 4096
+FINISHED = {"finished": True}
+"""The line that says so."""
 _HEADER_START = b'{"journal": "shopbench"'
 
 

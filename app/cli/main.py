@@ -82,7 +82,14 @@ def predict(
     engine: Engine = None,
     model: Model = None,
     seed: Seed = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start afresh: drop OUT and its journal.")] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Answer anew where OUT is finished or was made with other settings; an unfinished run of the same "
+            "settings goes on. The old answers go when the engine is ready, the old OUT when the new one is whole.",
+        ),
+    ] = False,
     max_errors: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many failed rows. [default: never]", show_default=False)
     ] = None,

@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from app.batch.result import Origin, Result
 from app.batch.run import Ending
 from app.batch.summary import Summary
 from app.config import ROOT, Settings
-from app.errors import EngineError, InputError
+from app.errors import EngineError, InputError, SetupError
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.types import Outcome
@@ -62,6 +63,40 @@ def test_another_engine_version_is_refused_and_overwrite_means_it(source: Path, 
     engine = SteppedEngine(version="2")
     answer(FileJob(source, target, overwrite=True), engine)
     assert len(engine.asked) == 40
+
+
+def test_overwrite_given_again_after_a_stop_goes_on(source: Path, tmp_path: Path) -> None:
+    class Failing(SteppedEngine):
+        def _step(self) -> None:
+            super()._step()
+            if self.steps == 15:
+                raise EngineError("lost the GPU")
+
+    job = FileJob(source, tmp_path / "out.jsonl", overwrite=True)
+    answer(job, SteppedEngine())
+    before = job.target.read_bytes()
+    with pytest.raises(EngineError):
+        answer(job, Failing())
+    assert job.target.read_bytes() == before, "the old output stays until the new one is whole"
+    kept = len(list(keys_of(journal_path(job.target))))
+    engine = SteppedEngine()
+    answer(job, engine)
+    assert len(engine.asked) == 40 - kept < 40
+    answer(job, engine := SteppedEngine())
+    assert len(engine.asked) == 40
+
+
+def test_overwrite_loses_nothing_where_the_engine_does_not_load(source: Path, tmp_path: Path) -> None:
+    job = FileJob(source, tmp_path / "out.jsonl")
+    answer(job, SteppedEngine())
+    before = journal_path(job.target).read_bytes()
+
+    def load() -> Predictor:
+        raise SetupError("no room on the GPU")
+
+    with pytest.raises(SetupError):
+        answer_file(replace(job, overwrite=True), load, lambda: IDENTITY | {"model revision": "2"})
+    assert journal_path(job.target).read_bytes() == before
 
 
 def test_what_is_known_before_is_compared_before_the_engine_loads(source: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.batch.journal import SYNC_ROWS, SYNC_SECONDS, Journal, journal_path, keys_of
@@ -79,6 +79,7 @@ def test_long_and_foreign_answers_come_back_whole(tmp_path: Path) -> None:
     assert found.prediction.answer == answer
 
 
+@settings(deadline=None)  # real files, on machines that are busy
 @given(cut=st.integers(min_value=0, max_value=2000))
 def test_wherever_the_file_ends_the_whole_lines_before_are_kept(
     cut: int, tmp_path_factory: pytest.TempPathFactory
@@ -136,9 +137,45 @@ def test_a_checkpoint_that_was_moved_is_the_same(tmp_path: Path) -> None:
 def test_overwrite_starts_afresh(tmp_path: Path) -> None:
     fill(tmp_path / "j", 4)
     with Journal.open(tmp_path / "j", overwrite=True) as journal:
+        journal.claim(IDENTITY | {"prompts": "zz"})
+        assert len(list(keys_of(tmp_path / "j"))) == 4, "nothing is lost before the engine is ready"
         journal.begin(IDENTITY | {"prompts": "zz"})
         assert journal.found == 0
+        assert journal.find(key(1), Row(0, "")) is None
     assert list(keys_of(tmp_path / "j")) == []
+
+
+def test_overwrite_drops_a_finished_run_and_goes_on_with_an_unfinished_one(tmp_path: Path) -> None:
+    def found_again() -> int:
+        with Journal.open(tmp_path / "j", overwrite=True) as journal:
+            journal.begin(IDENTITY)
+            return journal.found
+
+    def finish() -> None:
+        with Journal.open(tmp_path / "j") as journal:
+            journal.finish()
+            journal.finish()
+
+    fill(tmp_path / "j", 4)
+    assert found_again() == 4
+    finish()
+    fill(tmp_path / "j", 5)
+    assert found_again() == 5
+    finish()
+    lines = (tmp_path / "j").read_bytes().splitlines()
+    assert lines.count(b'{"finished": true}') == 2
+    with Journal.open(tmp_path / "j") as journal:
+        assert (journal.found, journal.dropped, journal.finished) == (5, 0, True)
+    assert found_again() == 0
+
+
+@pytest.mark.parametrize("begin", [False, True])
+def test_overwrite_takes_what_is_no_journal_only_when_it_begins(tmp_path: Path, begin: bool) -> None:
+    (tmp_path / "j").write_bytes(b"my notes\n")
+    with Journal.open(tmp_path / "j", overwrite=True) as journal:
+        if begin:
+            journal.begin(IDENTITY)
+    assert ((tmp_path / "j").read_bytes() == b"my notes\n") is not begin
 
 
 def test_a_second_run_is_refused_while_the_first_lives(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def answer_on_cluster(
         store.claim(known)
         with connected(cluster.address) as machines, Interruption(watcher.said) as interruption:
             replicas = plan_replicas(machines, cluster.replicas, cluster.gpus_each)
+            store.begin(known)
             run = _Run(job, store, identity_digest(known), replicas, interruption, watcher)
             return run.run(read, write, load, Header(known["prompts"], Path(known["model"]).name))
 
@@ -105,7 +106,6 @@ class _Run:
 
     def run(self, read: Format, write: Format, load: Callable[[], Predictor], header: Header) -> Summary:
         started = time.monotonic()
-        self._store.begin()
         staging = Staging(self._store.questions, self._digest)
         try:
             staging.fill(read.read(self._job.source))
@@ -129,7 +129,7 @@ class _Run:
             pipeline.wait(POLL_SECONDS)
             state = pipeline.state()
             if state.engine_version is not None and "engine version" not in self._store.identity:
-                self._store.claim({"engine version": state.engine_version})
+                self._store.add({"engine version": state.engine_version})
             self._watcher.progressed(max(0, state.count.rows - shown))
             shown = max(shown, state.count.rows)
             if self._must_stop(staging.failed + state.count.errors):
@@ -161,6 +161,8 @@ class _Run:
             raise EngineError(
                 f"{missing:,} rows came back without an answer: give the same command again, or --overwrite"
             )
+        if self._ending is Ending.FINISHED:
+            self._store.finish()
         summary.total = summary.rows + missing
         summary.ending = self._ending
         summary.exit_code = self._interruption.exit_code if self._ending is Ending.INTERRUPTED else 0

@@ -109,7 +109,7 @@ class Replica:
         if wanted != version:
             raise SetupError(
                 f"engine version was {wanted} and is {version} on {platform.node()}: "
-                "install the same on every machine, or add --overwrite to start afresh"
+                "install that one on every machine, or remove the folder OUT.ray to start afresh"
             )
 
     def _give_up(self, error: ShopBenchError) -> None:

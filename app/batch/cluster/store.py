@@ -15,6 +15,7 @@ from app.batch.request_key import Identity, differences
 from app.errors import InputError
 
 VERSION: Literal[1] = 1
+LOCK = "lock"
 PENDING = ".pending.parquet"
 """What Ray Data's checkpoint adds to the name of a file of answers that is not whole yet."""
 
@@ -27,6 +28,7 @@ class _Header(BaseModel):
     store: Literal["shopbench"]
     version: Literal[1]
     lives: int
+    finished: bool = False
     run: dict[str, str]
 
 
@@ -42,33 +44,33 @@ class Store:
     anew by each run; `answers/` and `checkpoint/` belong to Ray Data, which adds to them only.
     """
 
-    def __init__(self, folder: Path, lock: BinaryIO) -> None:
+    def __init__(self, folder: Path, lock: BinaryIO, *, overwrite: bool = False) -> None:
         """Take over an open, locked folder; see `open`."""
         self.folder = folder
         self._lock = lock
+        self._overwrite = overwrite
         self.identity: dict[str, str] = {}
         self.lives = 0
-        """Runs that worked on this store, this one included."""
+        """Runs that worked on this store, this one included once it has begun."""
+        self._finished = False
         self._load()
 
     @classmethod
     def open(cls, folder: Path, *, overwrite: bool = False) -> Self:
-        """Open or create a store and lock it.
+        """Open or create a store and lock it. `overwrite` is as for `app.batch.journal.Journal.open`.
 
         Raises:
             InputError: another run holds it, it is no store, or the file system refuses.
         """
         try:
             folder.mkdir(exist_ok=True)
-            lock = lock_file(folder / "lock")
-            if overwrite:
-                _empty(folder)
+            lock = lock_file(folder / LOCK)
         except BlockingIOError as error:
             raise InputError(f"another run holds {folder}: wait for it, or name another output") from error
         except OSError as error:
             raise InputError(f"cannot open {folder}: {error.strerror}; name an output elsewhere") from error
         try:
-            return cls(folder, lock)
+            return cls(folder, lock, overwrite=overwrite)
         except InputError:
             lock.close()
             raise
@@ -89,26 +91,44 @@ class Store:
         return self.folder / "checkpoint"
 
     def claim(self, identity: Identity) -> None:
-        """Make sure that what is stored depends on the same, and write it down.
+        """Make sure that what is stored depends on the same, or may be overwritten.
 
         Raises:
             InputError: the store was made with something else; every difference is named.
         """
-        if different := differences(self.identity, identity):
+        different = differences(self.identity, identity)
+        if different and not self._overwrite:
             raise InputError(
                 f"{self.folder} was made with other settings: {'; '.join(different)}. "
                 "Add --overwrite to start afresh, or name another output"
             )
-        self.identity |= identity
-        self._save()
 
-    def begin(self) -> None:
-        """Make room for this run's questions."""
+    def begin(self, identity: Identity) -> None:
+        """Claim, drop what is to be overwritten, and make room for this run's questions.
+
+        Raises:
+            InputError: as `claim`, or the disk refuses.
+        """
+        self.claim(identity)
+        if self._overwrite and (self._finished or differences(self.identity, identity) or not self.identity):
+            _empty(self.folder)
+            self.identity, self.lives = {}, 0
+        self._finished = False
         self.lives += 1
-        self._save()
+        self.add(identity)
         shutil.rmtree(self.questions, ignore_errors=True)
         for folder in (self.questions, self.answers):
             folder.mkdir(exist_ok=True)
+
+    def add(self, identity: Identity) -> None:
+        """Write down what else all answers depend on."""
+        self.identity |= identity
+        self._save()
+
+    def finish(self) -> None:
+        """Note that the run came to its end."""
+        self._finished = True
+        self._save()
 
     def answered_ids(self) -> Iterator[int]:
         """The ids of all answers that are whole."""
@@ -124,9 +144,11 @@ class Store:
                 yield from pq.read_table(path).to_pylist()
 
     def close(self) -> None:
-        """Let other runs in. The questions can be made again from the input."""
+        """Let other runs in. The questions can be made again from the input. A store that never began vanishes."""
         if not self._lock.closed:
             shutil.rmtree(self.questions, ignore_errors=True)
+            if [path.name for path in self.folder.iterdir()] == [LOCK]:
+                shutil.rmtree(self.folder, ignore_errors=True)
             self._lock.close()
 
     def __enter__(self) -> Self:
@@ -147,13 +169,17 @@ class Store:
         try:
             header = _Header.model_validate_json(self._header.read_bytes())
         except ValidationError as error:
+            if self._overwrite:
+                return
             raise InputError(
                 f"{self.folder} is not a store of this version: move it away, or add --overwrite"
             ) from error
-        self.identity, self.lives = header.run, header.lives
+        self.identity, self.lives, self._finished = header.run, header.lives, header.finished
 
     def _save(self) -> None:
-        header = _Header(store="shopbench", version=VERSION, lives=self.lives, run=self.identity)
+        header = _Header(
+            store="shopbench", version=VERSION, lives=self.lives, finished=self._finished, run=self.identity
+        )
         partial = self._header.with_suffix(".part")
         try:
             with partial.open("w", encoding="utf-8") as file:
@@ -169,5 +195,5 @@ def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name != "lock":
+        elif path.name != LOCK:
             path.unlink()

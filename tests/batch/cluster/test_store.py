@@ -70,8 +70,8 @@ def test_each_different_question_is_staged_once(tmp_path: Path) -> None:
 
 def test_a_store_made_with_something_else_is_refused(tmp_path: Path) -> None:
     with Store.open(tmp_path / "s") as store:
-        store.claim(IDENTITY)
-        store.claim({"engine version": "1"})
+        store.begin(IDENTITY)
+        store.add({"engine version": "1"})
     with Store.open(tmp_path / "s") as store:
         store.claim(IDENTITY | {"model": "moved"})
         with pytest.raises(InputError, match="model revision was 1 .* and is now 2"):
@@ -80,6 +80,25 @@ def test_a_store_made_with_something_else_is_refused(tmp_path: Path) -> None:
             store.claim({"engine version": "2"})
     with Store.open(tmp_path / "s", overwrite=True) as store:
         store.claim(IDENTITY | {"model revision": "2"})
+        assert store.identity == IDENTITY | {"engine version": "1"}, "nothing is lost before the cluster is there"
+        store.begin(IDENTITY | {"model revision": "2"})
+        assert store.identity == IDENTITY | {"model revision": "2"}
+
+
+def test_overwrite_drops_a_finished_run_and_goes_on_with_an_unfinished_one(tmp_path: Path) -> None:
+    def life(*, finish: bool = False) -> int:
+        with Store.open(tmp_path / "s", overwrite=True) as store:
+            store.begin(IDENTITY)
+            if finish:
+                store.finish()
+            return store.lives
+
+    assert [life(), life(), life(finish=True), life(), life()] == [1, 2, 3, 1, 2]
+
+
+def test_a_run_that_never_began_leaves_no_folder(tmp_path: Path) -> None:
+    Store.open(tmp_path / "s").close()
+    assert not (tmp_path / "s").exists()
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
@@ -93,12 +112,13 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s" / "run.json").write_text('{"store": "another"}')
     with pytest.raises(InputError, match="is not a store of this version"):
         Store.open(tmp_path / "s")
+    with Store.open(tmp_path / "s", overwrite=True) as store:
+        store.begin(IDENTITY)
 
 
 def test_answers_that_are_not_whole_do_not_count(tmp_path: Path) -> None:
     with Store.open(tmp_path / "s") as store:
-        store.claim(IDENTITY)
-        store.begin()
+        store.begin(IDENTITY)
         store.checkpoint.mkdir()
         for number, suffix in enumerate(["", ".pending"]):
             ids = pa.table({"id": [number]})
