@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from app.batch.beside import journal_path
 from app.batch.budget import Budget
 from app.batch.formats.base import Format, Header
 from app.batch.formats.registry import input_format, output_format
 from app.batch.identity import loaded_identity
 from app.batch.interruption import Interruption
-from app.batch.journal import Journal, journal_path
-from app.batch.output import check_target, open_output
+from app.batch.journal import Journal
+from app.batch.output import check_target, open_output, real_path
 from app.batch.pace import Pace
 from app.batch.request_key import Identity, identity_digest
 from app.batch.result import Result
@@ -72,9 +73,10 @@ def answer_file(
             journal was made with something else.
     """
     watcher = watcher or Watcher()
+    job = replace(job, target=real_path(job.target))
     read = input_format(job.source, job.input_format)
     write = output_format(job.target, job.output_format, read)
-    check_target(job.target)
+    check_target(job.target, job.source)
     total = _count(read, job)
     with _journal(job) as journal:
         known = identity() if journal.identity else {}

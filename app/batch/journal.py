@@ -284,11 +284,6 @@ def _sync_folder(path: Path | None) -> None:
         os.close(folder)
 
 
-def journal_path(target: Path) -> Path:
-    """Where the journal of an output lies: `answers.jsonl` -> `answers.jsonl.journal`."""
-    return target.with_name(target.name + ".journal")
-
-
 def keys_of(path: Path) -> Iterator[str]:
     """The keys of a journal's whole lines, as they stand, for tests and for looking."""
     with path.open("rb") as file:

@@ -8,18 +8,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from app.batch.beside import journal_path, partial_path, store_path
 from app.byte_source import STANDARD_STREAM
 from app.errors import InputError
 
 
-def check_target(target: Path) -> None:
-    """Refuse an output that could not be written, before anything is asked.
+def real_path(target: Path) -> Path:
+    """The file itself where the name is a link, absolute: links stay, and all names of a file share its lock."""
+    return target if target == STANDARD_STREAM else Path(os.path.realpath(target))
+
+
+def check_target(target: Path, source: Path) -> None:
+    """Refuse an output that could not be written, or would destroy the input, before anything is asked.
 
     Raises:
-        InputError: the target is a folder, or its folder is missing or not writable.
+        InputError: the target is a folder, its folder is missing or not writable, or the source is the target or
+            a file beside it that the run writes.
     """
     if target == STANDARD_STREAM:
         return
+    if source != STANDARD_STREAM and _overwrites(target, source):
+        raise InputError(f"{source} would be overwritten by the output or a file beside it: name another output")
     if target.is_dir():
         raise InputError(f"{target} is a folder: name the file to write, such as {target / 'out.jsonl'}")
     if target.exists() and not target.is_file():
@@ -28,6 +37,14 @@ def check_target(target: Path) -> None:
         raise InputError(f"the folder {target.parent} does not exist: create it, or write somewhere else")
     if not os.access(target.parent, os.W_OK):
         raise InputError(f"the folder {target.parent} is not writable: write somewhere else")
+
+
+def _overwrites(target: Path, source: Path) -> bool:
+    if not source.exists():
+        return False
+    written = (target, partial_path(target), journal_path(target), store_path(target))
+    same = any(path.exists() and path.samefile(source) for path in written)
+    return same or store_path(target) in source.resolve().parents
 
 
 class PartialOutput:
@@ -57,7 +74,7 @@ def open_output(target: Path) -> Iterator[PartialOutput]:
         yield PartialOutput(sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
-    partial = target.with_name(target.name + ".part")
+    partial = partial_path(target)
     try:
         with partial.open("wb") as file:
             if target.suffix == ".gz":

@@ -12,8 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+from app.batch.beside import journal_path
 from app.batch.file_job import FileJob
-from app.batch.journal import journal_path, keys_of
+from app.batch.journal import keys_of
 from tests.batch.questions import mixed, write_questions
 from tests.batch.scripted_job import answer, logging_engine
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from app.batch.beside import journal_path
 from app.batch.file_job import FileJob, Watcher, answer_file
 from app.batch.identity import loaded_identity, settings_identity
-from app.batch.journal import journal_path, keys_of
+from app.batch.journal import keys_of
 from app.batch.result import Origin, Result
 from app.batch.run import Ending
 from app.batch.summary import Summary

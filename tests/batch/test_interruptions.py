@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from app.batch.beside import journal_path
 from app.batch.file_job import FileJob
-from app.batch.journal import journal_path, keys_of
+from app.batch.journal import keys_of
 from app.config import ROOT
 from tests.batch.questions import line, mixed, write_questions
 from tests.batch.scripted_job import answer

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.batch.journal import SYNC_ROWS, SYNC_SECONDS, Journal, journal_path, keys_of
+from app.batch.journal import SYNC_ROWS, SYNC_SECONDS, Journal, keys_of
 from app.batch.request_key import KEY_BYTES
 from app.batch.result import Origin, Usage
 from app.config import ROOT
@@ -33,10 +33,6 @@ def fill(path: Path, count: int, identity: dict[str, str] = IDENTITY) -> None:
         journal.begin(identity)
         for number in range(count):
             journal.add(key(number), CHOICE, USAGE)
-
-
-def test_it_lies_beside_the_output() -> None:
-    assert journal_path(Path("a/answers.jsonl")) == Path("a/answers.jsonl.journal")
 
 
 def test_what_was_added_is_found_by_the_next_run(tmp_path: Path) -> None:

@@ -2,21 +2,22 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.batch.beside import store_path
 from app.batch.cluster.answer_index import AnswerIndex
 from app.batch.cluster.pipeline import Pipeline
 from app.batch.cluster.replicas import Replicas, call_rows, plan_replicas
 from app.batch.cluster.session import connected
 from app.batch.cluster.staged_row import pack, row_key
 from app.batch.cluster.staging import Staging
-from app.batch.cluster.store import Store, store_path
+from app.batch.cluster.store import Store
 from app.batch.file_job import FileJob, Watcher
 from app.batch.formats.base import Format, Header, ResultWriter
 from app.batch.formats.registry import input_format, output_format
 from app.batch.interruption import Interruption
-from app.batch.output import check_target, open_output
+from app.batch.output import check_target, open_output, real_path
 from app.batch.request_key import Identity, identity_digest
 from app.batch.result import Result, unanswerable
 from app.batch.run import Ending
@@ -58,6 +59,7 @@ def answer_on_cluster(
             store was made with something else, or the job asks what a cluster does not do.
     """
     watcher = watcher or Watcher()
+    job = replace(job, target=real_path(job.target))
     read = input_format(job.source, job.input_format)
     write = output_format(job.target, job.output_format, read)
     _check(job)
@@ -72,7 +74,7 @@ def answer_on_cluster(
 
 
 def _check(job: FileJob) -> None:
-    check_target(job.target)
+    check_target(job.target, job.source)
     if job.time_budget is not None:
         raise InputError("a time budget is kept by one engine: use --executor local, or leave --time-budget out")
     if STANDARD_STREAM in (job.source, job.target):

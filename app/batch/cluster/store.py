@@ -32,11 +32,6 @@ class _Header(BaseModel):
     run: dict[str, str]
 
 
-def store_path(target: Path) -> Path:
-    """Where the store of an output lies: `answers.jsonl` -> `answers.jsonl.ray`."""
-    return target.with_name(target.name + ".ray")
-
-
 class Store:
     """A folder that one run holds at a time and that every machine of the cluster sees.
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from ray import cluster_utils
 
+from app.batch.beside import store_path
 from app.batch.cluster.cluster_job import Cluster, answer_on_cluster
-from app.batch.cluster.store import store_path
 from app.batch.file_job import FileJob
 from app.config import ROOT
 from app.errors import InputError, SetupError
