@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,19 @@ def refuse_special(path: Path) -> None:
     """
     if path.exists() and not path.is_file():
         raise SetupError(f"{path} is no plain file: name a file that may be replaced")
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's names to the disk: a file that was just made or named is there only then.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import main
 from app.config import ROOT
 
 SHOPBENCH = [sys.executable, "-m", "app"]
@@ -101,6 +102,20 @@ def test_set_up_faults_are_one_line_and_exit_2(
     assert result.returncode == 2
     assert says in one_line(result)
     assert not out.exists()
+
+
+def test_a_fault_of_ours_does_not_end_like_a_job_that_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(main, "cli", fail)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 70
+    assert "Traceback" in (said := capsys.readouterr().err)
+    assert "a fault of ours" in said
 
 
 def test_a_missing_input_is_one_line(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from app.batch.result import Origin, Result, Usage, restored, stored
 from app.errors import InputError
 from app.jsonl import Row, dump
 from app.types import Prediction
+from app.whole_file import sync_folder
 
 VERSION = 1
 SYNC_ROWS = 256
@@ -114,7 +115,8 @@ class Journal:
             self.identity = dict(identity)
             self._append({"journal": "shopbench", "version": VERSION, "run": self.identity})
             self.sync()
-            _sync_folder(self._path)
+            if self._path is not None:
+                sync_folder(self._path.parent)
 
     def find(self, key: bytes, row: Row) -> Result | None:
         """The stored answer to a request, for the row that asks."""
@@ -148,9 +150,16 @@ class Journal:
             self.finished = True
 
     def sync(self) -> None:
-        """Force what was added to the disk."""
+        """Force what was added to the disk.
+
+        Raises:
+            InputError: the disk refuses.
+        """
         if self._path is not None:
-            os.fsync(self._file.fileno())
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise self._unwritable(error) from error
         self._unsynced = 0
         self._synced_at = self._clock()
 
@@ -186,17 +195,17 @@ class Journal:
             while written < len(line):
                 written += os.write(self._file.fileno(), line[written:])
         except OSError as error:
-            raise InputError(
-                f"cannot write {self._path or 'to the temporary folder'}: {error.strerror}; "
-                "make room and give the same command again"
-            ) from error
+            raise self._unwritable(error) from error
         self._end += len(line)
         return offset
 
     def _line_at(self, offset: int) -> bytes:
         chunks = b""
         while b"\n" not in chunks:
-            chunks += os.pread(self._file.fileno(), LINE_BYTES, offset + len(chunks))
+            more = os.pread(self._file.fileno(), LINE_BYTES, offset + len(chunks))
+            if not more:
+                raise InputError(f"{self._path} became shorter while it was used: give the same command again")
+            chunks += more
         return chunks.split(b"\n", 1)[0]
 
     def _load(self) -> None:
@@ -239,6 +248,10 @@ class Journal:
         else:
             self._index.add(key, self._end)
 
+    def _unwritable(self, error: OSError) -> InputError:
+        where = self._path or "to the temporary folder"
+        return InputError(f"cannot write {where}: {error.strerror}; make room and give the same command again")
+
     def _no_journal(self) -> InputError:
         return InputError(f"{self._path} is not a journal of this version: move it away, or add --overwrite")
 
@@ -271,17 +284,6 @@ def _is_torn_header(file: BinaryIO) -> bool:
     file.seek(0)
     start = file.read(len(_HEADER_START))
     return _HEADER_START.startswith(start)
-
-
-def _sync_folder(path: Path | None) -> None:
-    """A new file's name is on the disk only when its folder is."""
-    if path is None:
-        return
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def keys_of(path: Path) -> Iterator[str]:

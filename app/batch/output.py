@@ -1,16 +1,21 @@
 """The output file: it appears whole or not at all."""
 
 import gzip
+import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from app.batch.beside import journal_path, partial_path, store_path
 from app.byte_source import STANDARD_STREAM
 from app.errors import InputError
+from app.whole_file import sync_folder
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 def real_path(target: Path) -> Path:
@@ -68,7 +73,7 @@ def open_output(target: Path) -> Iterator[PartialOutput]:
     name and date in it, so that equal rows make equal files.
 
     Raises:
-        InputError: the disk is full, or refuses otherwise.
+        InputError: the disk is full, or refuses otherwise. What the block itself raises is passed on as it is.
     """
     if target == STANDARD_STREAM:
         yield PartialOutput(sys.stdout.buffer)
@@ -76,7 +81,7 @@ def open_output(target: Path) -> Iterator[PartialOutput]:
         return
     partial = partial_path(target)
     try:
-        with partial.open("wb") as file:
+        with io.BufferedWriter(_Disk(partial, target)) as file:
             if target.suffix == ".gz":
                 with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as compressed:
                     output = PartialOutput(cast("BinaryIO", compressed))
@@ -85,10 +90,32 @@ def open_output(target: Path) -> Iterator[PartialOutput]:
                 output = PartialOutput(file)
                 yield output
             file.flush()
-            os.fsync(file.fileno())
+            with _explained(target):
+                os.fsync(file.fileno())
         if output.whole:
-            partial.replace(target)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}; make room, then run again") from error
+            with _explained(target):
+                partial.replace(target)
+                sync_folder(target.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+class _Disk(io.FileIO):
+    """The file under the buffers: only what the disk refuses is told as such."""
+
+    def __init__(self, path: Path, target: Path) -> None:
+        self._target = target
+        with _explained(target):
+            super().__init__(path, "wb")
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        with _explained(self._target):
+            return super().write(data)
+
+
+@contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}; make room, then run again") from error

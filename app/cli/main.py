@@ -2,6 +2,7 @@
 
 import sys
 import time
+import traceback
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +16,14 @@ OK = 0
 SOME_ROWS_FAILED = 1
 SETUP = 2
 ENGINE = 3
+UNEXPECTED = 70
+"""As sysexits.h has it (EX_SOFTWARE): a script that goes on after 1 must not go on after a fault of ours."""
 INTERRUPTED = 130
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 done, but some rows failed; 2 a setting, file or weight must be mended; "
-    "3 the engine failed; 130 interrupted, 143 terminated."
+    "3 the engine failed; 4 stopped at --max-errors, without OUT; 70 a fault of this program; "
+    "130 interrupted, 143 terminated."
 )
 
 
@@ -245,6 +249,9 @@ def main() -> None:
         _fail(error, ENGINE)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
+    except Exception:  # noqa: BLE001  # whatever it is, it must not end like a job that is done
+        traceback.print_exc()
+        sys.exit(UNEXPECTED)
 
 
 def _fail(reason: object, code: int) -> None:

@@ -25,6 +25,7 @@ from app.types import Outcome, Prediction
 SAMPLE = ROOT / "data" / "sample.jsonl"
 OK = 0
 SOME_ROWS_FAILED = 1
+TOO_MANY_FAILED = 4
 
 
 def predict_file(job: FileJob, settings: Settings, *, quiet: bool = False) -> Summary:
@@ -103,7 +104,7 @@ def conclude(summary: Summary, job: FileJob) -> int:
     if summary.ending is Ending.FINISHED:
         return SOME_ROWS_FAILED if summary.errors else OK
     stderr.print(_how_to_go_on(summary, job), soft_wrap=True)
-    return summary.exit_code or SOME_ROWS_FAILED
+    return TOO_MANY_FAILED if summary.ending is Ending.TOO_MANY_ERRORS else summary.exit_code
 
 
 def _how_to_go_on(summary: Summary, job: FileJob) -> str:

@@ -115,7 +115,7 @@ def test_too_many_errors_stop_the_job_which_goes_on_when_they_are_mended(tmp_pat
     source.write_text("\n".join(["{", *lines[:100], "[]", "7", *lines[100:]]))
     job = start_job(source, target, "--max-errors", 3)
     _, said = job.communicate(timeout=60)
-    assert job.returncode == 1
+    assert job.returncode == 4
     assert "stopped after 3 failed rows" in " ".join(said.split())
     assert not target.exists()
     source.write_text("\n".join(lines))

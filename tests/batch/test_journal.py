@@ -201,6 +201,14 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, content: bytes)
     assert (tmp_path / "j").read_bytes() == content
 
 
+def test_a_journal_that_is_cut_while_it_is_used_is_one_line(tmp_path: Path) -> None:
+    fill(tmp_path / "j", 3)
+    with Journal.open(tmp_path / "j") as journal:
+        (tmp_path / "j").open("r+b").truncate(10)
+        with pytest.raises(InputError, match="became shorter while it was used"):
+            journal.find(key(2), Row(0, ""))
+
+
 def test_a_run_that_never_began_leaves_no_file(tmp_path: Path) -> None:
     Journal.open(tmp_path / "j").close()
     assert not (tmp_path / "j").exists()

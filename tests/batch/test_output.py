@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,7 +8,8 @@ import pytest
 
 from app.batch.beside import journal_path, partial_path, store_path
 from app.batch.file_job import FileJob
-from app.batch.output import check_target
+from app.batch.output import check_target, open_output
+from app.config import ROOT
 from app.errors import InputError
 from tests.batch.questions import mixed, write_questions
 from tests.batch.scripted_job import answer
@@ -49,3 +52,38 @@ def test_a_link_stays_and_the_file_behind_it_is_written_and_locked(tmp_path: Pat
     assert len(real.read_bytes().splitlines()) == 8
     assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "in.jsonl", "link.jsonl"]
     assert journal_path(real).exists()
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])
+def test_what_fails_while_the_output_is_open_keeps_its_name(tmp_path: Path, name: str) -> None:
+    def fail() -> None:
+        with open_output(tmp_path / name) as output:
+            output.file.write(b"one")
+            raise ConnectionResetError("the engine")
+
+    with pytest.raises(ConnectionResetError, match="the engine"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz", "out.parquet"])
+def test_a_full_disk_is_one_line_and_the_old_output_stays(tmp_path: Path, name: str) -> None:
+    program = (
+        "import os, resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from app.batch.output import open_output\n"
+        "from app.errors import InputError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try:\n"
+        "    with open_output(Path(sys.argv[1])) as output:\n"
+        "        output.file.write(os.urandom(100_000))\n"
+        "        output.complete()\n"
+        "except InputError as error:\n    print(error)\n"
+    )
+    target = tmp_path / name
+    target.write_text("old")
+    given = [sys.executable, "-c", program, str(target)]
+    result = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout == f"cannot write {target}: File too large; make room, then run again\n"
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "old")]

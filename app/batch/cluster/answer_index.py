@@ -1,12 +1,12 @@
 """The answers of a run by key, on disk for as long as the process lives: they come in any order."""
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
 from app.batch.cluster.staged_row import row_id
 from app.batch.result import Origin, Result, restored
+from app.batch.temporary_database import TemporaryDatabase
 from app.errors import EngineError
 from app.jsonl import Row
 
@@ -15,17 +15,16 @@ class AnswerIndex:
     """Finds the answer to a row. Answers of the `life` that is told were asked in this run, others before."""
 
     def __init__(self, answers: Iterable[dict[str, Any]], life: int) -> None:
-        """Take in answers as `app.batch.cluster.replica` writes them."""
+        """Take in answers as `app.batch.cluster.replica` writes them.
+
+        Raises:
+            InputError: the temporary folder is full.
+        """
         self._life = life
-        self._database = sqlite3.connect("", isolation_level=None)
-        # Nothing here has to survive, see app/batch/key_index.py.
-        for setting in ("journal_mode = OFF", "synchronous = OFF"):
-            self._database.execute(f"PRAGMA {setting}")
-        self._database.execute(
+        self._database = TemporaryDatabase(
             "CREATE TABLE answers (id INTEGER PRIMARY KEY, key BLOB, life INTEGER, used INTEGER, answer TEXT)"
         )
-        self._database.execute("BEGIN")
-        self._database.executemany(
+        self._database.fill(
             "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, 0, ?)",
             ((answer["id"], answer["key"], answer["life"], answer["answer"]) for answer in answers),
         )
@@ -37,8 +36,7 @@ class AnswerIndex:
             EngineError: another row's key begins in the same way.
         """
         identity = row_id(key)
-        found = self._database.execute("SELECT key, life, used, answer FROM answers WHERE id = ?", (identity,))
-        answer = found.fetchone()
+        answer = self._database.find("SELECT key, life, used, answer FROM answers WHERE id = ?", (identity,))
         if answer is None:
             return None
         if answer[0] != key:
