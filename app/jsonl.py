@@ -102,6 +102,9 @@ def row_of(number: int, data: object) -> Row:
         failure = Failure("invalid_row", f"row {number} is not a JSON object but {json.dumps(data)[:40]}")
         return Row(number, str(number), failure=failure)
     identity = identity_of(data.get("id"), number)
+    if identity is None:
+        failure = Failure("invalid_id", f"row {number}: 'id' must be a string or a whole number, or be left out")
+        return Row(number, str(number), failure=failure)
     prompt = data.get("prompt", data.get("input_field"))
     multiple_choice = data.get("is_multiple_choice")
     if not isinstance(prompt, str) or not prompt.strip():
@@ -116,11 +119,17 @@ def row_of(number: int, data: object) -> Row:
     return Row(number, identity, Question(identity, prompt, multiple_choice))
 
 
-def identity_of(given: object, number: int) -> str:
-    """A row's id: the given string or integer, else its number."""
-    if isinstance(given, bool) or not isinstance(given, str | int):
+def identity_of(given: object, number: int) -> str | None:
+    """A row's id: the given string or whole number, its number where nothing is given, None where it is neither.
+
+    17.0 is 17: pandas turns whole numbers into floats where one is missing.
+    """
+    if given is None:
         return str(number)
-    return str(given) if encodes(str(given)) else str(number)
+    if isinstance(given, float) and given.is_integer():
+        return str(int(given))
+    whole = isinstance(given, str | int) and not isinstance(given, bool) and encodes(str(given))
+    return str(given) if whole else None
 
 
 def encodes(text: str) -> bool:

@@ -37,6 +37,11 @@ def test_blank_lines_do_not_count(tmp_path: Path) -> None:
         (b"\xff\xfe{}", "invalid_json", "line 1 is not JSON"),
         ("[" * 100_000, "invalid_json", "nested too deeply"),
         ("[1, 2]", "invalid_row", "not a JSON object but [1, 2]"),
+        ('{"id": 1.5, "prompt": "x", "is_multiple_choice": true}', "invalid_id", "a string or a whole number"),
+        ('{"id": NaN}', "invalid_id", "a string or a whole number"),
+        ('{"id": true}', "invalid_id", "a string or a whole number"),
+        ('{"id": ["a"]}', "invalid_id", "a string or a whole number"),
+        ('{"id": "\\ud83d"}', "invalid_id", "a string or a whole number"),
         ('{"id": 4}', "no_text", "put the question in 'prompt'"),
         ('{"prompt": "  ", "is_multiple_choice": true}', "no_text", "has no text"),
         ('{"prompt": 5, "is_multiple_choice": true}', "no_text", "has no text"),
@@ -58,6 +63,14 @@ def test_a_bad_row_says_what_is_wrong_and_stops_nothing(tmp_path: Path, line: st
 def test_a_bad_row_keeps_its_id(tmp_path: Path) -> None:
     first, second = rows_of(tmp_path, '{"id": "q7"}', '{"id": true}')
     assert (first.id, second.id) == ("q7", "1")
+
+
+@pytest.mark.parametrize(
+    ("given", "identity"), [("17", "17"), ("17.0", "17"), ("-2e3", "-2000"), ('"17.0"', "17.0"), ("null", "0")]
+)
+def test_whole_numbers_are_ids_however_they_are_written(tmp_path: Path, given: str, identity: str) -> None:
+    (row,) = rows_of(tmp_path, f'{{"id": {given}, "prompt": "x", "is_multiple_choice": true}}')
+    assert row.id == identity
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
