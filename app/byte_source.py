@@ -13,6 +13,11 @@ from app.errors import InputError
 STANDARD_STREAM = Path("-")
 
 
+def is_stream(path: Path) -> bool:
+    """Whether this can be read only once: "-", a named pipe, a shell's <(command)."""
+    return path == STANDARD_STREAM or path.is_fifo() or path.is_char_device()
+
+
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """A file's bytes; "-" is standard input, and a name that ends in ".gz" is decompressed.

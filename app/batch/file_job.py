@@ -18,7 +18,7 @@ from app.batch.request_key import Identity, identity_digest
 from app.batch.result import Result
 from app.batch.run import BatchRun, Ending, Limits
 from app.batch.summary import Summary
-from app.byte_source import STANDARD_STREAM
+from app.byte_source import STANDARD_STREAM, is_stream
 from app.errors import InputError
 from app.predictor import Predictor
 
@@ -131,13 +131,13 @@ def _answer(
 
 
 def _count(read: Format, job: FileJob) -> int | None:
-    if job.source != STANDARD_STREAM:
+    if not is_stream(job.source):
         total = read.count(job.source)
         if total == 0:
             next(read.read(job.source), None)  # says what is missing, before the engine is loaded
         return total
     if job.time_budget is not None:
-        raise InputError("a time budget needs rows that can be counted: give a file instead of '-'")
+        raise InputError(f"a time budget needs rows that can be counted: give a file instead of '{job.source}'")
     return None
 
 

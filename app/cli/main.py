@@ -77,7 +77,10 @@ def route(
 @cli.command(epilog="Example:  shopbench predict questions.jsonl answers.jsonl --model models/mini\n\n" + EXIT_CODES)
 def predict(
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="Questions: .jsonl (or .gz of it), .csv, .parquet, or - for a pipe.")
+        Path,
+        typer.Argument(
+            metavar="IN", help="Questions: .jsonl (or .gz of it), .csv, .parquet, or a pipe: - or <(command)."
+        ),
     ],
     target: Annotated[
         Path, typer.Argument(metavar="OUT", help="Where the answers go, as IN. OUT.journal beside it keeps the run.")

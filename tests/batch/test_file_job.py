@@ -1,9 +1,11 @@
 import gzip
 import io
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -209,6 +211,18 @@ def test_pipes(monkeypatch: pytest.MonkeyPatch, source: Path, tmp_path: Path) ->
     assert out.buffer.getvalue() == (tmp_path / "out.jsonl").read_bytes()
     assert summary.total is None
     assert not Path("-.journal").exists()
+
+
+def test_a_named_pipe_is_read_once(source: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = Thread(target=lambda: pipe.write_bytes(source.read_bytes()))
+    writer.start()
+    summary = answer(FileJob(pipe, tmp_path / "out.jsonl"), SteppedEngine())
+    writer.join()
+    assert (summary.rows, summary.total) == (40, None)
+    with pytest.raises(InputError, match="needs rows that can be counted: give a file instead of '.*pipe'"):
+        answer(FileJob(pipe, tmp_path / "other.jsonl", time_budget=60), SteppedEngine())
 
 
 def test_a_time_budget_needs_rows_that_can_be_counted(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from app.batch.request_key import Identity, identity_digest
 from app.batch.result import Result, unanswerable
 from app.batch.run import Ending
 from app.batch.summary import Summary
-from app.byte_source import STANDARD_STREAM
+from app.byte_source import STANDARD_STREAM, is_stream
 from app.errors import EngineError, InputError
 from app.jsonl import Row
 from app.predictor import Predictor
@@ -77,8 +77,10 @@ def _check(job: FileJob) -> None:
     check_target(job.target, job.source)
     if job.time_budget is not None:
         raise InputError("a time budget is kept by one engine: use --executor local, or leave --time-budget out")
-    if STANDARD_STREAM in (job.source, job.target):
-        raise InputError("a run on Ray reads its rows twice and keeps its store beside the output: give files, not '-'")
+    if is_stream(job.source) or job.target == STANDARD_STREAM:
+        raise InputError(
+            "a run on Ray reads its rows twice and keeps its store beside the output: give files, no pipes"
+        )
     if job.target.exists() and not store_path(job.target).exists() and not job.overwrite:
         raise InputError(
             f"{job.target} exists, and no store beside it says what made it: "

@@ -8,7 +8,7 @@ from app.batch.formats.comma_separated import CSV
 from app.batch.formats.json_lines import JSON_LINES
 from app.batch.formats.openai_batch import OPENAI_BATCH, is_batch_line
 from app.batch.formats.parquet import PARQUET
-from app.byte_source import STANDARD_STREAM, open_bytes
+from app.byte_source import is_stream, open_bytes
 from app.errors import InputError
 
 FORMATS = {format_.name: format_ for format_ in (JSON_LINES, CSV, PARQUET, OPENAI_BATCH)}
@@ -21,7 +21,7 @@ def input_format(path: Path, name: str | None) -> Format:
         InputError: there is no such format, the name says nothing, or the file cannot be read.
     """
     found = _named(path, name)
-    if found is PARQUET and (path == STANDARD_STREAM or path.suffix == ".gz"):
+    if found is PARQUET and (is_stream(path) or path.suffix == ".gz"):
         raise InputError(f"Parquet is read from a plain file, not from {str(path)!r}: it begins at its end")
     if name is None and found is JSON_LINES and path.is_file() and _begins_as_batch(path):
         return OPENAI_BATCH

@@ -111,6 +111,13 @@ def test_a_finished_run_given_again_asks_nothing(tmp_path: Path, two_nodes: clus
         answer_on_cluster(job, cluster, refuse, lambda: identity | {"prompts": "2"})
 
 
+def test_a_pipe_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    job = FileJob(tmp_path / "pipe", tmp_path / "out.jsonl")
+    with pytest.raises(InputError, match="give files, no pipes"):
+        answer_on_cluster(job, Cluster(), unready, lambda: scripted_job.IDENTITY)
+
+
 @pytest.mark.skipif(not FULL, reason="takes minutes; FULL_TESTS=1 runs it")
 def test_a_node_that_goes_away_loses_nothing(tmp_path: Path, two_nodes: cluster_utils.Cluster) -> None:
     source, target = write_questions(tmp_path / "in.jsonl", mixed(ROWS)), tmp_path / "out.jsonl"
