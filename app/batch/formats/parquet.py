@@ -20,25 +20,25 @@ def read(path: Path) -> Iterator[Row]:
 
     Raises:
         SetupError: pyarrow is not installed.
-        InputError: the file cannot be read, has no prompt column, or holds no row at all.
+        InputError: the file cannot be read to its end, lacks a column, or holds no row at all.
     """
-    file = _open(path)
-    columns = [name for name in _READ if name in file.schema_arrow.names]
-    if not {"prompt", "input_field"} & set(columns):
-        named = ", ".join(map(repr, file.schema_arrow.names))[:200]
-        raise InputError(f"{path} has no column 'prompt' (or 'input_field'), but {named}: rename one")
     number = 0
-    for batch in file.iter_batches(GROUP_ROWS, columns=columns):
-        for fields in batch.to_pylist():
-            yield row_of(number, {name: value for name, value in fields.items() if value is not None})
-            number += 1
+    for fields in _records(path):
+        yield row_of(number, {name: value for name, value in fields.items() if value is not None})
+        number += 1
     if not number:
         raise InputError(f"{path} has no rows: give rows with 'prompt' and 'is_multiple_choice'")
 
 
 def count(path: Path) -> int:
-    """Rows, from the file's footer."""
-    return int(_open(path).metadata.num_rows)
+    """Rows, from the file's footer, which names the columns too.
+
+    Raises:
+        SetupError, InputError: as `read`.
+    """
+    file = _open(path)
+    _columns(file, path)
+    return int(file.metadata.num_rows)
 
 
 class ParquetWriter:
@@ -78,6 +78,33 @@ class ParquetWriter:
     def _flush(self) -> None:
         self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
         self._rows = []
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    file = _open(path)
+    batches = file.iter_batches(GROUP_ROWS, columns=_columns(file, path))
+    number = 0
+    while True:
+        try:
+            batch = next(batches, None)
+            records: list[dict[str, Any]] = [] if batch is None else batch.to_pylist()
+        except (_pyarrow("pyarrow").ArrowException, OSError, UnicodeDecodeError) as error:
+            first = str(error).partition("\n")[0]
+            raise InputError(f"{path} is damaged after row {number}: {first}") from error
+        if batch is None:
+            return
+        yield from records
+        number += len(records)
+
+
+def _columns(file: Any, path: Path) -> list[str]:  # noqa: ANN401  # pyarrow brings no types
+    names = file.schema_arrow.names
+    for column, also in (("prompt", "input_field"), ("is_multiple_choice", None)):
+        if column not in names and also not in names:
+            named = ", ".join(map(repr, names))[:200]
+            spelt = f"{column!r} (or {also!r})" if also else repr(column)
+            raise InputError(f"{path} has no column {spelt}, but {named}: rename one")
+    return [name for name in _READ if name in names]
 
 
 def _open(path: Path) -> Any:  # noqa: ANN401  # pyarrow brings no types

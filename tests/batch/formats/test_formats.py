@@ -166,11 +166,30 @@ def test_a_missing_file_is_one_line(tmp_path: Path, name: str) -> None:
         answer(FileJob(tmp_path / name, tmp_path / "out.jsonl"), SteppedEngine())
 
 
-def test_a_parquet_file_without_prompts_names_its_columns(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("columns", "missing"),
+    [
+        ({"question": ["x"]}, r"'prompt' \(or 'input_field'\), but 'question'"),
+        ({"prompt": ["x"], "flag": [True]}, "'is_multiple_choice', but 'prompt', 'flag'"),
+    ],
+)
+def test_a_parquet_file_without_a_column_is_refused_when_it_is_counted(
+    tmp_path: Path, columns: dict[str, list[object]], missing: str
+) -> None:
     pa = pytest.importorskip("pyarrow")
-    pytest.importorskip("pyarrow.parquet").write_table(pa.table({"question": ["x"]}), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match="no column 'prompt' .or 'input_field'., but 'question'"):
-        answer(FileJob(tmp_path / "a.parquet", tmp_path / "out.jsonl"), SteppedEngine())
+    pytest.importorskip("pyarrow.parquet").write_table(pa.table(columns), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=f"a.parquet has no column {missing}: rename one"):
+        FORMATS["parquet"].count(tmp_path / "a.parquet")
+
+
+def test_a_damaged_parquet_file_is_one_line(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "a.parquet", QUESTIONS)
+    data = bytearray((tmp_path / "a.parquet").read_bytes())
+    data[4:60] = b"\xff" * 56  # the first page; the footer stays
+    (tmp_path / "a.parquet").write_bytes(bytes(data))
+    with pytest.raises(InputError, match="a.parquet is damaged after row 0: ") as refused:
+        list(FORMATS["parquet"].read(tmp_path / "a.parquet"))
+    assert "\n" not in str(refused.value)
 
 
 def test_without_pyarrow_the_fix_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
