@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app.batch.file_job import FileJob, answer_file
-from app.batch.identity import settings_identity
+from app.batch.identity import file_identity
 from app.batch.request_key import Identity
 from app.config import ROOT, load_settings
 from app.engines.chat import ChatTokenizer, turns_of
@@ -201,7 +201,7 @@ def main() -> None:
     rows = questions(samples, given.rows)
     with tempfile.TemporaryDirectory() as folder:
         source = write(Path(folder) / "in.jsonl", rows)
-        ways = Ways(engine, predictor, settings_identity(settings), rows, source, ready(predictor, engine, rows), {})
+        ways = Ways(engine, predictor, file_identity(settings), rows, source, ready(predictor, engine, rows), {})
         seconds, processor = measure(ways, given.ways, given.rounds)
     rates = {name: round(given.rows / statistics.median(taken), 1) for name, taken in seconds.items()}
     others = [name for name in given.ways if name != "predict" and "predict" in given.ways]

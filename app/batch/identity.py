@@ -37,22 +37,33 @@ def settings_identity(settings: Settings) -> Identity:
     )
 
 
-def cluster_identity(settings: Settings) -> Identity:
-    """As `settings_identity`, for answers whose key is made before their prompt is rendered.
+def file_identity(settings: Settings) -> Identity:
+    """As `settings_identity`, for answers that are kept as they were read: the code that reads them counts too.
 
-    So it holds what rendering depends on besides the templates: the code that routes, reads and cuts, and the
-    context length that is cut to.
+    The number format is missing: "auto" is another one on another machine, so the engine says it.
+
+    Raises:
+        SetupError: as `settings_identity`.
+    """
+    known = {name: value for name, value in settings_identity(settings).items() if name != "dtype"}
+    return known | {"software": _software()}
+
+
+def cluster_identity(settings: Settings) -> Identity:
+    """As `file_identity`, for answers whose key is made before their prompt is rendered.
+
+    So it holds the context length too, that prompts are cut to.
 
     Raises:
         SetupError: as `settings_identity`.
     """
     context = settings.engine_settings.get("max_model_len") or "the checkpoint's"
-    return {**settings_identity(settings), "context": str(context), "software": _software()}
+    return {**file_identity(settings), "context": str(context)}
 
 
 def loaded_identity(known: Identity, predictor: Predictor) -> Identity:
     """All of it, once the engine is there."""
-    return {**known, "engine version": predictor.engine.version}
+    return {**known, "engine version": predictor.engine.version, "dtype": predictor.engine.dtype}
 
 
 def _software() -> str:

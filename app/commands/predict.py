@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from app.batch.file_job import FileJob, answer_file
-from app.batch.identity import cluster_identity, settings_identity
+from app.batch.identity import cluster_identity, file_identity
 from app.batch.result import Origin
 from app.batch.run import Ending
 from app.batch.summary import Summary
@@ -42,7 +42,7 @@ def predict_file(job: FileJob, settings: Settings, *, quiet: bool = False) -> Su
             return create_predictor(settings)
 
     with BatchProgress(quiet=quiet) as progress:
-        return answer_file(job, load, lambda: settings_identity(settings), progress)
+        return answer_file(job, load, lambda: file_identity(settings), progress)
 
 
 def predict_on_cluster(

@@ -11,12 +11,11 @@ import pytest
 
 from app.batch.beside import journal_path
 from app.batch.file_job import FileJob, Watcher, answer_file
-from app.batch.identity import loaded_identity, settings_identity
 from app.batch.journal import keys_of
 from app.batch.result import Origin, Result
 from app.batch.run import Ending
 from app.batch.summary import Summary
-from app.config import ROOT, Settings
+from app.config import ROOT
 from app.errors import EngineError, InputError, SetupError
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
@@ -298,18 +297,13 @@ def test_a_target_that_cannot_be_written_is_refused_first(source: Path, tmp_path
     assert not journal_path(tmp_path / name).exists()
 
 
-def test_the_identity_follows_checkpoint_prompts_and_number_format(checkpoint: Path) -> None:
-    def identity(**settings: object) -> dict[str, str]:
-        return dict(settings_identity(Settings(model=str(checkpoint), **settings)))  # type: ignore[arg-type]  # plain values
+def test_another_number_format_is_refused(source: Path, tmp_path: Path) -> None:
+    class Half(SteppedEngine):
+        dtype = "float16"
 
-    plain = identity()
-    assert identity() == plain
-    assert identity(seed=5) == plain
-    assert identity(engine_settings={"max_num_seqs": 3}) == plain
-    assert identity(engine_settings={"dtype": "float16"}) != plain
-    assert identity(engine="transformers") != plain
-    loaded = loaded_identity(plain, Predictor(SteppedEngine(version="9"), PromptLibrary(ROOT / "prompts")))
-    assert loaded == plain | {"engine version": "9"}
+    answer(FileJob(source, tmp_path / "out.jsonl"), SteppedEngine())
+    with pytest.raises(InputError, match="dtype was float32 and is now float16"):
+        answer(FileJob(source, tmp_path / "out.jsonl"), Half())
 
 
 def test_a_summary_rates_only_what_was_asked() -> None:

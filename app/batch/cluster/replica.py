@@ -49,7 +49,7 @@ class Replica:
             tally: handle of the `Tally` actor.
 
         Raises:
-            SetupError: the engine cannot be made ready, or is not of the version that the others have.
+            SetupError: the engine cannot be made ready, or has not the version and number format of the others.
             EngineError: too many processes died while they loaded one.
         """
         # Ray gives one thread to whoever reserves a part of a CPU. This must stand before torch is imported.
@@ -60,7 +60,7 @@ class Replica:
         try:
             self._try_to_load(most_loads)
             self._predictor = load()
-            self._agree(self._predictor.engine.version)
+            self._agree(f"{self._predictor.engine.version} in {self._predictor.engine.dtype}")
         except ShopBenchError as error:
             self._give_up(error)
             raise
@@ -108,8 +108,8 @@ class Replica:
         wanted = ray.get(self._tally.joined.remote(version))
         if wanted != version:
             raise SetupError(
-                f"engine version was {wanted} and is {version} on {platform.node()}: "
-                "install that one on every machine, or remove the folder OUT.ray to start afresh"
+                f"engine version was {wanted} and is {version} on {platform.node()}: install that one on every "
+                "machine and set the dtype in a settings file, or remove the folder OUT.ray to start afresh"
             )
 
     def _give_up(self, error: ShopBenchError) -> None:
