@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from app.batch.beside import journal_path
+from app.batch.beside import journal_path, store_path
 from app.batch.budget import Budget
 from app.batch.formats.base import Format, Header
 from app.batch.formats.registry import input_format, output_format
@@ -79,6 +79,7 @@ def answer_file(
     check_target(job.target, job.source)
     total = _count(read, job)
     with _journal(job) as journal:
+        _check_no_store(job.target)
         known = identity() if journal.identity else {}
         journal.claim(known)
         predictor = load()
@@ -152,9 +153,15 @@ def _journal(job: FileJob) -> Journal:
     if job.target == STANDARD_STREAM:
         return Journal.temporary()
     path = journal_path(job.target)
-    if job.target.exists() and not path.exists() and not job.overwrite:
+    if job.target.exists() and not (path.exists() or store_path(job.target).exists() or job.overwrite):
         raise InputError(
             f"{job.target} exists, and no journal beside it says what made it: "
             "add --overwrite to replace it, or name another output"
         )
     return Journal.open(path, overwrite=job.overwrite)
+
+
+def _check_no_store(target: Path) -> None:
+    """Each kind of run locks what it keeps and looks for the other's then, so that never two write one output."""
+    if target != STANDARD_STREAM and (store := store_path(target)).exists():
+        raise InputError(f"{store} keeps a run on Ray: add --executor ray to go on with it, or remove that folder")

@@ -3,7 +3,6 @@ import io
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -16,7 +15,7 @@ from app.batch.result import Origin, Result
 from app.batch.run import Ending
 from app.batch.summary import Summary
 from app.config import ROOT
-from app.errors import EngineError, InputError, SetupError
+from app.errors import EngineError, InputError
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.types import Outcome
@@ -67,40 +66,6 @@ def test_another_engine_version_is_refused_and_overwrite_means_it(source: Path, 
     assert len(engine.asked) == 40
 
 
-def test_overwrite_given_again_after_a_stop_goes_on(source: Path, tmp_path: Path) -> None:
-    class Failing(SteppedEngine):
-        def _step(self) -> None:
-            super()._step()
-            if self.steps == 15:
-                raise EngineError("lost the GPU")
-
-    job = FileJob(source, tmp_path / "out.jsonl", overwrite=True)
-    answer(job, SteppedEngine())
-    before = job.target.read_bytes()
-    with pytest.raises(EngineError):
-        answer(job, Failing())
-    assert job.target.read_bytes() == before, "the old output stays until the new one is whole"
-    kept = len(list(keys_of(journal_path(job.target))))
-    engine = SteppedEngine()
-    answer(job, engine)
-    assert len(engine.asked) == 40 - kept < 40
-    answer(job, engine := SteppedEngine())
-    assert len(engine.asked) == 40
-
-
-def test_overwrite_loses_nothing_where_the_engine_does_not_load(source: Path, tmp_path: Path) -> None:
-    job = FileJob(source, tmp_path / "out.jsonl")
-    answer(job, SteppedEngine())
-    before = journal_path(job.target).read_bytes()
-
-    def load() -> Predictor:
-        raise SetupError("no room on the GPU")
-
-    with pytest.raises(SetupError):
-        answer_file(replace(job, overwrite=True), load, lambda: IDENTITY | {"model revision": "2"})
-    assert journal_path(job.target).read_bytes() == before
-
-
 def test_what_is_known_before_is_compared_before_the_engine_loads(source: Path, tmp_path: Path) -> None:
     job = FileJob(source, tmp_path / "out.jsonl")
     answer(job, SteppedEngine())
@@ -110,16 +75,6 @@ def test_what_is_known_before_is_compared_before_the_engine_loads(source: Path, 
 
     with pytest.raises(InputError, match="model revision was 1 .stepped. and is now 2"):
         answer_file(job, load, lambda: IDENTITY | {"model revision": "2"})
-
-
-def test_an_output_without_a_journal_is_not_overwritten_by_accident(source: Path, tmp_path: Path) -> None:
-    target = tmp_path / "out.jsonl"
-    target.write_text("precious")
-    with pytest.raises(InputError, match="exists, and no journal beside it says what made it: add --overwrite"):
-        answer(FileJob(source, target), SteppedEngine())
-    assert target.read_text() == "precious"
-    answer(FileJob(source, target, overwrite=True), SteppedEngine())
-    assert len(rows_of(target)) == 40
 
 
 def test_an_output_appears_whole_or_not_at_all(source: Path, tmp_path: Path) -> None:
@@ -286,15 +241,6 @@ def test_the_watcher_hears_of_everything(source: Path, tmp_path: Path) -> None:
     )
     assert watcher.heard[0] == (40, 0)
     assert sorted(watcher.heard[1:], key=str) == sorted(range(40), key=str)
-
-
-@pytest.mark.parametrize(
-    ("name", "says"), [("none/out.jsonl", "does not exist: create it"), (".", "is a folder: name the file to write")]
-)
-def test_a_target_that_cannot_be_written_is_refused_first(source: Path, tmp_path: Path, name: str, says: str) -> None:
-    with pytest.raises(InputError, match=says):
-        answer(FileJob(source, tmp_path / name), SteppedEngine())
-    assert not journal_path(tmp_path / name).exists()
 
 
 def test_another_number_format_is_refused(source: Path, tmp_path: Path) -> None:

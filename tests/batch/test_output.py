@@ -87,3 +87,13 @@ def test_a_full_disk_is_one_line_and_the_old_output_stays(tmp_path: Path, name: 
     result = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout == f"cannot write {target}: File too large; make room, then run again\n"
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "old")]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("none/out.jsonl", "does not exist: create it"), (".", "is a folder: name the file to write")]
+)
+def test_a_target_that_cannot_be_written_is_refused_first(tmp_path: Path, name: str, says: str) -> None:
+    source = write_questions(tmp_path / "in.jsonl", mixed(3))
+    with pytest.raises(InputError, match=says):
+        answer(FileJob(source, tmp_path / name), SteppedEngine())
+    assert not journal_path(tmp_path / name).exists()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.batch.beside import store_path
+from app.batch.beside import journal_path, store_path
 from app.batch.cluster.answer_index import AnswerIndex
 from app.batch.cluster.pipeline import Pipeline
 from app.batch.cluster.replicas import Replicas, call_rows, plan_replicas
@@ -64,6 +64,10 @@ def answer_on_cluster(
     write = output_format(job.target, job.output_format, read)
     _check(job)
     with Store.open(store_path(job.target), overwrite=job.overwrite) as store:
+        if (journal := journal_path(job.target)).exists():  # after locking, as the local run looks for a store
+            raise InputError(
+                f"{journal} keeps a run without Ray: leave --executor ray out to go on with it, or remove that file"
+            )
         known = identity()
         store.claim(known)
         with connected(cluster.address) as machines, Interruption(watcher.said) as interruption:
@@ -81,7 +85,8 @@ def _check(job: FileJob) -> None:
         raise InputError(
             "a run on Ray reads its rows twice and keeps its store beside the output: give files, no pipes"
         )
-    if job.target.exists() and not store_path(job.target).exists() and not job.overwrite:
+    kept = store_path(job.target).exists() or journal_path(job.target).exists()
+    if job.target.exists() and not kept and not job.overwrite:
         raise InputError(
             f"{job.target} exists, and no store beside it says what made it: "
             "add --overwrite to replace it, or name another output"

@@ -118,6 +118,14 @@ def test_a_pipe_is_refused_before_it_is_read(tmp_path: Path) -> None:
         answer_on_cluster(job, Cluster(), unready, lambda: scripted_job.IDENTITY)
 
 
+def test_what_a_run_without_ray_keeps_is_not_written_over(tmp_path: Path) -> None:
+    source, target = write_questions(tmp_path / "in.jsonl", mixed(3)), tmp_path / "out.jsonl"
+    answered_here(source, target)
+    with pytest.raises(InputError, match="out.jsonl.journal keeps a run without Ray: leave --executor ray out"):
+        answer_on_cluster(FileJob(source, target, overwrite=True), Cluster(), unready, lambda: scripted_job.IDENTITY)
+    assert not store_path(target).exists()
+
+
 @pytest.mark.skipif(not FULL, reason="takes minutes; FULL_TESTS=1 runs it")
 def test_a_node_that_goes_away_loses_nothing(tmp_path: Path, two_nodes: cluster_utils.Cluster) -> None:
     source, target = write_questions(tmp_path / "in.jsonl", mixed(ROWS)), tmp_path / "out.jsonl"
