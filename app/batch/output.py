@@ -18,9 +18,22 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
+MOST_LINKS = 40
+"""One behind another, as Linux has it: a circle must end."""
+
+
 def real_path(target: Path) -> Path:
-    """The file itself where the name is a link, absolute: links stay, and all names of a file share its lock."""
-    return target if target == STANDARD_STREAM else Path(os.path.realpath(target))
+    """The file itself where the name is a link, absolute: links stay, and all names of a file share its lock.
+
+    Links among the folders stand: other machines may know the folder by this name only.
+    """
+    if target == STANDARD_STREAM:
+        return target
+    target = target.absolute()
+    for _ in range(MOST_LINKS):
+        if target.is_symlink():
+            target = target.parent / target.readlink()
+    return target
 
 
 def check_target(target: Path, source: Path) -> None:

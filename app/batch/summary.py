@@ -24,6 +24,8 @@ class Summary:
     """Where the answers are kept, to go on from."""
     counts: Counter[tuple[TaskType | None, Outcome]] = field(default_factory=Counter)
     origins: Counter[Origin] = field(default_factory=Counter)
+    uncounted: int = 0
+    """Rows that have their result, which nobody looked at."""
     errors: int = 0
     first_failures: list[Failure] = field(default_factory=list)
     """Of the first `SHOWN` rows that failed."""
@@ -35,7 +37,7 @@ class Summary:
     @property
     def rows(self) -> int:
         """Rows that have their result."""
-        return self.counts.total()
+        return self.counts.total() + self.uncounted
 
     @property
     def rate(self) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from app.batch.beside import journal_path, partial_path, store_path
 from app.batch.file_job import FileJob
-from app.batch.output import check_target, open_output
+from app.batch.output import check_target, open_output, real_path
 from app.config import ROOT
 from app.errors import InputError
 from tests.batch.questions import mixed, write_questions
@@ -38,6 +38,19 @@ def test_questions_in_the_folder_of_the_store_are_refused(tmp_path: Path) -> Non
     store_path(target).mkdir()
     with pytest.raises(InputError, match="would be overwritten"):
         check_target(target, write_questions(store_path(target) / "in.jsonl", mixed(3)))
+
+
+def test_a_name_becomes_absolute_and_folders_keep_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "mount").symlink_to(tmp_path / "real")
+    monkeypatch.chdir(tmp_path)
+    assert real_path(Path("mount/out.jsonl")) == tmp_path / "mount" / "out.jsonl"
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("mount/out.jsonl")
+    assert real_path(Path("a")) == tmp_path / "mount" / "out.jsonl"
+    (tmp_path / "circle").symlink_to("circle")
+    assert real_path(Path("circle")) == tmp_path / "circle"
+    assert real_path(Path("-")) == Path("-")
 
 
 def test_a_link_stays_and_the_file_behind_it_is_written_and_locked(tmp_path: Path) -> None:

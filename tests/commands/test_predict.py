@@ -140,6 +140,13 @@ def test_exit_codes(console: io.StringIO) -> None:
     assert console.getvalue() == ""
 
 
+def test_rows_that_nobody_looked_at_count(console: io.StringIO) -> None:
+    stopped = summary(result(0), ending=Ending.INTERRUPTED, exit_code=143)
+    stopped.uncounted = 41
+    predict.conclude(stopped, JOB)
+    assert "stopped after 42 of 100 rows" in console.getvalue()
+
+
 def test_a_stop_says_how_to_go_on(console: io.StringIO) -> None:
     assert predict.conclude(summary(result(0), ending=Ending.INTERRUPTED, exit_code=143), JOB) == 143
     assert console.getvalue() == (

@@ -1,5 +1,6 @@
 """A file of questions in, a file of answers out, answered by engines on many machines."""
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,12 +15,12 @@ from app.batch.cluster.staged_row import pack, row_key
 from app.batch.cluster.staging import Staging
 from app.batch.cluster.store import Store
 from app.batch.file_job import FileJob, Watcher
-from app.batch.formats.base import Format, Header, ResultWriter
+from app.batch.formats.base import Format, Header
 from app.batch.formats.registry import input_format, output_format
 from app.batch.interruption import Interruption
 from app.batch.output import check_target, open_output, real_path
 from app.batch.request_key import Identity, identity_digest
-from app.batch.result import Result, unanswerable
+from app.batch.result import Origin, Result, unanswerable
 from app.batch.run import Ending
 from app.batch.summary import Summary
 from app.byte_source import STANDARD_STREAM, is_stream
@@ -117,16 +118,32 @@ class _Run:
         started = time.monotonic()
         staging = Staging(self._store.questions, self._digest)
         try:
-            staging.fill(read.read(self._job.source))
-            found = sum(1 for identity in self._store.answered_ids() if staging.has(identity))
+            staging.fill(read.read(self._job.source), self._interrupted)
+            found = self._answered(staging)
             self._watcher.began(staging.rows, found)
             self._watcher.progressed(staging.rows - staging.different + found)
-            if found < staging.different and not self._must_stop(staging.failed):
+            if not self._must_stop(staging.failed) and found < staging.different:
                 self._answer(load, staging)
+            summary = self._collect(read, write, header)
+            if summary.ending is Ending.INTERRUPTED:
+                summary = self._cut_short(staging, found)
         finally:
             staging.close()
-        summary = self._collect(read, write, header)
         summary.seconds = time.monotonic() - started
+        return summary
+
+    def _interrupted(self) -> bool:
+        return self._interruption.requested
+
+    def _answered(self, staging: Staging) -> int:
+        return sum(1 for identity in self._store.answered_ids() if staging.has(identity))
+
+    def _cut_short(self, staging: Staging, found: int) -> Summary:
+        """What is known without a look at the answers: there may be many, and whoever stops a job waits."""
+        summary = Summary(staging.rows if staging.whole else None, kept_in=self._store.folder)
+        summary.uncounted = staging.failed + self._answered(staging)
+        summary.origins[Origin.RESUMED] = found
+        summary.ending, summary.exit_code = Ending.INTERRUPTED, self._interruption.exit_code
         return summary
 
     def _answer(self, load: Callable[[], Predictor], staging: Staging) -> None:
@@ -146,46 +163,59 @@ class _Run:
         pipeline.conclude()
 
     def _must_stop(self, errors: int) -> bool:
-        if self._interruption.requested:
+        if self._interrupted():
             self._ending = Ending.INTERRUPTED
         elif self._job.max_errors is not None and errors >= self._job.max_errors:
             self._ending = Ending.TOO_MANY_ERRORS
         return self._ending is not Ending.FINISHED
 
     def _collect(self, read: Format, write: Format, header: Header) -> Summary:
-        """Bring the answers into the rows' order, and write them where there is one for every row."""
+        """Bring the answers into the rows' order, and write them unless the run stopped early."""
         summary = Summary(None, kept_in=self._store.folder)
-        answers = AnswerIndex(self._store.stored_answers(), self._store.lives)
+        stored = itertools.takewhile(lambda _: not self._interrupted(), self._store.stored_answers())
+        answers = AnswerIndex(stored, self._store.lives)
         try:
-            with open_output(self._job.target) as output:
-                writer = write.writer(output.file, header)
-                missing = self._write(read, answers, writer, summary)
-                writer.close()
-                if not missing and self._ending is not Ending.TOO_MANY_ERRORS:
-                    self._ending = Ending.FINISHED
-                    output.complete()
+            if self._ending is Ending.FINISHED:
+                self._write(read, write, header, answers, summary)
+            else:
+                summary.total = summary.rows + self._put(read, answers, summary.add)
+                self._must_stop(0)  # a stop meanwhile left failures unseen
         finally:
             answers.close()
-        if missing and self._ending is Ending.FINISHED:
-            raise EngineError(
-                f"{missing:,} rows came back without an answer: give the same command again, or --overwrite"
-            )
-        if self._ending is Ending.FINISHED:
-            self._store.finish()
-        summary.total = summary.rows + missing
         summary.ending = self._ending
-        summary.exit_code = self._interruption.exit_code if self._ending is Ending.INTERRUPTED else 0
         return summary
 
-    def _write(self, read: Format, answers: AnswerIndex, writer: ResultWriter, summary: Summary) -> int:
+    def _write(self, read: Format, write: Format, header: Header, answers: AnswerIndex, summary: Summary) -> None:
+        with open_output(self._job.target) as output:
+            writer = write.writer(output.file, header)
+
+            def put(result: Result) -> None:
+                summary.add(result)
+                writer.write(result)
+
+            missing = self._put(read, answers, put)
+            writer.close()
+            if self._interrupted():
+                self._ending = Ending.INTERRUPTED
+                return
+            if missing:
+                raise EngineError(
+                    f"{missing:,} rows came back without an answer: give the same command again, or remove "
+                    f"{self._store.folder} to start afresh"
+                )
+            output.complete()
+        self._store.finish()
+        summary.total = summary.rows
+
+    def _put(self, read: Format, answers: AnswerIndex, put: Callable[[Result], None]) -> int:
+        """Hand on the results in the rows' order; how many rows have none."""
         missing = 0
-        for row in read.read(self._job.source):
+        for row in itertools.takewhile(lambda _: not self._interrupted(), read.read(self._job.source)):
             result = self._result(row, answers)
             if result is None:
                 missing += 1
             else:
-                summary.add(result)
-                writer.write(result)
+                put(result)
         return missing
 
     def _result(self, row: Row, answers: AnswerIndex) -> Result | None:

@@ -1,6 +1,6 @@
 """The input as Ray Data reads it: Parquet files of questions, each different question once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ class Staging:
     """Writes questions to a folder and remembers which are there.
 
     `rows` counts all rows, `different` those that were written, `failed` those that hold no question.
+    `whole` says that all were read.
     """
 
     def __init__(self, folder: Path, run: bytes) -> None:
@@ -29,19 +30,22 @@ class Staging:
         self.files = 0
         self.rows = 0
         self.failed = 0
+        self.whole = False
 
     @property
     def different(self) -> int:
         """Rows that were written."""
         return len(self._index)
 
-    def fill(self, rows: Iterable[Row]) -> None:
-        """Write every row that asks something.
+    def fill(self, rows: Iterable[Row], stop: Callable[[], bool] = lambda: False) -> None:
+        """Write every row that asks something, unless told to stop.
 
         Raises:
             InputError: the rows cannot be read on.
         """
         for row in rows:
+            if stop():
+                return
             self.rows += 1
             if row.question is None and row.chat is None:
                 self.failed += 1
@@ -54,6 +58,7 @@ class Staging:
             if len(self._waiting) >= FILE_ROWS:
                 self._write()
         self._write()
+        self.whole = True
 
     def has(self, identity: int) -> bool:
         """Whether the row with this id was written."""

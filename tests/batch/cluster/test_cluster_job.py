@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from ray import cluster_utils
 
-from app.batch.beside import store_path
+from app.batch.beside import partial_path, store_path
 from app.batch.cluster.cluster_job import Cluster, answer_on_cluster
 from app.batch.file_job import FileJob
 from app.config import ROOT
@@ -80,6 +81,10 @@ def test_a_killed_replica_and_a_stopped_run_lose_nothing(tmp_path: Path, two_nod
     _, said = job.communicate(timeout=200)
     assert job.returncode == 143, said
     assert "give the same command again to go on" in said
+    stopped = re.search(r"stopped after (\d+) of 303 rows", " ".join(said.split()))
+    assert stopped is not None
+    assert 40 < int(stopped[1]) < 303
+    assert not partial_path(target).exists()
     assert str(store_path(target)) in said.replace("\n", "")
     assert "Traceback" not in said
     assert not target.exists()

@@ -68,6 +68,14 @@ def test_each_different_question_is_staged_once(tmp_path: Path) -> None:
     assert not staging.has(row_id(row_key(RUN, pack(Row(0, "", choice(1000))))))
 
 
+def test_staging_stops_when_told_to(tmp_path: Path) -> None:
+    staging = Staging(tmp_path, RUN)
+    staging.fill(rows(mixed(40)), lambda: staging.rows == 7)
+    assert (staging.rows, staging.whole, staging.files) == (7, False, 0)
+    staging.fill([])
+    assert staging.whole
+
+
 def test_a_store_made_with_something_else_is_refused(tmp_path: Path) -> None:
     with Store.open(tmp_path / "s") as store:
         store.begin(IDENTITY)
