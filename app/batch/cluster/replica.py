@@ -17,6 +17,8 @@ from app.jsonl import dump
 from app.predictor import Predictor
 
 REPORT_SECONDS = 0.5
+MOST_DEATHS = 3
+"""Of processes that answered the same rows. A machine may be lost once or twice; then it is the rows."""
 SCHEMA = pa.schema(
     [("id", pa.int64()), ("key", pa.binary()), ("life", pa.int32()), ("failed", pa.bool_()), ("answer", pa.string())]
 )
@@ -69,10 +71,16 @@ class Replica:
         """Answer one table, in any order.
 
         Raises:
-            EngineError: the engine failed.
+            EngineError: the engine failed, or these rows took too many processes with them.
         """
         packed = table["row"].to_pylist()
-        call = _Call(self._tally, table["id"][0].as_py())
+        number = table["id"][0].as_py()
+        try:
+            self._check_deaths(number, table["number"].to_pylist())
+        except EngineError as error:
+            self._give_up(error)
+            raise
+        call = _Call(self._tally, number)
         if call.stopping:
             return SCHEMA.empty_table()
         limits = Limits(interrupted=lambda: call.stopping)
@@ -83,6 +91,7 @@ class Replica:
             self._give_up(error)
             raise
         call.report()
+        ray.get(self._tally.ended.remote(number))
         return self._table(call.results, packed)
 
     def _table(self, results: list[Result], packed: list[bytes]) -> pa.Table:
@@ -102,6 +111,15 @@ class Replica:
             raise EngineError(
                 f"replicas died {loads - 1} times while they loaded their engine, on {platform.node()} too: "
                 "look for the reason in Ray's logs (memory, as a rule), or lower --replicas"
+            )
+
+    def _check_deaths(self, call: int, rows: list[int]) -> None:
+        """Ray would ask what kills a process for ever."""
+        begun = ray.get(self._tally.begin.remote(call))
+        if begun > MOST_DEATHS:
+            raise EngineError(
+                f"replicas died {begun - 1} times while they answered rows {min(rows)} to {max(rows)} (from 0): "
+                "look for the reason in Ray's logs, or put these rows into a file of their own; other answers are kept"
             )
 
     def _agree(self, version: str) -> None:

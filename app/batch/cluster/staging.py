@@ -11,7 +11,7 @@ from app.batch.key_index import KeyIndex
 from app.jsonl import Row
 
 FILE_ROWS = 16_384
-SCHEMA = pa.schema([("id", pa.int64()), ("row", pa.binary())])
+SCHEMA = pa.schema([("id", pa.int64()), ("number", pa.int64()), ("row", pa.binary())])
 
 
 class Staging:
@@ -26,7 +26,7 @@ class Staging:
         self._folder = folder
         self._run = run
         self._index = KeyIndex()
-        self._waiting: list[tuple[int, bytes]] = []
+        self._waiting: list[tuple[int, int, bytes]] = []
         self.files = 0
         self.rows = 0
         self.failed = 0
@@ -54,7 +54,7 @@ class Staging:
             key = row_key(self._run, packed)
             if self._index.find(key[:8]) is None:
                 self._index.add(key[:8], 0)
-                self._waiting.append((row_id(key), packed))
+                self._waiting.append((row_id(key), row.number, packed))
             if len(self._waiting) >= FILE_ROWS:
                 self._write()
         self._write()
@@ -71,8 +71,9 @@ class Staging:
     def _write(self) -> None:
         if not self._waiting:
             return
-        ids, packed = zip(*self._waiting, strict=True)
-        table = pa.table([pa.array(ids, pa.int64()), pa.array(packed, pa.binary())], schema=SCHEMA)
+        columns = zip(*self._waiting, strict=True)
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+        table = pa.table(arrays, schema=SCHEMA)
         pq.write_table(table, self._folder / f"{self.files:06}.parquet")
         self.files += 1
         self._waiting = []

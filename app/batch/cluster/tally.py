@@ -34,6 +34,8 @@ class Tally:
     loads: int = 0
     """Engines that began to load and are not ready: each is loading still, or took its process with it."""
     calls: dict[int, Count] = field(default_factory=dict)
+    begun: dict[int, int] = field(default_factory=dict)
+    """How often each call was begun that has not ended: more than once, where it took its process with it."""
 
     def loading(self) -> int:
         """A replica begins to load its engine; how many did that are not ready."""
@@ -49,6 +51,15 @@ class Tally:
     def failed(self, kind: str, message: str) -> None:
         """A replica gives up; the first one is heard."""
         self.fault = self.fault or (kind, message)
+
+    def begin(self, call: int) -> int:
+        """A replica begins a call; how often it was begun."""
+        self.begun[call] = self.begun.get(call, 0) + 1
+        return self.begun[call]
+
+    def ended(self, call: int) -> None:
+        """A replica has ended a call."""
+        self.begun.pop(call, None)
 
     def settled(self, call: int, rows: int, errors: int) -> bool:
         """A call has come so far; whether it should stop."""

@@ -16,13 +16,16 @@ from ray import cluster_utils
 
 from app.batch.beside import partial_path, store_path
 from app.batch.cluster.cluster_job import Cluster, answer_on_cluster
+from app.batch.cluster.store import Store
 from app.batch.file_job import FileJob
 from app.config import ROOT
-from app.errors import InputError, SetupError
+from app.errors import EngineError, InputError, SetupError
 from app.predictor import Predictor
+from app.prompting import PromptLibrary
+from app.types import GenerationRequest
 from tests.batch import scripted_job
 from tests.batch.cluster.scripted_cluster_job import replicas
-from tests.batch.questions import line, mixed, write_questions
+from tests.batch.questions import choice, line, mixed, write_questions
 from tests.batch.stepped_engine import SteppedEngine
 
 FULL = bool(os.environ.get("FULL_TESTS"))
@@ -143,6 +146,26 @@ def test_a_node_that_goes_away_loses_nothing(tmp_path: Path, two_nodes: cluster_
     _, said = job.communicate(timeout=280)
     assert job.returncode == 0, said
     assert target.read_bytes() == answered_here(source, tmp_path / "here.jsonl")
+
+
+def deadly() -> Predictor:
+    def die(request: GenerationRequest) -> None:
+        if f"no. {ROWS - 50}?" in request.messages[-1].content:
+            os._exit(1)
+
+    return Predictor(SteppedEngine(on_request=die), PromptLibrary(ROOT / "prompts"))
+
+
+@pytest.mark.skipif(not FULL, reason="takes minutes; FULL_TESTS=1 runs it")
+def test_a_row_that_kills_its_replica_ends_the_run_and_the_others_are_kept(
+    tmp_path: Path, two_nodes: cluster_utils.Cluster
+) -> None:
+    source, target = write_questions(tmp_path / "in.jsonl", map(choice, range(ROWS))), tmp_path / "out.jsonl"
+    job, cluster = FileJob(source, target), Cluster(two_nodes.address)
+    with pytest.raises(EngineError, match="died 3 times while they answered rows ([0-9]+) to ([0-9]+)"):
+        answer_on_cluster(job, cluster, deadly, lambda: scripted_job.IDENTITY | {"prompts": "1"})
+    with Store.open(store_path(target)) as store:
+        assert len(list(store.answered_ids())) > 0
 
 
 @pytest.mark.skipif(not FULL, reason="takes minutes; FULL_TESTS=1 runs it")

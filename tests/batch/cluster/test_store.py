@@ -64,6 +64,7 @@ def test_each_different_question_is_staged_once(tmp_path: Path) -> None:
     assert (staging.rows, staging.different, staging.failed, staging.files) == (51, 40, 1, 1)
     found = pq.read_table(tmp_path).to_pylist()
     assert [unpack(row["row"], 0).question for row in found] == [replace(q, id="") for q in mixed(40)]
+    assert [row["number"] for row in found] == list(range(40))
     assert all(staging.has(row["id"]) for row in found)
     assert not staging.has(row_id(row_key(RUN, pack(Row(0, "", choice(1000))))))
 

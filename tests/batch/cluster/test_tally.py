@@ -24,6 +24,13 @@ def test_loads_that_never_end_add_up() -> None:
     assert tally.loading() == 2
 
 
+def test_calls_that_never_end_are_counted() -> None:
+    tally = Tally()
+    assert [tally.begin(1), tally.begin(2), tally.begin(1)] == [1, 1, 2]
+    tally.ended(1)
+    assert tally.begin(1) == 1
+
+
 def test_the_first_fault_is_heard() -> None:
     tally = Tally()
     tally.failed("SetupError", "no weights")
