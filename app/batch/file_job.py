@@ -86,6 +86,8 @@ def answer_file(
         try:
             whole = loaded_identity(known or identity(), predictor)
             journal.begin(whole)
+            if journal.dropped:
+                watcher.said(f"{journal.dropped:,} lines of the journal are damaged: their rows are asked again")
             budget = _budget(job, total)
             if budget is not None and budget.expired:
                 took = time.monotonic() - job.started_at

@@ -4,10 +4,15 @@ import fcntl
 import os
 from pathlib import Path
 from typing import BinaryIO
+from weakref import WeakSet
+
+_HELD: WeakSet[BinaryIO] = WeakSet()
 
 
 def lock_file(path: Path) -> BinaryIO:
     """The file under this name, open for appending, unbuffered, and locked until it is closed.
+
+    Forked children do not hold it: in them it is closed.
 
     Raises:
         BlockingIOError: another run holds it.
@@ -22,5 +27,15 @@ def lock_file(path: Path) -> BinaryIO:
             raise
         # The run that held it may have removed it between the two calls.
         if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            _HELD.add(file)
             return file
         file.close()
+
+
+def _let_go() -> None:
+    """A worker of the engine that outlives a killed run must not keep the next run out."""
+    for file in list(_HELD):
+        file.close()
+
+
+os.register_at_fork(after_in_child=_let_go)

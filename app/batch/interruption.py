@@ -39,6 +39,7 @@ class Interruption:
 
     def _ask(self, number: int, _: FrameType | None) -> None:
         if self.requested:
-            raise KeyboardInterrupt
+            # Ctrl-C has an exception and an exit code of its own.
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         self.signal = signal.Signals(number)
         self._announce(f"{self.signal.name}: finishing what is in flight; once more stops at once")

@@ -29,6 +29,13 @@ def source(tmp_path: Path) -> Path:
     return write_questions(tmp_path / "in.jsonl", mixed(40))
 
 
+class Attentive(Watcher):
+    heard = ""
+
+    def said(self, line: str) -> None:
+        self.heard += line
+
+
 def rows_of(path: Path) -> list[dict[str, object]]:
     return [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
 
@@ -121,6 +128,18 @@ def test_rows_that_were_added_later_are_asked_alone(source: Path, tmp_path: Path
     assert len(rows_of(job.target)) == 41
 
 
+def test_damaged_lines_of_the_journal_are_told(source: Path, tmp_path: Path) -> None:
+    job = FileJob(source, tmp_path / "out.jsonl")
+    answer(job, SteppedEngine())
+    lines = journal_path(job.target).read_bytes().splitlines(keepends=True)
+    journal_path(job.target).write_bytes(b"".join([*lines[:3], b"\0" * 20 + b"\n", *lines[4:]]))
+    watcher, engine, prompts = Attentive(), SteppedEngine(), PromptLibrary(ROOT / "prompts")
+    identity = IDENTITY | {"prompts": prompts.fingerprint}
+    answer_file(job, lambda: Predictor(engine, prompts), lambda: identity, watcher)
+    assert watcher.heard == "1 lines of the journal are damaged: their rows are asked again"
+    assert len(engine.asked) == 1
+
+
 def test_bad_rows_have_their_error_in_the_output(tmp_path: Path) -> None:
     source = tmp_path / "in.jsonl"
     source.write_text("\n".join([line(choice(0)), "{", '{"id": "q"}', line(choice(1))]))
@@ -196,13 +215,7 @@ def test_a_time_budget_counts_from_the_start(source: Path, tmp_path: Path) -> No
 
 
 def test_loading_that_takes_the_whole_budget_is_told(source: Path, tmp_path: Path) -> None:
-    class Listening(Watcher):
-        heard = ""
-
-        def said(self, line: str) -> None:
-            self.heard += line
-
-    watcher = Listening()
+    watcher = Attentive()
     prompts = PromptLibrary(ROOT / "prompts")
     job = FileJob(source, tmp_path / "out.jsonl", time_budget=1e-6)
     answer_file(job, lambda: Predictor(SteppedEngine(), prompts), lambda: IDENTITY, watcher)
