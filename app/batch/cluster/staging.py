@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from app.batch.cluster.staged_row import pack, row_id, row_key
 from app.batch.key_index import KeyIndex
+from app.errors import InputError
 from app.jsonl import Row
 
 FILE_ROWS = 16_384
@@ -41,7 +42,7 @@ class Staging:
         """Write every row that asks something, unless told to stop.
 
         Raises:
-            InputError: the rows cannot be read on.
+            InputError: the rows cannot be read on, or the disk is full.
         """
         for row in rows:
             if stop():
@@ -74,6 +75,9 @@ class Staging:
         columns = zip(*self._waiting, strict=True)
         arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
         table = pa.table(arrays, schema=SCHEMA)
-        pq.write_table(table, self._folder / f"{self.files:06}.parquet")
+        try:
+            pq.write_table(table, self._folder / f"{self.files:06}.parquet")
+        except OSError as error:
+            raise InputError(f"cannot write {self._folder}: {error}; make room, then run again") from error
         self.files += 1
         self._waiting = []

@@ -69,6 +69,11 @@ def test_each_different_question_is_staged_once(tmp_path: Path) -> None:
     assert not staging.has(row_id(row_key(RUN, pack(Row(0, "", choice(1000))))))
 
 
+def test_questions_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot write .*none: .*; make room, then run again"):
+        Staging(tmp_path / "none", RUN).fill(rows(mixed(2)))
+
+
 def test_staging_stops_when_told_to(tmp_path: Path) -> None:
     staging = Staging(tmp_path, RUN)
     staging.fill(rows(mixed(40)), lambda: staging.rows == 7)
