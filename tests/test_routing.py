@@ -107,6 +107,7 @@ def test_prompts_made_of_markers_have_a_type_and_a_legal_fallback(prompt: str, c
         "1. a\n", "1. a 2. b ", "'a' ", "'", "a' ", "\" b\"", "Review: x\n", "Query: 'x' select\n", "extract brand ",
         "find the title ", "how many ? ", " ", "\n", "1,", "key phrase review ", "one keyphrase ", "0. a\n1. b\n",
         "Input: x\n0. a\n1. b\n", "“", "“a” ", "in the ", "from 1 being ", "list of ten ", "Please output\n", "(1) ",
+        "list: 0. ", "rank the list: 0. a 1. b ", ":1] a 2] b ", "1. a\nb\n2. c\n",
     ],
 )  # fmt: skip
 def test_time_grows_with_length_and_no_faster(piece: str) -> None:

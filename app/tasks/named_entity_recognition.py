@@ -15,6 +15,8 @@ from app.tasks.wording import WORKED_SOLUTION, either, imperative
 from app.types import Answer, Copy, Question, SamplingParams, TaskType
 
 _MANY = 5
+_LABELS = 20
+"""Labels that are read with the instructions: few prompts have more fields than four."""
 _TOKENS = 48
 """Titles' longest entities are some 15 words; a small vocabulary needs about three tokens for each."""
 
@@ -188,7 +190,7 @@ def _wording(parts: Parts) -> str | None:
 def _with_labels(parts: Parts) -> str:
     """What is asked, with the label of the text it is asked about ("... Query")."""
     labels = [field.label for field in parts.data(FieldKind.LINE, FieldKind.PROSE)]
-    return " ".join([parts.wanted, *labels])
+    return " ".join([parts.wanted, *labels[:_LABELS]])
 
 
 def _entity_type(parts: Parts) -> str:

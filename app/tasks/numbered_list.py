@@ -1,6 +1,7 @@
 """The numbered lists of a prompt: where they stand and what their labels are."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -82,7 +83,9 @@ def find_lists(prompt: str) -> tuple[NumberedList, ...]:
     runs = _runs(markers, largest_step=2)
     if not runs:
         runs = [run for run in _runs(_inline_markers(prompt), largest_step=1) if len(run) > 2]
-    return tuple(_build(prompt, run) for run in sorted(runs, key=lambda run: run[0].start))
+    runs.sort(key=lambda run: run[0].start)
+    starts = [*(run[0].line_start for run in runs), len(prompt)]
+    return tuple(_build(prompt, run, starts[bisect_right(starts, run[-1].line_start)]) for run in runs)
 
 
 def find_letters(prompt: str) -> tuple[str, ...]:
@@ -124,12 +127,15 @@ def _markers(pattern: re.Pattern[str], prompt: str) -> Iterator[_Marker]:
 
 
 def _labelled_first(prompt: str) -> Iterator[_Marker]:
-    """Entries on the line of their label ("Products: 0. lamp 1. rug")."""
+    """Entries on the line of their label ("Products: 0. lamp 1. rug"). A line is read once, whatever its labels."""
+    end = 0
     for first in _markers(_LABELLED_FIRST, prompt):
         yield first
+        if first.start < end:
+            continue
         end = prompt.find("\n", first.start)
-        rest = prompt[first.start : end if end >= 0 else len(prompt)]
-        for marker in _inline_markers(rest):
+        end = len(prompt) if end < 0 else end
+        for marker in _inline_markers(prompt[first.start : end]):
             yield replace(
                 marker, line_start=first.start + marker.line_start, start=first.start + marker.start, tight=first.tight
             )
@@ -161,10 +167,10 @@ def _continues(last: _Marker, marker: _Marker, largest_step: int) -> bool:
     return 0 < marker.number - last.number <= largest_step
 
 
-def _build(prompt: str, run: list[_Marker]) -> NumberedList:
+def _build(prompt: str, run: list[_Marker], next_list: int) -> NumberedList:
     bounds = [(here.start, after.line_start) for here, after in pairwise(run)]
     one_line = all("\n" not in prompt[start:end].strip() for start, end in bounds)
-    bounds.append((run[-1].start, _last_end(prompt, run[-1].start, one_line=one_line)))
+    bounds.append((run[-1].start, _last_end(prompt, run[-1].start, next_list, one_line=one_line)))
     entries = tuple(
         Entry(
             marker.number, prompt[start:end].strip(), marker.line_start, start, start + len(prompt[start:end].rstrip())
@@ -174,10 +180,10 @@ def _build(prompt: str, run: list[_Marker]) -> NumberedList:
     return NumberedList(entries, _announced(prompt, run[0].line_start))
 
 
-def _last_end(prompt: str, start: int, *, one_line: bool) -> int:
-    """The last entry has no next one to end it: its line does, or a blank line, or the cue for the answer."""
-    end = prompt.find("\n" if one_line else "\n\n", start)
-    end = len(prompt) if end < 0 else end
+def _last_end(prompt: str, start: int, limit: int, *, one_line: bool) -> int:
+    """The last entry has no next one to end it: its line does, or a blank line, the cue for the answer, a new list."""
+    end = prompt.find("\n" if one_line else "\n\n", start, limit)
+    end = limit if end < 0 else end
     cue = _OUTPUT_LINE.search(prompt, start, end)
     return cue.start() if cue else end
 

@@ -9,6 +9,8 @@ from app.types import Answer, Outcome
 
 _LONGEST = 300
 """Characters of a span: a phrase, not a paragraph."""
+_TRIED = 100
+"""Different spans of an answer that are looked for: each is looked for in all of the source."""
 _WORD = re.compile(r"\S+")
 
 
@@ -48,7 +50,7 @@ def _found(text: str, source: str, max_spans: int) -> tuple[list[str], bool]:
         if whole:
             return [whole[0]], whole[1]
     written = split_spans(without_preface(text[:PARSED_LENGTH]))
-    found = [find_in(source, span[:_LONGEST]) for span in written]
+    found = [find_in(source, span[:_LONGEST]) for span in list(dict.fromkeys(written))[:_TRIED]]
     spans = list(dict.fromkeys(span.strip() for span in found if span and span.strip()))[:max_spans]
     return spans, spans == written
 

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.tasks.named_entity_recognition import EntityReading, NamedEntityRecognition
+from app.tasks.instructions import dissect
+from app.tasks.named_entity_recognition import EntityReading, NamedEntityRecognition, _with_labels
 from app.types import Copy, Outcome, Question
 
 TASK = NamedEntityRecognition()
@@ -79,3 +80,8 @@ def test_targets(target: object, text: str) -> None:
 def test_targets_that_are_no_spans(target: object) -> None:
     with pytest.raises(InputError, match="list of texts"):
         TASK.format_target(target)
+
+
+def test_few_of_many_labels_are_read_with_the_instructions() -> None:
+    parts = dissect("Query: 'x'\n" + "Get type: b\n" * 4_000)
+    assert len(_with_labels(parts)) < 10_000

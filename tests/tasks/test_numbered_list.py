@@ -101,3 +101,15 @@ def test_options_in_one_line_after_a_list_of_facts() -> None:
 
 def test_letters_within_a_line() -> None:
     assert find_letters("Which? (A) linen (B) fleece (C) silk. Answer:") == ("A", "B", "C")
+
+
+def test_a_line_with_two_labelled_lists_is_read_once() -> None:
+    first, second = find_lists("Products: 0. mug 1. pot Options: 0. a 1. b 2. c")
+    assert first.numbers == (0, 1)
+    assert second.numbers == (0, 1, 2)
+
+
+def test_the_last_entry_ends_where_the_next_list_begins() -> None:
+    first, second = find_lists("1. mug\nred\n2. pot\n1. a\n2. b\n")
+    assert first.entries[-1].text == "pot"
+    assert second.numbers == (1, 2)

@@ -1,6 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.tasks import spans as spans_module
 from app.tasks.answers import parse_spans
 from app.tasks.spans import copied, first_words, last_words, word_with_digit
 from app.types import Outcome
@@ -44,3 +46,13 @@ def test_every_answer_stands_in_the_source(text: str, source: str, most: int) ->
     spans = parse_spans(answer.text)
     assert 1 <= len(spans) <= most
     assert all(span in source for span in spans)
+
+
+def test_an_answer_of_many_spans_is_not_looked_through_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(spans_module, "find_in", lambda _, span: asked.append(span))
+    copied(", ".join(f"x{number}" for number in range(900)), SOURCE, 5, "Oak")
+    assert 0 < len(asked) <= 100
+    asked.clear()
+    copied("a, " * 900, SOURCE, 5, "Oak")
+    assert asked == ["a"]
