@@ -101,6 +101,6 @@ def _paired(line: str) -> list[tuple[int, int]]:
 def _outermost(bounds: list[tuple[int, int]]) -> list[tuple[int, int]]:
     kept: list[tuple[int, int]] = []
     for start, end in sorted(bounds, key=lambda bound: (bound[0], -bound[1])):
-        if end > start and (not kept or start >= kept[-1][1]):
+        if end > start and (not kept or start > kept[-1][1]):
             kept.append((start, end))
     return kept

@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.tasks.quotes import find_quoted
@@ -27,6 +27,7 @@ def test_titles_with_marks_of_their_own(text: str, expected: list[str]) -> None:
 
 
 @given(st.text(alphabet="ab '\"“”\n,.`", max_size=120))
+@example("`“`.”")
 def test_spans_are_where_they_say_in_order_and_apart(text: str) -> None:
     spans = find_quoted(text)
     assert all(text[span.start : span.end] == span.text and span.text for span in spans)
