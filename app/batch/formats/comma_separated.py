@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 PROMPT_COLUMNS = ("prompt", "input_field")
 COLUMNS = ("id", "task_type", "answer", "outcome", "prompts", "raw", "label_probs", "label_mass", "error")
+MAX_CELL_CHARACTERS = 1 << 20
+"""A stray quotation mark takes all that follows into its cell; no prompt is as long as this."""
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -60,19 +61,23 @@ class CsvWriter:
 
     def _put(self, cells: Sequence[str]) -> None:
         text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerow(cells)
-        self._file.write(text.getvalue().encode())
+        # The writer puts quotation marks round what holds a part of its own line end, so that "\r" has to be one.
+        csv.writer(text, lineterminator="\r\n").writerow(cells)
+        self._file.write(text.getvalue().removesuffix("\r\n").encode() + b"\n")
 
 
 def _records(path: Path) -> Iterator[dict[str, object] | Row]:
-    csv.field_size_limit(sys.maxsize)
+    csv.field_size_limit(MAX_CELL_CHARACTERS)
     # Bytes that are no UTF-8 become surrogates, which `row_of` refuses in the row that holds them.
     with (
         open_bytes(path) as file,
         io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text,
     ):
-        reader = csv.reader(text)
-        columns = next(reader, [])
+        reader = csv.reader(text, strict=True)
+        try:
+            columns = next(reader, [])
+        except csv.Error as error:
+            raise InputError(f"{path}: {_not_csv(1, reader.line_num, error)}") from error
         _check(columns, path)
         for number, cells in enumerate(_cells(reader)):
             if isinstance(cells, str):
@@ -84,15 +89,22 @@ def _records(path: Path) -> Iterator[dict[str, object] | Row]:
 def _cells(reader: "CsvReader") -> Iterator[list[str] | str]:
     """The cells of each line that is not blank, or what is wrong with it."""
     while True:
+        first = reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield f"line {reader.line_num} is not CSV: {error}"
+            yield _not_csv(first, reader.line_num, error)
         else:
             if cells:
                 yield cells
+
+
+def _not_csv(first: int, last: int, error: csv.Error) -> str:
+    if first == last:
+        return f"line {first} is not CSV: {error}"
+    return f"lines {first} to {last} are not CSV: {error}: close the quotation mark that the row of line {first} opens"
 
 
 def _check(columns: Sequence[str], path: Path) -> None:

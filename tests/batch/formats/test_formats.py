@@ -10,10 +10,12 @@ import pytest
 
 from app.batch.file_job import FileJob
 from app.batch.formats import parquet
+from app.batch.formats.base import Header
 from app.batch.formats.registry import FORMATS, input_format, output_format
+from app.batch.result import Origin, Result
 from app.errors import InputError, SetupError
 from app.jsonl import Row
-from app.types import Question
+from app.types import Outcome, Prediction, Question, TaskType
 from tests.batch.questions import choice, line, mixed, text
 from tests.batch.scripted_job import answer
 from tests.batch.stepped_engine import SteppedEngine
@@ -230,6 +232,36 @@ class TestCsv:
         long = "word " * 60_000
         (row,) = self.rows(tmp_path, f"\ufeffid,prompt,is_multiple_choice\n7,{long},0\n".encode())
         assert row.question == Question("7", long, False)
+
+    @pytest.mark.parametrize("good", ["good,1", '"good, too",1'])
+    def test_a_stray_quotation_mark_names_its_line(self, tmp_path: Path, good: str) -> None:
+        text = 'prompt,is_multiple_choice\na,1\n"Best laptop?,0\n' + f"{good}\n" * 30
+        first, bad, *_ = self.rows(tmp_path, text.encode())
+        assert first.question == Question("0", "a", True)
+        assert bad.failure is not None
+        assert bad.failure.code == "invalid_csv"
+        assert "close the quotation mark that the row of line 3 opens" in bad.failure.message
+
+    def test_a_stray_quotation_mark_takes_no_more_than_a_long_cell(self, tmp_path: Path) -> None:
+        text = 'prompt,is_multiple_choice\n"Best laptop?,0\n' + f"{'word ' * 1_000},1\n" * 300
+        bad, *rest = self.rows(tmp_path, text.encode())
+        assert bad.failure is not None
+        assert len(rest) > 80
+        assert all(row.question for row in rest)
+
+    def test_a_stray_quotation_mark_in_the_header_is_one_line(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="lines 1 to 2 are not CSV: unexpected end of data: close"):
+            self.rows(tmp_path, b'"prompt,is_multiple_choice\na,1\n')
+
+    def test_line_ends_in_an_answer_stay_in_its_row(self, tmp_path: Path) -> None:
+        with (tmp_path / "out.csv").open("wb") as file:
+            writer = FORMATS["csv"].writer(file, Header("p", "m"))
+            for answer in ("one\rtwo", "one\r\ntwo", "one\ntwo"):
+                prediction = Prediction("a", TaskType.GENERATION, answer, Outcome.CLEAN)
+                writer.write(Result(Row(0, "a"), prediction, Origin.ASKED))
+        with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as text:
+            assert [row["answer"] for row in csv.DictReader(text)] == ["one\rtwo", "one\r\ntwo", "one\ntwo"]
+        assert b'"\n' not in (tmp_path / "out.csv").read_bytes().splitlines(keepends=True)[0]
 
 
 class TestRegistry:
