@@ -8,9 +8,9 @@ as it is, and `/v1/predict`, a question as in JSON lines, which is routed and co
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.batch.formats import json_lines
 from app.batch.formats.base import Format, Header
@@ -22,6 +22,17 @@ CHAT = "/v1/chat/completions"
 PREDICT = "/v1/predict"
 DEFAULT_MAX_TOKENS = 256
 """For a conversation that names no limit."""
+_INT64 = 1 << 63
+_WITHOUT_EFFECT: dict[str, object] = {
+    "top_p": 1,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "logprobs": False,
+    "top_logprobs": 0,
+    "response_format": {"type": "text"},
+    "stream_options": None,
+}
+"""Parameters that are not supported, at the value that changes nothing: clients write defaults out."""
 
 
 class _Refusing(BaseModel):
@@ -30,11 +41,23 @@ class _Refusing(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class TextPart(_Refusing):
+    """A part of a turn."""
+
+    type: Literal["text"]
+    text: str
+
+
 class ChatMessage(_Refusing):
     """One turn; text only."""
 
     role: Literal["system", "user", "assistant"]
-    content: str
+    content: str | Annotated[list[TextPart], Field(min_length=1)]
+
+    @property
+    def text(self) -> str:
+        """The whole turn; its parts are lines, as vLLM joins them."""
+        return self.content if isinstance(self.content, str) else "\n".join(part.text for part in self.content)
 
 
 class ChatBody(_Refusing):
@@ -44,13 +67,40 @@ class ChatBody(_Refusing):
     messages: list[ChatMessage] = Field(min_length=1)
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
-    temperature: float = Field(0.0, ge=0.0, le=2.0)
-    seed: int = 0
+    temperature: float | None = Field(None, ge=0.0, le=2.0)
+    seed: int | None = Field(None, ge=-_INT64, lt=_INT64)
     stop: str | list[str] | None = None
     n: Literal[1] = 1
     stream: Literal[False] = False
     user: str | None = None
     metadata: dict[str, str] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_defaults(cls, body: dict[str, Any]) -> dict[str, Any]:
+        """What is null, or written out at its default, is as good as left out."""
+        unset = object()
+        return {
+            name: value
+            for name, value in body.items()
+            if value is not None and _WITHOUT_EFFECT.get(name, unset) != value
+        }
+
+    @field_validator("stop")
+    @classmethod
+    def _stops(cls, stop: str | list[str] | None) -> str | list[str] | None:
+        if stop is not None and (not stop if isinstance(stop, str) else "" in stop):
+            raise ValueError("an empty text cannot end an answer: leave it out")
+        return stop
+
+
+class QuestionBody(_Refusing):
+    """A question, as a line of JSON lines has it; `row_of` says what is wrong with its values."""
+
+    id: Any = None
+    prompt: Any = None
+    input_field: Any = None
+    is_multiple_choice: Any = None
 
 
 class BatchLine(_Refusing):
@@ -130,11 +180,12 @@ def _row(number: int, data: object) -> Row:
     try:
         line = BatchLine.model_validate(data)
         if line.url == PREDICT:
+            QuestionBody.model_validate(line.body)
             return row_of(number, line.body | {"id": identity})
         request = _request(ChatBody.model_validate(line.body))
     except ValidationError as error:
         return Row(number, identity, failure=Failure("invalid_request", f"row {number}: {_first(error)}"))
-    if not all(encodes(message.content) for message in request.messages):
+    if not all(map(encodes, [*(message.content for message in request.messages), *request.sampling.stop])):
         message = f"row {number} holds half a surrogate pair: write the text as UTF-8"
         return Row(number, identity, failure=Failure("invalid_text", message))
     return Row(number, identity, chat=request)
@@ -143,8 +194,8 @@ def _row(number: int, data: object) -> Row:
 def _request(body: ChatBody) -> GenerationRequest:
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     most = body.max_completion_tokens or body.max_tokens or DEFAULT_MAX_TOKENS
-    sampling = SamplingParams(most, temperature=body.temperature, seed=body.seed, stop=stop)
-    return GenerationRequest("", tuple(Message(turn.role, turn.content) for turn in body.messages), sampling)
+    sampling = SamplingParams(most, temperature=body.temperature or 0.0, seed=body.seed or 0, stop=stop)
+    return GenerationRequest("", tuple(Message(turn.role, turn.text) for turn in body.messages), sampling)
 
 
 def _first(error: ValidationError) -> str:

@@ -45,6 +45,26 @@ def test_a_question_is_read_as_in_json_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "default",
+    [
+        {"top_p": 1}, {"top_p": 1.0}, {"presence_penalty": 0}, {"frequency_penalty": 0.0}, {"logprobs": False},
+        {"seed": None}, {"temperature": None}, {"stop": None}, {"n": 1}, {"response_format": {"type": "text"}},
+        {"messages": [BODY["messages"][0], {"role": "user", "content": [{"type": "text", "text": "Hi"}]}]},
+    ],
+)  # fmt: skip
+def test_defaults_may_be_written_out(tmp_path: Path, default: dict[str, Any]) -> None:
+    plain, written = read(tmp_path, request(), request(**default))
+    assert written.chat == plain.chat is not None
+
+
+def test_text_parts_are_lines(tmp_path: Path) -> None:
+    parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+    (row,) = read(tmp_path, request(messages=[{"role": "user", "content": parts}]))
+    assert row.chat is not None
+    assert row.chat.messages == (Message("user", "one\ntwo"),)
+
+
+@pytest.mark.parametrize(
     ("line", "says"),
     [
         (request(top_p=0.5), "unknown or unsupported parameter 'top_p': leave it out"),
@@ -55,7 +75,16 @@ def test_a_question_is_read_as_in_json_lines(tmp_path: Path) -> None:
         (request(temperature="hot"), "'temperature'"),
         (request(messages=[]), "'messages'"),
         (request(messages=[{"role": "tool", "content": "x"}]), "'messages.0.role'"),
-        (request(messages=[{"role": "user", "content": [{"type": "text", "text": "x"}]}]), "'messages.0.content'"),
+        (request(messages=[{"role": "user", "content": [{"type": "image_url"}]}]), "'messages.0.content"),
+        (request(stop=""), "'stop': value error, an empty text cannot end an answer"),
+        (request(stop=["\n", ""]), "'stop': value error, an empty text cannot end an answer"),
+        (request(stop="\ud83d"), "half a surrogate pair"),
+        (request(seed=1 << 63), "'seed'"),
+        (request(presence_penalty=1), "unknown or unsupported parameter 'presence_penalty': leave it out"),
+        (
+            {"custom_id": "a", "method": "POST", "url": "/v1/predict", "body": {"prompt": "x", "explain": True}},
+            "unknown or unsupported parameter 'explain': leave it out",
+        ),
         (request(url="/v1/embeddings"), "'url'"),
         ({"custom_id": "a", "method": "GET", "url": "/v1/predict", "body": {}}, "'method'"),
         ({"custom_id": "a", "url": "/v1/predict", "body": {}}, "'method': field required"),
