@@ -66,9 +66,9 @@ class Intake:
             self._read = 0
         return self._current.popleft()
 
-    def peek(self) -> Job | None:
-        """The next job, which stays."""
-        job = self.next()
+    def peek(self, pause: Callable[[], bool] = lambda: False) -> Job | None:
+        """The next job, which stays; None as for `next`."""
+        job = self.next(pause)
         if job is not None:
             self._current.appendleft(job)
         return job

@@ -11,6 +11,8 @@ from app.predictor import Predictor, Prepared
 from app.routing import route
 from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Prediction, Question
 
+NO_TIME = "time_budget"
+"""The code of a row that was not asked as time was up: the run's own limit, and no fault of the row."""
 _KINDS = list(AnswerKind)
 
 
@@ -115,7 +117,7 @@ def _default(row: Row, prediction: Prediction) -> Result:
 
 def _no_time(row: Row) -> Result:
     """A row without a question keeps its own failure; a conversation has no default answer."""
-    failure = row.failure or Failure("time_budget", "not asked: the time was up; run again with a larger --time-budget")
+    failure = row.failure or Failure(NO_TIME, "not asked: the time was up; run again with a larger --time-budget")
     return Result(row, Prediction(row.id, None, None, Outcome.ERROR, error=failure), Origin.UNASKED)
 
 

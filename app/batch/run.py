@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from app.batch.budget import Budget
 from app.batch.intake import Intake
-from app.batch.job import Job, unasked
+from app.batch.job import NO_TIME, Job, unasked
 from app.batch.journal import Journal
 from app.batch.order import InOrder
 from app.batch.result import Origin, Result, for_row
@@ -79,7 +79,7 @@ class BatchRun:
         intake = Intake(self._predictor, self._run, rows, self._take, place)
         if self._limits.budget is not None:
             self._probe(intake, self._limits.budget)
-        while not (self._stopped or self._expired or intake.empty):
+        while not (self._over or intake.empty):
             self._ask(intake)
         if self._expired and not self._stopped:
             self._answer_unasked(intake)
@@ -102,6 +102,10 @@ class BatchRun:
     def _expired(self) -> bool:
         return self._limits.budget is not None and self._limits.budget.expired
 
+    @property
+    def _over(self) -> bool:
+        return self._stopped or self._expired
+
     def _must_give_up(self) -> bool:
         """Asked by the engine after each step."""
         if self._limits.budget is not None:
@@ -115,8 +119,8 @@ class BatchRun:
 
     def _requests(self, intake: Intake) -> Iterator[GenerationRequest]:
         """What the engine pulls from. It ends early to stop, or to have results written before more are read."""
-        while not (self._stopped or self._expired):
-            job = intake.next(lambda: self._stopped or (self._order.crowded and bool(self._in_flight)))
+        while not self._over:
+            job = intake.next(lambda: self._over or (self._order.crowded and bool(self._in_flight)))
             if job is None:
                 return
             if self._may_ask(job):
@@ -180,7 +184,8 @@ class BatchRun:
             self._settle(for_row(result, row, Origin.REPEATED if result.usage else result.origin))
 
     def _settle(self, result: Result) -> None:
-        if result.prediction.error is not None:
+        error = result.prediction.error
+        if error is not None and error.code != NO_TIME:
             self._errors += 1
         if self._limits.budget is not None:
             self._limits.budget.settle()
@@ -205,7 +210,7 @@ class BatchRun:
         The first call of an engine readies what later calls find ready, so a second one is measured where
         there is time for it.
         """
-        job = intake.peek()
+        job = intake.peek(lambda: self._over)
         if job is None or budget.pace.seconds_per_token:
             return
         sampling = replace(job.request.sampling, max_tokens=1)

@@ -1,0 +1,83 @@
+"""How a run ends before its rows do: stopped, or out of time."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from app.batch.budget import Budget
+from app.batch.journal import Journal
+from app.batch.pace import Pace
+from app.batch.request_key import identity_digest
+from app.batch.result import Origin, Result
+from app.batch.run import BatchRun, Ending, Limits
+from app.config import ROOT
+from app.jsonl import Row
+from app.predictor import Predictor
+from app.prompting import PromptLibrary
+from app.types import GenerationRequest, Message, SamplingParams
+from tests.batch.questions import mixed
+from tests.batch.stepped_engine import FakeClock, SteppedEngine
+
+IDENTITY = {"model revision": "1"}
+ROWS = 400
+
+
+def questions(noticed: Callable[[], None] = lambda: None) -> Iterator[Row]:
+    for number, question in enumerate(mixed(ROWS)):
+        noticed()
+        yield Row(number, question.id, question)
+
+
+def conversations() -> Iterator[Row]:
+    for number in range(ROWS):
+        messages = (Message("user", f"Name thing {number}."),)
+        yield Row(number, str(number), chat=GenerationRequest("", messages, SamplingParams(40)))
+
+
+def answer(
+    rows: Iterator[Row],
+    limits: Limits,
+    journal: Journal | None = None,
+    engine: SteppedEngine | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[Ending, list[Result]]:
+    results: list[Result] = []
+    predictor = Predictor(engine or SteppedEngine(), PromptLibrary(ROOT / "prompts"))
+    run = BatchRun(predictor, journal, identity_digest(IDENTITY), results.append, limits, clock)
+    return run.run(rows), results
+
+
+def answered(tmp_path: Path) -> Journal:
+    journal = Journal.open(tmp_path / "j")
+    journal.begin(IDENTITY)
+    assert answer(questions(), Limits(), journal)[0] is Ending.FINISHED
+    return journal
+
+
+def test_rows_without_time_are_no_errors_that_stop_the_run() -> None:
+    clock = FakeClock()
+    budget = Budget(60.0, ROWS, Pace(clock), clock)
+    engine = SteppedEngine(step_seconds=10.0, wait=clock.wait)  # no time for as many tokens as a text needs
+    ending, results = answer(conversations(), Limits(max_errors=1, budget=budget), engine=engine, clock=clock)
+    assert ending is Ending.FINISHED
+    assert [result.prediction.error.code for result in results if result.prediction.error] == ["time_budget"] * ROWS
+
+
+def test_the_clock_is_looked_at_while_answered_rows_are_read(tmp_path: Path) -> None:
+    clock = FakeClock()
+    budget = Budget(ROWS / 4, ROWS, Pace(clock), clock)
+    with answered(tmp_path) as journal:
+        ending, results = answer(questions(lambda: clock.wait(1.0)), Limits(budget=budget), journal)
+    assert ending is Ending.FINISHED
+    assert len(results) == ROWS
+    assert 0 < sum(result.origin is not Origin.UNASKED for result in results) < ROWS / 2
+
+
+def test_a_stop_is_heard_while_answered_rows_are_read(tmp_path: Path) -> None:
+    read: list[None] = []
+    budget = Budget(1e6, ROWS, Pace(time.monotonic), time.monotonic)
+    limits = Limits(interrupted=lambda: len(read) >= 5, budget=budget)
+    with answered(tmp_path) as journal:
+        ending, _ = answer(questions(lambda: read.append(None)), limits, journal)
+    assert ending is Ending.INTERRUPTED
+    assert len(read) < 10
