@@ -1,6 +1,7 @@
 """Where bytes come from: a file, a compressed file, or standard input."""
 
 import gzip
+import io
 import sys
 import zlib
 from collections.abc import Iterator
@@ -27,7 +28,8 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """
     try:
         if path == STANDARD_STREAM:
-            yield sys.stdin.buffer
+            with _standard_input() as piped:
+                yield piped
         elif path.suffix == ".gz":
             with gzip.open(path, "rb") as compressed:
                 yield cast("BinaryIO", compressed)
@@ -38,3 +40,15 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         raise InputError(f"{path} is not a whole gzip file: {error}") from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _standard_input() -> Iterator[BinaryIO]:
+    """A file of its own: Python cannot end while a thread waits in `sys.stdin.buffer` and holds its lock."""
+    try:
+        number = sys.stdin.fileno()
+    except (AttributeError, io.UnsupportedOperation):  # not a file at all, but a stand-in for one
+        yield sys.stdin.buffer
+        return
+    with open(number, "rb", closefd=False) as file:
+        yield file

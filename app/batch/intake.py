@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from app.batch.formats.arriving import Arriving
 from app.batch.job import Job, chat_job, question_job
 from app.batch.result import Result, unanswerable
 from app.jsonl import Row
@@ -12,12 +13,17 @@ from app.predictor import Predictor
 
 WINDOW = 1024
 """Rows that are put in order at a time. Each row waits for two windows at most."""
+IDLE_SECONDS = 0.1
+"""Between two looks at whether to stop, while no row comes."""
+GRACE_SECONDS = 0.01
+"""That a row may take to come while the engine has others, before the engine goes on with those."""
 
 
 class Intake:
     """Reads ahead by one window and puts it in order of type and text, while the window before is asked.
 
-    One row is read for each job that leaves, so that the engine never waits for a window to fill.
+    One row is read for each job that leaves, so that the engine never waits for a window to fill. Of rows that
+    arrive one by one, those that are there make the window.
     """
 
     def __init__(
@@ -53,14 +59,19 @@ class Intake:
         """Whether all rows were read and all jobs have left."""
         return self._exhausted and not self._current and not self._upcoming
 
-    def next(self, pause: Callable[[], bool] = lambda: False) -> Job | None:
-        """The next job; None at the end of the rows, or as soon as `pause` says so."""
-        self._read_one()
+    def next(self, pause: Callable[[], bool] = lambda: False, busy: Callable[[], bool] = lambda: False) -> Job | None:
+        """The next job; None at the end of the rows, as soon as `pause` says so, or when `busy` and no row is there."""
+        if self._arrived(0):
+            self._read_one()
         while not self._current:
-            while self._read < WINDOW and not self._exhausted and not pause():
+            while self._read < WINDOW and not self._exhausted and not pause() and self._arrived(0):
                 self._read_one()
             if pause() or self.empty:
                 return None
+            if not self._upcoming and not self._arrived(GRACE_SECONDS if busy() else IDLE_SECONDS):
+                if busy():
+                    return None
+                continue
             self._current = deque(sorted(self._upcoming, key=self._place))
             self._upcoming = []
             self._read = 0
@@ -84,6 +95,9 @@ class Intake:
         """The rows that were not read, as they are; none is left afterwards."""
         yield from self._rows
         self._exhausted = True
+
+    def _arrived(self, seconds: float) -> bool:
+        return not isinstance(self._rows, Arriving) or self._rows.ready(seconds)
 
     def _read_one(self) -> None:
         if self._exhausted or self._read >= WINDOW:

@@ -119,8 +119,12 @@ class BatchRun:
 
     def _requests(self, intake: Intake) -> Iterator[GenerationRequest]:
         """What the engine pulls from. It ends early to stop, or to have results written before more are read."""
+
+        def busy() -> bool:
+            return bool(self._in_flight)
+
         while not self._over:
-            job = intake.next(lambda: self._over or (self._order.crowded and bool(self._in_flight)))
+            job = intake.next(lambda: self._over or (self._order.crowded and busy()), busy)
             if job is None:
                 return
             if self._may_ask(job):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from app.batch.formats.arriving import as_they_arrive
 from app.batch.formats.base import Format, Header
 from app.batch.result import Result
 from app.byte_source import open_bytes
@@ -133,4 +134,4 @@ def _cell(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-CSV = Format("csv", (".csv",), read, count, CsvWriter)
+CSV = Format("csv", (".csv",), as_they_arrive(read), count, CsvWriter)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from app.batch.formats.arriving import as_they_arrive
 from app.batch.formats.base import Format, Header
 from app.batch.result import Result
 from app.byte_source import open_bytes
@@ -37,4 +38,4 @@ class JsonLinesWriter:
         """Nothing is held back."""
 
 
-JSON_LINES = Format("jsonl", (".jsonl", ".ndjson", ".json", ".txt", ""), read, count, JsonLinesWriter)
+JSON_LINES = Format("jsonl", (".jsonl", ".ndjson", ".json", ".txt", ""), as_they_arrive(read), count, JsonLinesWriter)

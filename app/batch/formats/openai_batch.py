@@ -13,6 +13,7 @@ from typing import Annotated, Any, BinaryIO, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.batch.formats import json_lines
+from app.batch.formats.arriving import as_they_arrive
 from app.batch.formats.base import Format, Header
 from app.batch.result import Result
 from app.jsonl import Row, dump, encodes, prediction_row, read_objects, row_of
@@ -206,4 +207,4 @@ def _first(error: ValidationError) -> str:
     return f"{name!r}: {first['msg'].lower()}" if name else first["msg"].lower()
 
 
-OPENAI_BATCH = Format("openai", (), read, json_lines.count, OpenAIBatchWriter)
+OPENAI_BATCH = Format("openai", (), as_they_arrive(read), json_lines.count, OpenAIBatchWriter)
