@@ -89,8 +89,7 @@ def open_output(target: Path) -> Iterator[PartialOutput]:
         InputError: the disk is full, or refuses otherwise. What the block itself raises is passed on as it is.
     """
     if target == STANDARD_STREAM:
-        yield PartialOutput(sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        yield PartialOutput(cast("BinaryIO", _AtOnce(sys.stdout.buffer)))
         return
     partial = partial_path(target)
     try:
@@ -113,6 +112,22 @@ def open_output(target: Path) -> Iterator[PartialOutput]:
         partial.unlink(missing_ok=True)
 
 
+class _AtOnce(io.RawIOBase):
+    """Standard output without a buffer: whoever reads it sees a row when it is there."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        with _explained(STANDARD_STREAM):
+            written = self._file.write(data)
+            self._file.flush()
+        return written
+
+
 class _Disk(io.FileIO):
     """The file under the buffers: only what the disk refuses is told as such."""
 
@@ -131,4 +146,5 @@ def _explained(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}; make room, then run again") from error
+        fix = "its reader is gone" if isinstance(error, BrokenPipeError) else "make room, then run again"
+        raise InputError(f"cannot write {target}: {error.strerror or error}; {fix}") from error

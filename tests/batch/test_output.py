@@ -1,8 +1,11 @@
+import errno
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -110,3 +113,26 @@ def test_a_target_that_cannot_be_written_is_refused_first(tmp_path: Path, name: 
     with pytest.raises(InputError, match=says):
         answer(FileJob(source, tmp_path / name), SteppedEngine())
     assert not journal_path(tmp_path / name).exists()
+
+
+def test_rows_appear_on_standard_output_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        with open_output(Path("-")) as output:
+            output.file.write(b"a row\n")
+            assert os.read(reading, 100) == b"a row\n"
+    os.close(reading)
+
+
+def test_a_reader_that_is_gone_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.RawIOBase):
+        def write(self, _: object, /) -> int:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=Closed()))
+    with (
+        pytest.raises(InputError, match="cannot write -: Broken pipe; its reader is gone"),
+        open_output(Path("-")) as output,
+    ):
+        output.file.write(b"a row\n")

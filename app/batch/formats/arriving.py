@@ -1,11 +1,11 @@
-"""Rows of standard input, which come when whoever writes them sends them."""
+"""Rows of a pipe, which come when whoever writes them sends them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 
-from app.byte_source import STANDARD_STREAM
+from app.byte_source import is_stream
 from app.jsonl import Row
 
 READ_AHEAD = 1024
@@ -54,9 +54,9 @@ class Arriving(Iterator[Row]):
 
 
 def as_they_arrive(read: Callable[[Path], Iterator[Row]]) -> Callable[[Path], Iterator[Row]]:
-    """The same reader, with standard input read by a thread; files are there as a whole and need none."""
+    """The same reader, with pipes read by a thread; files are there as a whole and need none."""
 
     def reading(path: Path) -> Iterator[Row]:
-        return Arriving(read(path)) if path == STANDARD_STREAM else read(path)
+        return Arriving(read(path)) if is_stream(path) else read(path)
 
     return reading

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,8 +84,12 @@ def test_what_is_wrong_with_the_input_is_raised_where_its_rows_are_taken() -> No
     assert list(arriving) == []
 
 
-def test_files_are_read_as_ever() -> None:
-    assert not isinstance(as_they_arrive(lambda _: rows(1))(Path("a.jsonl")), Arriving)
+def test_pipes_are_read_by_a_thread_and_files_as_ever(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    read = as_they_arrive(lambda _: rows(1))
+    assert isinstance(read(tmp_path / "pipe"), Arriving)
+    assert isinstance(read(Path("-")), Arriving)
+    assert not isinstance(read(tmp_path / "a.jsonl"), Arriving)
 
 
 def test_a_thread_that_waits_for_input_does_not_keep_the_process() -> None:
