@@ -1,16 +1,17 @@
 """Rows a second of `shopbench predict`, of a bare `LLM.generate`, and of the starter kit's pattern.
 
-    python benchmarks/batch.py [--questions data/sample.jsonl] [--rows 960] [--rounds 3] [--ways predict bare kit]
+    python benchmarks/batch.py [--questions data/sample.jsonl] [--rows 960] [--rounds 3] [--ways predict bare]
 
-All three run in one process on one loaded engine, in turns, each from an empty prefix cache:
+All run in one process on one loaded engine, in turns, each from an empty prefix cache:
 
 - predict: the whole batch job, from the input file to the finished output: reading, routing, rendering, tokenizing,
   journal with its fsyncs, decoding, writing;
+- capped: the same with no answer longer than the kit's 100 tokens, so that both write texts of like length;
 - bare: `LLM.generate` in one call over the token ids and the sampling that predict's requests come to, ready made;
 - kit: batches of 16 rendered prompts, one call each, choices with one new token and everything else with 100,
   unconstrained; reading the file, routing, rendering and writing are not counted.
 
-`output_tokens` says how much each way wrote for a row: predict's own caps follow the type, so its texts may be longer
+`output_tokens` says how much each way wrote for a row: predict's own caps follow the kind of text, and some are longer
 than the kit's.
 
 On a busy machine the processor seconds say more than the rows a second, with OMP_NUM_THREADS=1: threads that wait
@@ -35,9 +36,10 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from app.batch.file_job import FileJob, answer_file
+from app.batch.file_job import FileJob, Watcher, answer_file
 from app.batch.identity import file_identity
 from app.batch.request_key import Identity
+from app.batch.result import Result
 from app.config import ROOT, load_settings
 from app.engines.chat import ChatTokenizer, turns_of
 from app.engines.prepared import PreparedRequest, prepare
@@ -48,7 +50,8 @@ from app.engines.vllm_values import engine_values, sampling_values
 from app.evaluation.datasets.read import read_dataset
 from app.predictor import Predictor, Prepared
 from app.prompting import PromptLibrary
-from app.types import Choice, Question, Sample
+from app.tasks.base import Task
+from app.types import Choice, Prediction, Question, Sample
 
 if TYPE_CHECKING:
     from vllm import LLM
@@ -56,7 +59,8 @@ if TYPE_CHECKING:
 
 KIT_BATCH = 16
 KIT_TOKENS = 100
-WAYS = ("predict", "bare", "kit")
+PAIRS = (("predict", "bare"), ("predict", "kit"), ("capped", "kit"))
+WAYS = ("predict", "capped", "bare", "kit")
 
 
 class SharedEngine(VllmEngine):
@@ -79,9 +83,21 @@ class SharedEngine(VllmEngine):
         """It serves another round."""
 
 
+class CappedPredictor(Predictor):
+    """Asks for no more tokens than the kit does."""
+
+    def prepare(self, question: Question, request_id: str, task: Task | None = None) -> Prepared | Prediction:
+        found = super().prepare(question, request_id, task)
+        if isinstance(found, Prediction):
+            return found
+        sampling = found.request.sampling
+        sampling = replace(sampling, max_tokens=min(KIT_TOKENS, sampling.max_tokens))
+        return replace(found, request=replace(found.request, sampling=sampling))
+
+
 @dataclass(frozen=True)
 class Ways:
-    """The three, over the same questions."""
+    """All of them, over the same questions."""
 
     engine: SharedEngine
     predictor: Predictor
@@ -92,9 +108,10 @@ class Ways:
     written: dict[str, float]
 
     def predict(self) -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            job = FileJob(self.source, Path(folder) / "out.jsonl")
-            return answer_file(job, lambda: self.predictor, lambda: self.identity).seconds
+        return self._answer_file("predict", self.predictor)
+
+    def capped(self) -> float:
+        return self._answer_file("capped", CappedPredictor(self.engine, self.predictor.prompts))
 
     def bare(self) -> float:
         from vllm import SamplingParams
@@ -105,7 +122,7 @@ class Ways:
         started = time.perf_counter()
         answers = self.engine.llm.generate(prompts, params, use_tqdm=False)
         taken = time.perf_counter() - started
-        self.written["predict"] = sum(len(answer.outputs[0].token_ids) for answer in answers) / len(self.questions)
+        self.written["bare"] = sum(len(answer.outputs[0].token_ids) for answer in answers) / len(self.questions)
         return taken
 
     def kit(self) -> float:
@@ -119,6 +136,20 @@ class Ways:
             answers += self.engine.llm.generate(batch, params, use_tqdm=False)
         taken = time.perf_counter() - started
         self.written["kit"] = sum(len(answer.outputs[0].token_ids) for answer in answers) / len(self.questions)
+        return taken
+
+    def _answer_file(self, name: str, predictor: Predictor) -> float:
+        tokens = 0
+
+        class Counting(Watcher):
+            def settled(self, result: Result) -> None:
+                nonlocal tokens
+                tokens += result.usage.output_tokens if result.usage else 0
+
+        with tempfile.TemporaryDirectory() as folder:
+            job = FileJob(self.source, Path(folder) / "out.jsonl")
+            taken = answer_file(job, lambda: predictor, lambda: self.identity, Counting()).seconds
+        self.written[name] = tokens / len(self.questions)
         return taken
 
     def _rendered(self, choices: bool) -> list[str]:
@@ -161,8 +192,7 @@ def ready(predictor: Predictor, engine: SharedEngine, rows: list[Question]) -> l
 
 def measure(ways: Ways, names: list[str], rounds: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Seconds, and processor seconds, of each way in each round; the first round warms up and is not kept."""
-    all_runs: dict[str, Callable[[], float]] = {"predict": ways.predict, "bare": ways.bare, "kit": ways.kit}
-    runs = {name: all_runs[name] for name in names}
+    runs: dict[str, Callable[[], float]] = {name: getattr(ways, name) for name in names}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     processor: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
@@ -204,9 +234,7 @@ def main() -> None:
         ways = Ways(engine, predictor, file_identity(settings), rows, source, ready(predictor, engine, rows), {})
         seconds, processor = measure(ways, given.ways, given.rounds)
     rates = {name: round(given.rows / statistics.median(taken), 1) for name, taken in seconds.items()}
-    others = [name for name in given.ways if name != "predict" and "predict" in given.ways]
-    pairs = {f"predict / {name}": ratios(seconds["predict"], seconds[name]) for name in others}
-    work = {f"predict / {name}": ratios(processor["predict"], processor[name]) for name in others}
+    pairs = [pair for pair in PAIRS if set(pair) <= set(given.ways)]
     print(
         json.dumps(
             {
@@ -219,8 +247,10 @@ def main() -> None:
                 "machine": platform.processor() or platform.machine(),
                 "rows_per_second": rates,
                 "output_tokens": {name: round(count, 1) for name, count in ways.written.items()},
-                "ratio": pairs,
-                "ratio_of_processor_seconds": work,
+                "ratio": {f"{one} / {other}": ratios(seconds[one], seconds[other]) for one, other in pairs},
+                "ratio_of_processor_seconds": {
+                    f"{one} / {other}": ratios(processor[one], processor[other]) for one, other in pairs
+                },
             },
             indent=2,
         )
