@@ -2,12 +2,14 @@
 
 The two run one after the other. Both get the same rendered conversations, one token that must be a label, and
 report the labels' probabilities. Questions are multiplied from data/sample.jsonl, each with a number of its own so
-that only the common beginning of the prompts comes from the prefix cache.
+that only the common beginning of the prompts comes from the prefix cache. vLLM's server runs with its own defaults but
+for compilation; `--vllm '--block-size 32'` gives it our block size on CPUs too, so that only the servers differ.
 """
 
 import argparse
 import asyncio
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -133,10 +135,11 @@ def main() -> None:
     parser.add_argument("--clients", default="1,8,32")
     parser.add_argument("--questions", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--vllm", default="", help="more options for vLLM's server, such as '--block-size 32'")
     given = parser.parse_args()
     python = sys.executable
     vllm = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", given.model, "--port", "8124"]
-    vllm += ["--enforce-eager", "--max-num-seqs", "64", "--dtype", "float32", "--generation-config", "vllm"]
+    vllm += ["--enforce-eager", "--dtype", "float32", "--generation-config", "vllm", *shlex.split(given.vllm)]
     servers = {
         OURS: ([python, "-m", "app", "serve", "--model", given.model, "--port", "8123"], 8123, "/readyz"),
         THEIRS: (vllm, 8124, "/health"),

@@ -1,6 +1,7 @@
 """The application: `uvicorn --factory app.serving.app:create_app`."""
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -133,6 +134,9 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # What is loaded stays: each look through it for garbage would hold up all answers for 0.4 s.
+        gc.collect()
+        gc.freeze()
         if batches is not None:
             batches.start()
         watching = asyncio.create_task(_watch(service, when_dead))
@@ -144,6 +148,7 @@ def build_app(
                 await batches.close()
             await service.health.close()
             service.predictor.close()
+            gc.unfreeze()
             if traces is not None:
                 # uvicorn ends by the signal that it got, so nothing comes after this.
                 await asyncio.to_thread(traces.shutdown)
