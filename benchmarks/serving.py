@@ -84,8 +84,9 @@ def their_calls(asked: list[Question], model: str) -> list[Call]:
 def running(words: list[str], port: int, ready: str) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if name != "SHOPBENCH_API_KEYS"}
+    # What vLLM's server needs to run without Triton and a compiler; everything else is its own choice.
     environment |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_USE_V2_MODEL_RUNNER": "0", "TORCHDYNAMO_DISABLE": "1"}
-    environment |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_LOGGING_LEVEL": "ERROR"}
+    environment |= {"VLLM_LOGGING_LEVEL": "ERROR"}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:

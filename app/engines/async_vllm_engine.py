@@ -16,7 +16,7 @@ from app.engines.prepared import PreparedRequest, finish, prepare, text_so_far
 from app.engines.refusal import RefusedRequestError
 from app.engines.settings import VllmSettings
 from app.engines.special_tokens import Turn
-from app.engines.vllm_environment import prepare_environment
+from app.engines.vllm_environment import prepare_serving_environment
 from app.engines.vllm_start import (
     adapter_requests,
     compute_capability,
@@ -58,7 +58,7 @@ class AsyncVllmEngine:
         self._tokenizer = load_chat_tokenizer(model)
         # An unknown kind of tokenizer is told before the long start.
         _ = self._tokenizer.vocabulary, self._tokenizer.special
-        prepare_environment()
+        prepare_serving_environment()
         self.version: str = import_vllm().__version__
         self._params = importlib.import_module("vllm.sampling_params")
         self._inputs = importlib.import_module("vllm.inputs.engine")

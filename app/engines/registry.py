@@ -10,7 +10,7 @@ from typing import Any
 from app.engines.base import AsyncEngine, Engine
 from app.engines.checkpoint import check_adapter, check_checkpoint
 from app.engines.settings import EngineSettings, TransformersSettings, VllmSettings
-from app.engines.vllm_environment import prepare_environment
+from app.engines.vllm_environment import prepare_environment, prepare_serving_environment
 from app.errors import SetupError
 
 
@@ -42,7 +42,7 @@ ASYNC_ENGINES: Mapping[str, EngineEntry] = {
         "app.engines.async_vllm_engine:AsyncVllmEngine",
         VllmSettings,
         ("vllm", "torch", "transformers"),
-        prepare_environment,
+        prepare_serving_environment,
     ),
 }
 """The engines that can serve many callers at once."""
