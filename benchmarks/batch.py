@@ -220,7 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(ROOT / "models" / "mini"))
     parser.add_argument("--questions", type=Path, default=ROOT / "data" / "sample.jsonl")
-    parser.add_argument("--rows", type=int, default=960)
+    parser.add_argument("--rows", type=int, default=2280)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     given = parser.parse_args()
