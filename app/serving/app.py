@@ -75,7 +75,11 @@ def create_service(settings: Settings, server: ServerSettings) -> Service:
     predictor = create_async_predictor(settings)
     for library in ("vllm", "transformers"):
         take_over(library)
-    return guard(predictor, server, server.model_name or Path(settings.model).name)
+    service = guard(predictor, server, server.model_name or Path(settings.model).name)
+    # What is loaded stays: each look through it for garbage would hold up all answers for 0.4 s.
+    gc.collect()
+    gc.freeze()
+    return service
 
 
 def guard(predictor: AsyncPredictor, server: ServerSettings, model_name: str) -> Service:
@@ -134,9 +138,6 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # What is loaded stays: each look through it for garbage would hold up all answers for 0.4 s.
-        gc.collect()
-        gc.freeze()
         if batches is not None:
             batches.start()
         watching = asyncio.create_task(_watch(service, when_dead))
@@ -148,7 +149,6 @@ def build_app(
                 await batches.close()
             await service.health.close()
             service.predictor.close()
-            gc.unfreeze()
             if traces is not None:
                 # uvicorn ends by the signal that it got, so nothing comes after this.
                 await asyncio.to_thread(traces.shutdown)

@@ -1,14 +1,20 @@
-import asyncio
 import gc
 
-from tests.serving.calls import app_of
+import pytest
+
+from app.config import load_settings
+from app.serving.app import create_service
+from app.serving.settings import ServerSettings
+from tests.serving.calls import service_of
+from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 
 
-def test_what_is_loaded_is_kept_out_of_garbage_collection_while_the_server_runs() -> None:
-    async def main() -> None:
-        app = app_of()
-        async with app.router.lifespan_context(app):
-            assert gc.get_freeze_count() > 10_000
-        assert gc.get_freeze_count() == 0
-
-    asyncio.run(main())
+def test_what_is_loaded_is_kept_out_of_garbage_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = service_of(ScriptedAsyncEngine()).predictor
+    monkeypatch.setattr("app.serving.app.create_async_predictor", lambda _: predictor)
+    monkeypatch.setattr("app.serving.app.take_over", lambda _: None)
+    try:
+        assert create_service(load_settings(None, {}), ServerSettings.parse({})).predictor is predictor
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
