@@ -15,10 +15,14 @@ NAMES = ("", "uvicorn", "uvicorn.access", "vllm")
 @pytest.fixture(autouse=True)
 def kept() -> Iterator[None]:
     """Loggers are the process'."""
+    # vLLM, where it is loaded in this process, adds fields to every record.
+    factory = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(logging.LogRecord)
     loggers = [logging.getLogger(name) for name in NAMES]
     before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
     yield
     logging.captureWarnings(False)
+    logging.setLogRecordFactory(factory)
     for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)
