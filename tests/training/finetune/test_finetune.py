@@ -182,7 +182,7 @@ def test_folders_that_hold_something_else_are_left_alone(checkpoint: Path, tmp_p
 
 
 def test_the_best_state_is_kept_when_the_loss_only_rises(checkpoint: Path, tmp_path: Path) -> None:
-    optimizer = {"learning_rate": 0.3, "steps": 20, "batch_size": 2, "scheduler": "constant", "warmup": 0}
+    optimizer = {"learning_rate": 0.5, "steps": 20, "batch_size": 2, "scheduler": "constant", "warmup": 0}
     evaluation = {"every": 2, "patience": 1}
     values = values_for(tmp_path, checkpoint, optimizer=optimizer, evaluation=evaluation, save_every=2)
     ending = run(values)
