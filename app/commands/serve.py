@@ -1,7 +1,6 @@
 """`shopbench serve`: the HTTP server."""
 
 import logging
-import math
 import os
 import signal
 import socket
@@ -11,12 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-import uvicorn
-from fastapi import FastAPI
-
 from app.config import Settings
 from app.errors import EngineError, SetupError
 from app.serving.app import build_app, check_data_folder, create_batches, create_chat, create_service
+from app.serving.http_server import HttpServer, uvicorn_config
 from app.serving.keys import VARIABLE, ApiKeys, is_loopback
 from app.serving.logs import set_up_logging
 from app.serving.settings import ServerSettings
@@ -60,21 +57,10 @@ def serve(settings: Settings, address: Address) -> None:
 
     chat = create_chat(service)
     app = build_app(service, keys, chat, stop, create_batches(settings, service, chat))
-    runner = uvicorn.Server(uvicorn_config(app, server))
+    runner = HttpServer(uvicorn_config(app, server))
     runner.run(sockets=[bound])
     if engine_failed:
         raise EngineError("the engine failed for good; the log has the reason")
-
-
-def uvicorn_config(app: FastAPI, server: ServerSettings) -> uvicorn.Config:
-    """How uvicorn runs the application. It takes whole seconds only."""
-    return uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=math.ceil(server.drain_timeout),
-    )
 
 
 @contextmanager

@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 
-import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app.commands.serve import bind
+from app.serving.http_server import HttpServer, uvicorn_config
+from app.serving.settings import ServerSettings
 
 
 @asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[int]:
+async def served(app: ASGIApp) -> AsyncIterator[int]:
     """The port, on 127.0.0.1."""
     bound = bind("127.0.0.1", 0)
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = HttpServer(uvicorn_config(app, ServerSettings.parse({"drain_timeout": 1})))
     serving = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         while not server.started:
@@ -30,7 +30,7 @@ async def served(app: FastAPI) -> AsyncIterator[int]:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[int]:
+def serving(app: ASGIApp) -> Iterator[int]:
     """As `served`, in a thread of its own, for clients that wait."""
     started: Future[int] = Future()
     done = threading.Event()

@@ -1,5 +1,6 @@
 """How the real server ends. Last of its folder: the first test stops the server that the others share."""
 
+import json
 import os
 import signal
 import threading
@@ -27,6 +28,8 @@ def ask_and_stop(server: LiveServer, stop: Callable[[], None]) -> list[int | str
                 statuses.append(connection.post("/v1/predict", json={"questions": [LONG] * 8}).status_code)
             except httpx.ConnectError:
                 statuses.append("not accepted")
+            except httpx.ReadError:
+                statuses.append("reset")
 
     with ThreadPoolExecutor(8) as pool:
         asking = [pool.submit(ask, number) for number in range(8)]
@@ -87,6 +90,11 @@ def test_ctrl_c_finishes_what_was_accepted(two_servers: tuple[LiveServer, LiveSe
     _, server = two_servers
     statuses = ask_and_stop(server, lambda: os.killpg(server.process.pid, signal.SIGINT))
     assert statuses.count(200) >= 1
-    assert set(statuses) <= {200, "not accepted"}
+    # uvicorn by itself resets connections whose request it has not read. What it has read is in the log.
+    assert set(statuses) <= {200, "not accepted", "reset"}
     server.process.wait(60)
-    assert "Traceback" not in server.log.read_text()
+    logged = server.log.read_text()
+    assert "Traceback" not in logged
+    records = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
+    accepted = [record["status"] for record in records if record.get("path") == "/v1/predict"]
+    assert accepted == [200] * statuses.count(200)

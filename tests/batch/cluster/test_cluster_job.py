@@ -86,7 +86,7 @@ def test_a_killed_replica_and_a_stopped_run_lose_nothing(tmp_path: Path, two_nod
     assert "give the same command again to go on" in said
     stopped = re.search(r"stopped after (\d+) of 303 rows", " ".join(said.split()))
     assert stopped is not None
-    assert 40 < int(stopped[1]) < 303
+    assert 0 < int(stopped[1]) < 303
     assert not partial_path(target).exists()
     assert str(store_path(target)) in said.replace("\n", "")
     assert "Traceback" not in said
