@@ -23,6 +23,10 @@ SYNC_ROWS = 256
 SYNC_SECONDS = 1.0
 
 
+class UnreadableJournalError(InputError):
+    """The first line is not that of a journal, or that of another version's."""
+
+
 class Journal:
     """Answers by request key, in a file of JSON lines beside the output.
 
@@ -68,7 +72,8 @@ class Journal:
         identity left: the same command, given again by a scheduler, must come to its end.
 
         Raises:
-            InputError: another run holds it, it is no journal, or the file system refuses.
+            InputError: another run holds it, or the file system refuses.
+            UnreadableJournalError: it is no journal, and `overwrite` does not allow for that.
         """
         try:
             file = lock_file(path)
@@ -252,8 +257,10 @@ class Journal:
         where = self._path or "to the temporary folder"
         return InputError(f"cannot write {where}: {error.strerror}; make room and give the same command again")
 
-    def _no_journal(self) -> InputError:
-        return InputError(f"{self._path} is not a journal of this version: move it away, or add --overwrite")
+    def _no_journal(self) -> UnreadableJournalError:
+        return UnreadableJournalError(
+            f"{self._path} is not a journal of this version: move it away, or add --overwrite"
+        )
 
 
 LINE_BYTES = 4096

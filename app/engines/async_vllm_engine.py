@@ -192,7 +192,8 @@ class AsyncVllmEngine:
         try:
             outputs = self.llm.generate(
                 self._inputs.tokens_input(prepared.prompt_ids),
-                self._params.SamplingParams(**values, output_kind=kind),
+                # Made for this request alone, so that vLLM need not copy it to its depth.
+                self._params.SamplingParams(**values, output_kind=kind, skip_clone=True),
                 str(next(self._numbers)),
                 lora_request=None if adapter is None else self.adapters[adapter],
             )

@@ -66,14 +66,15 @@ def messages_of(prepared: Prepared | None) -> list[dict[str, str]]:
 
 
 class Answering:
-    """Answers one request's questions until its deadline (on the event loop's clock)."""
+    """Answers one request's questions until its deadline (on the event loop's clock), `most` of them at a time."""
 
-    def __init__(self, service: Service, late: float, questions: Sequence[Asked]) -> None:
+    def __init__(self, service: Service, late: float, questions: Sequence[Asked], most: int | None = None) -> None:
         self._service = service
         self._predictor = service.predictor
         self._late = late
         self._questions = questions
         self._characters = characters_of(questions)
+        self._places = asyncio.Semaphore(most or len(questions))
 
     async def all(self) -> list[Answered]:
         """All answers, side by side, in the order of the questions."""
@@ -122,7 +123,7 @@ class Answering:
         reason = UNROUTED
         prepared: Prepared | None = None
         try:
-            async with asyncio.timeout_at(self._late):
+            async with asyncio.timeout_at(self._late), self._places:
                 found = await self._predictor.apart(asked.route, self._characters)
                 task, reason = found
                 prepared, prediction = await self._prepare(asked, task)

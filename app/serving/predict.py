@@ -100,13 +100,13 @@ def asked_of(body: Questions, service: Service) -> list[Asked]:
     ]
 
 
-async def answer_all(service: Service, late: float, questions: list[Asked]) -> list[Answered]:
-    """All answers, side by side; `late` is on the event loop's clock.
+async def answer_all(service: Service, late: float, questions: list[Asked], most: int | None = None) -> list[Answered]:
+    """All answers, side by side or `most` at a time; `late` is on the event loop's clock.
 
     Raises:
         ProblemError: 503 or 504, no question at all has an answer.
     """
-    answers = await Answering(service, late, questions).all()
+    answers = await Answering(service, late, questions, most).all()
     _raise_common_failure(answers)
     return answers
 

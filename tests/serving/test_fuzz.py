@@ -1,4 +1,4 @@
-"""Requests made up from the OpenAPI document: SHOPBENCH_FUZZ_CASES=2000 for a long run. The engine is scripted: this
+"""Requests made up from the OpenAPI document: FUZZ_CASES=2000 for a long run. The engine is scripted: this
 is about what the server takes and gives; `test_openai.py` asks vLLM's layer."""
 
 import atexit
@@ -27,7 +27,7 @@ from tests.serving.calls import batches_of
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 from tests.serving.scripted_chat import ScriptedChat
 
-CASES = int(os.environ.get("SHOPBENCH_FUZZ_CASES", "25"))
+CASES = int(os.environ.get("FUZZ_CASES", "25"))
 
 
 class LastingPredictor(AsyncPredictor):

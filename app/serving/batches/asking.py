@@ -81,7 +81,8 @@ class ServiceAsking:
         single = "questions" not in body
         request = PredictRequest.model_validate(_wrapped(body) if single else body)
         questions = asked_of(request, self._service)
-        answers = await answer_all(self._service, self._late(), questions)
+        # No more at a time than the share of batches has, whatever a line holds.
+        answers = await answer_all(self._service, self._late(), questions, self._service.settings.batch_concurrency)
         for answered in answers:
             failure = answered.prediction.error
             if failure is not None and failure.code == ENGINE_FAILED:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from openai.types import Batch, BatchError, BatchRequestCounts
 
-from app.batch.journal import Journal
+from app.batch.journal import Journal, UnreadableJournalError
 from app.batch.request_key import Identity, differences
 from app.errors import EngineError, InputError
 from app.serving.answering import ENGINE_FAILED
@@ -127,7 +127,7 @@ class Run:
             await self._record.advance("in_progress", request_counts=counts)
 
     async def _answer_and_finish(self) -> None:
-        journal = await self._on_disk(lambda: Journal.open(self._journal_path))
+        journal = await self._on_disk(self._open_journal)
         try:
             identity = await self._on_disk(self._tools.identity)
             if different := differences(journal.identity, identity):
@@ -243,6 +243,15 @@ class Run:
                 filename = f"{self.document.id}_{what}.jsonl"
                 made = self._tools.files.describe(name, size, filename, "batch_output", seconds)
                 yield Entry(Kind.FILE, name, self.owner, made.model_dump(mode="json"))
+
+    def _open_journal(self) -> Journal:
+        try:
+            return Journal.open(self._journal_path)
+        except UnreadableJournalError as error:
+            # All that is lost is time: the questions are in the input file.
+            log.warning("a batch begins again", extra={"batch": self.document.id, "reason": str(error)})
+            self._journal_path.unlink()
+            return Journal.open(self._journal_path)
 
     @property
     def _journal_path(self) -> Path:

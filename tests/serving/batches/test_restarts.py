@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from app.serving.batches.state import Kind, State
 from tests.serving.batches.local_server import Gate, chat_line, local, predict_line, reached
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
@@ -55,6 +57,23 @@ def test_another_model_does_not_go_on_with_a_batch(tmp_path: Path) -> None:
         assert done.errors is not None
         assert done.errors.data is not None
         assert "model revision was 1 and is now 2" in str(done.errors.data[0].message)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("first", [b"\x00damaged\n", b'{"journal": "shopbench", "version": 0, "run": {}}\n'])
+def test_a_batch_whose_journal_cannot_be_read_begins_again(tmp_path: Path, first: bytes) -> None:
+    async def main() -> None:
+        async with local(tmp_path, ScriptedAsyncEngine(Gate(free=1))) as server:
+            batch = await server.batch([predict_line("a"), predict_line("b")])
+            await server.until(batch, lambda found: bool(found.request_counts and found.request_counts.completed == 1))
+        journal = tmp_path / "journals" / f"{batch.id}.journal"
+        journal.write_bytes(first + journal.read_bytes().split(b"\n", 1)[1])
+        async with local(tmp_path) as server:
+            done = await server.ended(batch)
+            assert done.status == "completed"
+            assert len(await server.lines(done.output_file_id)) == 2
+            assert len(server.engine.asked) == 2
 
     asyncio.run(main())
 
