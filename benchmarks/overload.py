@@ -22,6 +22,8 @@ import aiohttp
 import psutil
 
 QUESTION = "Shop {}. Which of these is sold by its wattage?\n0. bookmark\n1. hair dryer\n2. doormat\nAnswer: "
+TICK = 0.02
+"""Seconds between two looks at whether this process is held up itself."""
 
 
 @dataclass
@@ -33,6 +35,8 @@ class Load:
     accepted: list[float] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     memory: list[float] = field(default_factory=list)
+    late: float = 0.0
+    """The longest that this process itself stood still, in seconds: so much of any wait is not the server's."""
 
     async def ask(self) -> None:
         question = {"prompt": QUESTION.format(next(self.numbers)), "is_multiple_choice": True}
@@ -73,6 +77,12 @@ class Load:
             self.memory.append(await self.figure("process_resident_memory_bytes") + rest)
             await asyncio.sleep(1)
 
+    async def watch_itself(self) -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(TICK)
+            self.late = max(self.late, time.perf_counter() - before - TICK)
+
     async def opened(self, rate: float, seconds: float) -> None:
         """So many questions a second, whatever becomes of them."""
         started = time.perf_counter()
@@ -112,17 +122,19 @@ async def run(url: str, key: str, times: float, seconds: float) -> bool:
         bound = queue / capacity
         print(f"capacity {capacity:.0f} questions/s; a full queue of {queue:.0f} takes {bound:.2f} s")
         load = Load(session, url)
-        watching = asyncio.create_task(load.watch_memory())
+        watching = [asyncio.create_task(load.watch_memory()), asyncio.create_task(load.watch_itself())]
         started = time.perf_counter()
         await load.opened(times * capacity, seconds)
         took = time.perf_counter() - started
-        watching.cancel()
+        for watch in watching:
+            watch.cancel()
     p99 = statistics.quantiles(load.accepted, n=100)[98]
     third = max(1, len(load.memory) // 3)
     middle, last = statistics.median(load.memory[third : 2 * third]), statistics.median(load.memory[-third:])
     print(f"{times:g} times that for {seconds:g} s: {dict(load.statuses)}; accepted and failed: {dict(load.failed)}")
     print(f"sent {sum(load.statuses.values()) / took:.0f} a second, answered {len(load.accepted) / took:.0f}")
     print(f"accepted: p50 {statistics.median(load.accepted):.2f} s, p99 {p99:.2f} s (allowed {2 * bound:.2f} s)")
+    print(f"the longest: {max(load.accepted):.2f} s; this process itself stood still for {load.late:.2f} s at most")
     print(f"memory of the server: {middle / 2**20:.0f} MiB in the middle, {last / 2**20:.0f} MiB at the end")
     return not load.failed and p99 <= 2 * bound and last <= 1.05 * middle
 
