@@ -56,6 +56,8 @@ class Answered:
         if explained:
             row |= {"reason": self.reason, "messages": messages_of(self.prepared), "raw": self.prediction.raw}
             row["seconds"] = round(self.prediction.seconds, 4)
+        else:
+            row.pop("raw", None)
         return row
 
 

@@ -29,6 +29,7 @@ def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
         app,
         loop="asyncio",
         http="httptools",
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -45,6 +46,8 @@ class HttpServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take in the connections that wait in the kernel, answer what comes on them, then end as uvicorn does."""
+        # Every response from here on tells its client to send nothing more on this connection.
+        self.server_state.default_headers.append((b"connection", b"close"))
         for listening in sockets or []:
             await self._empty(listening)
         for server in self.servers:
@@ -69,7 +72,7 @@ class HttpServer(uvicorn.Server):
                 return
             for connection in self.server_state.connections:
                 if isinstance(connection, HttpToolsProtocol) and _is_answering(connection):
-                    # Only lets the response say that the connection ends with it.
+                    # Only lets the response say so too, where the request came before that.
                     connection.shutdown()
 
     def _limit(self) -> float:

@@ -23,6 +23,8 @@ from app.serving.problems import ProblemError
 from app.serving.service import no_such_model
 
 CONTENT_FORMAT = "string"
+ERROR_EVENT = 'data: {"error"'
+"""How an event begins that is vLLM's word for an error."""
 Encode = Callable[[Sequence[Turn]], Awaitable[list[int]]]
 
 
@@ -127,6 +129,8 @@ async def _with_first(first: str, source: AsyncGenerator[str, None]) -> AsyncGen
     try:
         yield first
         async for event in source:
+            if event.startswith(ERROR_EVENT):
+                _raise_error_event(event)
             yield event
     finally:
         await source.aclose()

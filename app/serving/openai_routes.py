@@ -9,9 +9,12 @@ from typing import Any, Protocol
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from app.errors import EngineError
+from app.serving.chat_log import log_completion, logged_stream
 from app.serving.grammar_limits import check_regex, check_schema
 from app.serving.openai_schemas import ChatRequest, JsonSchemaFormat
-from app.serving.problems import FieldError, ProblemError, problem_responses
+from app.serving.problems import FieldError, ProblemError, engine_failed, problem_responses
+from app.serving.request_id import REQUEST_ID
 from app.serving.service import Service, no_such_model
 from app.serving.settings import ServerSettings
 from app.serving.waiting import TIMEOUT_PARAMETER, Stream, deadline, too_late, unless_gone, until
@@ -32,7 +35,7 @@ class Chat(Protocol):
         ...
 
     async def stream(self, body: ChatRequest) -> AsyncGenerator[str, None]:
-        """Server-sent events, the last one `[DONE]`; raises as `complete` before the first."""
+        """Server-sent events, the last one `[DONE]`; raises as `complete`, before the first or between two."""
         ...
 
     async def models(self) -> list[dict[str, Any]]:
@@ -76,8 +79,13 @@ def openai_router(service: Service, chat: Chat) -> APIRouter:
         service.admit(request, body.n or 1)
         if body.stream:
             source = await until(late, unless_gone(request, chat.stream(body)))
+            if service.settings.log_prompts:
+                source = logged_stream(body, source)
             return Stream(_events(source, late), EVENTS)
-        return JSONResponse(await until(late, unless_gone(request, chat.complete(body))))
+        completion = await until(late, unless_gone(request, chat.complete(body)))
+        if service.settings.log_prompts:
+            log_completion(body, completion)
+        return JSONResponse(completion)
 
     return router
 
@@ -133,17 +141,27 @@ def _refused(field: str, check: Any, value: object, settings: ServerSettings) ->
 
 
 async def _events(source: AsyncGenerator[str, None], late: float) -> AsyncGenerator[str, None]:
-    """The stream, ended by an error event where it is late."""
+    """The stream, ended by an error event where it is late or the engine fails."""
     async with aclosing(source):
         while True:
             try:
                 async with asyncio.timeout_at(late):
                     event = await anext(source, None)
             except TimeoutError:
-                problem = too_late()
-                error = {"message": problem.detail, "type": problem.code, "code": problem.status}
-                yield f"data: {json.dumps({'error': error})}\n\n"
+                yield _error_event(too_late())
+                return
+            except EngineError as error:
+                yield _error_event(engine_failed(error))
+                return
+            except ProblemError as problem:
+                yield _error_event(problem)
                 return
             if event is None:
                 return
             yield event
+
+
+def _error_event(problem: ProblemError) -> str:
+    """An error as OpenAI's clients look for it in a stream, whose status was sent long ago."""
+    error = {"message": problem.detail, "type": problem.code, "code": problem.status, "request_id": REQUEST_ID.get()}
+    return f"data: {json.dumps({'error': error})}\n\n"

@@ -12,6 +12,7 @@ def operations_router(service: Service) -> APIRouter:
     """The routes."""
     router = APIRouter(tags=["operations"])
 
+    @router.head("/livez", include_in_schema=False)
     @router.get("/livez", summary="Is the process worth keeping?", responses=problem_responses(503))
     async def livez() -> Response:
         """Red only where a restart is what helps: the engine has failed for good."""
@@ -19,6 +20,7 @@ def operations_router(service: Service) -> APIRouter:
             raise ProblemError(503, "engine_failed", "the engine has failed: restart the server")
         return JSONResponse({"status": "live"})
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", summary="Does the engine answer?", responses=problem_responses(503))
     async def readyz() -> Response:
         """Green where the engine produced a token lately, or produces one now within the canary's time."""

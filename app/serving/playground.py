@@ -26,14 +26,14 @@ def playground_router() -> APIRouter:
     questions = _samples()
 
     def serve_file(path: str, name: str) -> None:
-        @router.get(path)
+        @router.api_route(path, methods=["GET", "HEAD"])
         async def file() -> Response:
             return FileResponse(STATIC / name, headers={"Cache-Control": "no-cache"})
 
     for path, name in FILES.items():
         serve_file(path, name)
 
-    @router.get("/samples.json")
+    @router.api_route("/samples.json", methods=["GET", "HEAD"])
     async def samples() -> Response:
         return JSONResponse(questions)
 

@@ -58,10 +58,10 @@ def question_router(service: Service) -> APIRouter:
         responses=problem_responses(*COMMON, 504),
     )
     async def route(body: RouteRequest, request: Request) -> Response:
-        """The type of each question and the wording that gave it away; needs no engine and no place in the queue."""
+        """The type of each question and the wording that gave it away. Needs no engine, but its places in the queue."""
         questions = asked_of(body, service)
         late = deadline(request, None, service.settings)
-        service.count(request, len(questions))
+        service.hold(request, len(questions))
         routes = await until(late, unless_gone(request, routes_of(service, questions)))
         return JSONResponse({"routes": routes})
 

@@ -75,6 +75,12 @@ class ProblemError(Exception):
         return Response(json.dumps(self.document()), self.status, self.headers, MEDIA_TYPE)
 
 
+def engine_failed(error: EngineError) -> ProblemError:
+    """503. What the engine said is for the log only."""
+    log.error("engine failed", extra={"reason": str(error)})
+    return ProblemError(503, "engine_failed", "the engine failed; try again shortly")
+
+
 CODES = {
     400: "bad_request",
     404: "no_such_path",
@@ -98,8 +104,7 @@ def add_problem_responses(app: FastAPI) -> None:
         if isinstance(error, RequestValidationError):
             return invalid_fields(error.errors()).response()
         if isinstance(error, EngineError):
-            log.error("engine failed", extra={"reason": str(error)})
-            return ProblemError(503, "engine_failed", "the engine failed; try again shortly").response()
+            return engine_failed(error).response()
         if isinstance(error, HTTPException):
             return _of_http(error, request.headers.get("content-type", "")).response()
         raise error

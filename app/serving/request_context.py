@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Match
@@ -21,6 +22,12 @@ log = logging.getLogger(__name__)
 
 class ClientGoneError(Exception):
     """The client closed the connection before its answer was there, or stopped taking it."""
+
+
+def shutting_down() -> ProblemError:
+    """503 for what the end of the server leaves without an answer."""
+    detail = "the server is shutting down and has no time left for this request: send it again"
+    return ProblemError(503, "shutting_down", detail, headers={"Retry-After": "1", "Connection": "close"})
 
 
 def clean_up(scope: Scope) -> AsyncExitStack:
@@ -71,6 +78,11 @@ class RequestContext:
                 await self._app(scope, receive, send_with_id)
         except ClientGoneError:
             status = CLIENT_GONE
+        except asyncio.CancelledError:
+            # Only a server that ends does this, when `drain_timeout` is over.
+            if status == 0:
+                await shutting_down().response()(scope, receive, send_with_id)
+            status = HTTPStatus.SERVICE_UNAVAILABLE
         except Exception:  # the boundary: whatever it is, the client gets a document and the log the rest
             log.exception("unexpected error", extra={"path": scope["path"]})
             if status == 0:

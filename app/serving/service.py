@@ -46,27 +46,26 @@ class Service:
         return model
 
     def admit(self, request: Request, questions: int) -> None:
-        """Hold places until the response is sent.
+        """As `hold`, for what the engine shall answer.
 
         Raises:
-            ProblemError: 429 or 422, see `Admission`; 429, see `RateLimit`.
+            ProblemError: as `hold`.
             EngineError: the engine has failed for good.
         """
         if not self.health.live:
             raise EngineError("the engine has failed")
-        with self._counting_refusals(questions):
-            self.admission.check(questions)
-        self.count(request, questions)
-        clean_up(request.scope).enter_context(self.admission.enter(questions))
+        self.hold(request, questions)
 
-    def count(self, request: Request, questions: int) -> None:
-        """Count questions against the rate of the request's key.
+    def hold(self, request: Request, questions: int) -> None:
+        """Hold places until the response is sent, and count the questions against the rate of the request's key.
 
         Raises:
-            ProblemError: 429, see `RateLimit`.
+            ProblemError: 429 or 422, see `Admission`; 429, see `RateLimit`.
         """
         with self._counting_refusals(questions):
+            self.admission.check(questions)
             self.rates.take(request.scope.get("shopbench.key", ""), questions)
+        clean_up(request.scope).enter_context(self.admission.enter(questions))
 
     @contextmanager
     def _counting_refusals(self, questions: int) -> Iterator[None]:

@@ -6,7 +6,7 @@ from app.serving.admission import Admission
 from app.serving.metrics import Metrics
 from app.serving.problems import ProblemError
 
-QUEUED = frozenset({"/v1/predict", "/v1/chat/completions"})
+QUEUED = frozenset({"/v1/predict", "/v1/route", "/v1/chat/completions"})
 """The paths that ask for places in the queue."""
 
 

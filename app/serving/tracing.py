@@ -23,10 +23,11 @@ log = logging.getLogger(__name__)
 
 
 def tracing_wanted() -> bool:
-    """Whether an endpoint is named and tracing is not switched off."""
+    """Whether an exporter or an endpoint is named and tracing is not switched off."""
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
-    return os.environ.get("OTEL_TRACES_EXPORTER", "").lower() != "none" and _named(ENDPOINTS) is not None
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "").lower()
+    return exporter == "otlp" or (exporter != "none" and _named(ENDPOINTS) is not None)
 
 
 def create_provider() -> Any:  # noqa: ANN401  # the package is optional

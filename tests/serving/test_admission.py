@@ -29,6 +29,7 @@ def test_beyond_the_queue_is_429_and_room_comes_back() -> None:
         refused = await connection.post("/v1/predict", json={"questions": [TEXT]})
         unread = await connection.post("/v1/predict", content=b"not even JSON", headers=JSON)
         problem(unread, 429, "overloaded")
+        problem(await connection.post("/v1/route", json={"questions": [TEXT]}), 429, "overloaded")
         gate.set()
         accepted = list(await asyncio.gather(*held_up))
         return accepted, refused, await connection.post("/v1/predict", json=body)

@@ -3,15 +3,17 @@
 import asyncio
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from app.config import ROOT
 from app.types import Outcome, Prediction, TaskType
-from tests.serving.calls import service_of
+from tests.serving.calls import batches_of, service_of
 from tests.serving.live_server import LiveServer
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
+from tests.serving.scripted_chat import ScriptedChat
 
 DEPLOY = ROOT / "deploy"
 NAME = re.compile(r"\b(?:shopbench|vllm)[_:][a-z_]+")
@@ -28,12 +30,14 @@ def names(prefix: str) -> set[str]:
     return {name for text in expressions() for name in NAME.findall(text) if name.startswith(prefix)}
 
 
-def test_every_metric_of_ours_exists() -> None:
+def test_every_metric_of_ours_exists(tmp_path: Path) -> None:
     async def text() -> str:
         service = service_of(ScriptedAsyncEngine())
         service.metrics.request("/v1/predict", "POST", 200, 0.1)
         service.metrics.refused("overloaded", 1)
         service.metrics.answered(Prediction("0", TaskType.RANKING, "1", Outcome.CLEAN))
+        service.metrics.batch_line(200)
+        batches_of(service, ScriptedChat(), tmp_path)
         return service.metrics.text().decode()
 
     shown = asyncio.run(text())

@@ -1,21 +1,31 @@
 """What uvicorn must not lose: connections that come while a turn of the event loop is long, requests at its end."""
 
 import asyncio
+import json
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.commands.serve import bind
 from app.serving.http_server import KEEP_ALIVE, HttpServer, uvicorn_config
 from app.serving.settings import ServerSettings
+from app.types import GenerationRequest
+from tests.serving.calls import TEXT, app_of
+from tests.serving.scripted_async_engine import ScriptedAsyncEngine
+from tests.serving.served import raw_request
 
 CLIENTS = 50
 REQUEST = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 SLOW_REQUEST = b"GET /slow HTTP/1.1\r\nHost: test\r\n\r\n"
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 ANSWERED = b"HTTP/1.1 204 No Content"
 SETTINGS = ServerSettings.parse({"drain_timeout": 5})
 
@@ -64,10 +74,10 @@ def answers(opened: list[socket.socket]) -> list[bytes]:
 
 
 @asynccontextmanager
-async def started() -> AsyncIterator[tuple[HttpServer, int]]:
+async def started(served: ASGIApp = app, drain: float = 5) -> AsyncIterator[tuple[HttpServer, int]]:
     """A server and its port; leaving waits until it has ended."""
     listening = bind("127.0.0.1", 0)
-    server = HttpServer(uvicorn_config(app, SETTINGS))
+    server = HttpServer(uvicorn_config(served, ServerSettings.parse({"drain_timeout": drain})))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
         await asyncio.sleep(0.01)
@@ -127,6 +137,54 @@ def test_what_is_answered_during_the_end_says_that_its_connection_ends() -> None
                 return (await asyncio.to_thread(answers, opened))[0]
 
     assert b"connection: close" in asyncio.run(main())
+
+
+def test_every_answer_during_the_end_says_that_its_connection_ends() -> None:
+    async def main() -> list[bytes]:
+        async with started() as (server, port):
+            with clients(port) as opened:
+                server.should_exit = True
+                await asyncio.sleep(0.3)
+                ask(opened)
+                return await asyncio.to_thread(answers, opened)
+
+    assert all(b"connection: close" in one for one in asyncio.run(main()))
+
+
+def test_what_outlasts_the_drain_gets_a_document_and_no_blame(caplog: pytest.LogCaptureFixture) -> None:
+    async def never(_: GenerationRequest) -> str:
+        await asyncio.sleep(600)
+        return "too late"
+
+    async def main() -> bytes:
+        engine = ScriptedAsyncEngine(never)
+        async with started(app_of(engine), drain=1) as (server, port):
+            with clients(port) as opened:
+                opened[0].sendall(raw_request("/v1/predict", json.dumps({"questions": [TEXT]}).encode()))
+                while not engine.asked:
+                    await asyncio.sleep(0.01)
+                server.should_exit = True
+                return (await asyncio.to_thread(answers, opened))[0]
+
+    with caplog.at_level(logging.INFO):
+        head, _, body = asyncio.run(main()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503")
+    assert b"application/problem+json" in head
+    assert json.loads(body)["code"] == "shutting_down"
+    (line,) = [vars(line) for line in caplog.records if line.message == "request"]
+    assert line["status"] == 503
+
+
+def test_a_websocket_is_a_request_like_any_other() -> None:
+    async def main() -> list[bytes]:
+        async with started() as (server, port):
+            with clients(port) as opened:
+                opened[0].sendall(UPGRADE)
+                await asyncio.sleep(0.2)
+                server.should_exit = True
+                return await asyncio.to_thread(answers, opened[:1])
+
+    assert asyncio.run(main())[0].startswith(ANSWERED)
 
 
 def test_idle_connections_do_not_hold_up_the_end() -> None:

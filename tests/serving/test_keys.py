@@ -88,6 +88,11 @@ def test_secrets_do_not_reach_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert "hair dryer" not in written, "prompts are logged only when asked for"
 
 
+@pytest.mark.parametrize("path", sorted(PUBLIC))
+def test_public_paths_answer_probes_without_a_body(path: str) -> None:
+    assert call(app_of(keys=KEYS), "HEAD", path).status_code == 200
+
+
 def test_who_has_no_key_can_be_traced(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         call(app_of(keys=KEYS), "GET", "/metrics")

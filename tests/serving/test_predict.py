@@ -68,6 +68,16 @@ def test_a_named_type_wins_over_routing() -> None:
     assert row["reason"] == "named in the request"
 
 
+def test_the_models_own_text_is_shown_only_with_explain() -> None:
+    async def wordy(_: GenerationRequest) -> str:
+        return "1. chair, table"
+
+    question = {"prompt": "Which two of these are furniture?\n1. chair\n2. hose\nAnswer: ", "is_multiple_choice": False}
+    for explain in (False, True):
+        (row,) = predict(app_of(ScriptedAsyncEngine(wordy)), question, explain=explain).json()["predictions"]
+        assert ("raw" in row) is explain
+
+
 def test_route_tells_type_and_reason_without_the_engine() -> None:
     engine = ScriptedAsyncEngine()
     response = call(app_of(engine), "POST", "/v1/route", json={"questions": [CHOICE, TEXT]})

@@ -46,6 +46,7 @@ def test_a_request_is_a_span_of_the_callers_trace_without_its_prompt() -> None:
         ({}, False),
         ({ENDPOINTS[0]: "http://localhost:4318/v1/traces"}, True),
         ({ENDPOINTS[1]: "http://localhost:4318"}, True),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
         ({ENDPOINTS[1]: "http://localhost:4318", "OTEL_SDK_DISABLED": "true"}, False),
         ({ENDPOINTS[1]: "http://localhost:4318", "OTEL_TRACES_EXPORTER": "none"}, False),
     ],
