@@ -76,7 +76,7 @@ class State:
         """Open or create the database.
 
         Raises:
-            SetupError: the folder cannot be written, or another server holds it.
+            SetupError: the folder cannot be written, another server holds it, or what is there is no such database.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,10 +93,11 @@ class State:
             ) from error
         self._now = now
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(folder / "state.sqlite3", check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.execute(_TABLE)
+        try:
+            self._database = _open(folder / "state.sqlite3")
+        except SetupError:
+            self._lock_file.close()
+            raise
 
     def put(self, *entries: Entry) -> None:
         """Add or change things, all of them or none.
@@ -176,7 +177,10 @@ class State:
         try:
             with self._lock, self._database:
                 yield self._database
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
+            # Its other kinds are faults of this program, such as a statement that breaks a constraint.
+            if type(error) not in (sqlite3.OperationalError, sqlite3.DatabaseError):
+                raise
             raise OSError(f"cannot use the database of files and batches: {error}") from error
 
     def _rows(self, where: str, values: Sequence[object]) -> list[Entry]:
@@ -184,3 +188,38 @@ class State:
             # `where` is put together from constants above.
             rows = database.execute(f"SELECT {_COLUMNS} FROM entries WHERE {where}", values).fetchall()  # noqa: S608
         return [Entry(Kind(kind), name, owner, json.loads(document)) for kind, name, owner, document in rows]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open or create the database, and see that it is whole.
+
+    Raises:
+        SetupError: it is damaged, no such database, or cannot be read or written.
+    """
+    try:
+        database = sqlite3.connect(path, check_same_thread=False)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute(_TABLE)
+            _check_whole(database)
+        except BaseException:
+            database.close()
+            raise
+    except sqlite3.Error as error:
+        raise SetupError(
+            f"cannot use {path}, the database of files and batches: {error}; see that it can be written, move it away "
+            "to begin with an empty one, or set server_settings.data_dir to another folder"
+        ) from error
+    return database
+
+
+def _check_whole(database: sqlite3.Connection) -> None:
+    """See damage beyond the first page too, which would show only when the server is up and its model loaded.
+
+    Raises:
+        sqlite3.DatabaseError: it is damaged.
+    """
+    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError("it is damaged")
