@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from app.jsonl import Row, encodes, read_objects
 
 ERRORS_SHOWN = 20
 LONGEST_NAME = 512
+DEEPEST = 128
+"""Objects and lists in one another, the line itself among them. Python's own limit depends on who calls, and so would
+a line that comes near it: refused by one reader, taken by the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,8 @@ def _parsed(data: object) -> BatchLine:
 def _fault(data: object, endpoint: str) -> tuple[str, str] | None:
     if isinstance(data, Row):
         return "invalid_json_line", data.failure.message if data.failure else "not JSON"
+    if _too_deep(data):
+        return "nested_too_deeply", f"more than {DEEPEST} objects and lists in one another: give a flatter one"
     try:
         line = _parsed(data)
     except ValidationError as error:
@@ -109,6 +114,23 @@ def _fault(data: object, endpoint: str) -> tuple[str, str] | None:
     if not 0 < len(line.custom_id) <= LONGEST_NAME or not encodes(line.custom_id):
         return "invalid_custom_id", f"custom_id must be a text of 1 to {LONGEST_NAME} characters"
     return None
+
+
+def _too_deep(data: object) -> bool:
+    """Level by level, since recursion has a limit of its own."""
+    level = [data]
+    for _ in range(DEEPEST + 1):
+        level = [value for value in level if isinstance(value, dict | list)]
+        if not level:
+            return False
+        level = [inner for value in level for inner in _inner(value)]
+    return True
+
+
+def _inner(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _error(code: str, message: str, line: int | None = None) -> BatchError:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.serving.batches.lines import Line, check, read
+from app.serving.batches.lines import DEEPEST, Line, check, read
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -45,6 +45,29 @@ def test_a_file_is_refused_or_read_to_its_end(tmp_path: Path, lines: list[bytes]
     assert len(set(keys)) == len(keys)
     assert keys == [row.key(b"run") for row in read(path)]
     assert keys != [row.key(b"another run") for row in rows]
+
+
+def nested(levels: int, name: str = "b") -> str:
+    """A line of so many objects and lists in one another; the line and its body are the first two."""
+    pairs, odd = divmod(levels - 2, 2)
+    inner = '[{"a": ' * pairs + "[" * odd + "1" + "]" * odd + "}]" * pairs
+    return f'{{"custom_id": "{name}", "method": "POST", "url": "/v1/predict", "body": {{"a": {inner}}}}}'
+
+
+def test_a_line_as_deep_as_may_be_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    path.write_text(nested(DEEPEST))
+    assert check(path, "/v1/predict", 5).errors == []
+    assert [line.custom_id for line in read(path)] == ["b"]
+
+
+@pytest.mark.parametrize("levels", [DEEPEST + 1, DEEPEST + 2, 900])
+def test_a_deeper_line_is_refused_by_its_number(tmp_path: Path, levels: int) -> None:
+    path = tmp_path / "in"
+    path.write_text(f"{nested(3, 'a')}\n{nested(levels)}")
+    (error,) = check(path, "/v1/predict", 5).errors
+    assert error.code == "nested_too_deeply"
+    assert error.line == 2
 
 
 @pytest.mark.parametrize(
