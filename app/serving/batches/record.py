@@ -71,14 +71,14 @@ class Record:
         async with self._changing:
             await self._write({"status": status, f"{status}_at": _now(), **changes}, *files)
 
-    async def fail(self, errors: list[BatchError], **changes: object) -> None:
-        """End without files.
+    async def fail(self, errors: list[BatchError], *files: Entry, **changes: object) -> None:
+        """End as `failed`, and say why.
 
         Raises:
             OSError: as `cancel`.
         """
         found = {"object": "list", "data": [error.model_dump() for error in errors]}
-        await self.end("failed", errors=found, **changes)
+        await self.end("failed", *files, errors=found, **changes)
 
     def recount(self) -> None:
         """Count replies from none again. Counts are not entered before the end: the journal knows them."""

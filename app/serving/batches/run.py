@@ -1,11 +1,10 @@
 """One batch on its way from `validating` to its end. Whatever stops the server, the next one goes on from here."""
 
 import asyncio
-import hashlib
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +14,18 @@ from openai.types import Batch, BatchError, BatchRequestCounts
 
 from app.batch.journal import Journal, UnreadableJournalError
 from app.batch.request_key import Identity, differences
-from app.errors import EngineError, InputError
+from app.errors import EngineError, InputError, SetupError
 from app.serving.answering import ENGINE_FAILED
 from app.serving.batches.asked import Asked
 from app.serving.batches.asking import Asking, Reply, refused
 from app.serving.batches.contents import Contents
+from app.serving.batches.ending import BROKEN, CANCELLED, EXPIRED, Cause, Ending, server_changed
 from app.serving.batches.files import Files
 from app.serving.batches.lines import Line, check, read
 from app.serving.batches.record import Record
-from app.serving.batches.results import Replies, Written, write_results
+from app.serving.batches.results import Replies
 from app.serving.batches.share import Share
-from app.serving.batches.state import Entry, Kind, State
+from app.serving.batches.state import Entry, State
 from app.serving.batches.suspects import MOST_DEATHS, Suspects
 from app.serving.problems import ProblemError
 from app.serving.request_id import REQUEST_ID
@@ -39,10 +39,6 @@ RETRY_AFTER = 1.0
 """Seconds between them."""
 AGAIN_AFTER = 10.0
 """Seconds until a batch goes on that the disk has stopped."""
-UNASKED = {
-    "cancelled": ("batch_cancelled", "not answered: the batch was cancelled"),
-    "expired": ("batch_expired", "not answered within the completion window"),
-}
 log = logging.getLogger(__name__)
 
 
@@ -70,7 +66,9 @@ class Run:
         """Go on from where `entry` says it is."""
         self._tools = tools
         self._record = Record(entry, self._put)
+        self._ending = Ending(self._record, tools.contents, tools.files)
         self._stop = asyncio.Event()
+        self._faults = 0
         if self._record.cancelled:
             self._stop.set()
 
@@ -98,9 +96,12 @@ class Run:
                     await self._answer_and_finish()
             except EngineError as error:
                 log.warning("a batch waits for a restart", extra={"batch": self.document.id, "reason": str(error)})
-            except (InputError, OSError) as error:
+            except (InputError, SetupError, OSError) as error:
                 log.warning("a batch waits for the disk", extra={"batch": self.document.id, "reason": str(error)})
                 await asyncio.sleep(AGAIN_AFTER)
+            except Exception:  # the boundary of a batch: whatever it is, the batch comes to an end
+                log.exception("unexpected error in a batch", extra={"batch": self.document.id})
+                await self._break_off()
         if self.ended:
             await self._on_disk(self._forget)
 
@@ -114,6 +115,17 @@ class Run:
             return False
         self._stop.set()
         return True
+
+    async def _break_off(self) -> None:
+        """Ask nothing more, so that what was answered is written; where that fails too, end without."""
+        self._faults += 1
+        if self._faults == 1:
+            return
+        try:
+            await self._record.fail([BatchError(code=BROKEN.code, message=BROKEN.error)])
+        except Exception:
+            log.exception("cannot enter that a batch failed", extra={"batch": self.document.id})
+            await asyncio.sleep(AGAIN_AFTER)
 
     async def _check(self) -> None:
         if self._record.total > 0:
@@ -129,20 +141,28 @@ class Run:
     async def _answer_and_finish(self) -> None:
         journal = await self._on_disk(self._open_journal)
         try:
-            identity = await self._on_disk(self._tools.identity)
-            if different := differences(journal.identity, identity):
-                # Answers of two models must not end up in one file.
-                message = f"the batch was begun with another model: {'; '.join(different)}"
-                await self._record.fail([BatchError(code="server_changed", message=message)])
-                return
-            await self._on_disk(lambda: journal.begin(identity))
+            cause = await self._on_disk(lambda: self._obstacle(journal))
             replies = Replies(journal)
-            if not self._record.cancelled:
+            if cause is None:
                 # At `finalizing` too: a machine that lost its power may have lost the last second's answers.
                 await self._answer(replies)
-            await self._finish(replies)
+            await self._finish(replies, cause)
         finally:
             await asyncio.shield(self._on_disk(journal.close))
+
+    def _obstacle(self, journal: Journal) -> Cause | None:
+        """Why nothing more is asked; None where the journal has begun and the batch goes on."""
+        # Of what is not asked any more, it does not matter who would answer.
+        if self._record.cancelled:
+            return CANCELLED
+        if self._faults:
+            return BROKEN
+        identity = self._tools.identity()
+        if different := differences(journal.identity, identity):
+            # Answers of two models must not end up in one file.
+            return server_changed(different)
+        journal.begin(identity)
+        return None
 
     async def _answer(self, replies: Replies) -> None:
         """Ask until all is answered, the batch is cancelled, or its time is over."""
@@ -216,33 +236,13 @@ class Run:
         self._tools.tell(reply.status)
         self._record.count(reply.status)
 
-    async def _finish(self, replies: Replies) -> None:
+    async def _finish(self, replies: Replies, cause: Cause | None) -> None:
+        """Write what there is. `cause` is why lines were left, where that is not their time."""
         if self.document.status == "in_progress":
             await self._record.advance("finalizing")
-        cancelled = self._record.cancelled
-        path = self._tools.contents.path(self.document.input_file_id)
-        names = (self._file_name("output"), self._file_name("errors"))
-        unasked = UNASKED["cancelled" if cancelled else "expired"]
-        written = await self._on_disk(lambda: write_results(read(path), replies, self._tools.contents, names, unasked))
-        status = "cancelled" if cancelled else "expired" if written.unasked else "completed"
-        counts = BatchRequestCounts(total=self._record.total, completed=written.completed, failed=written.failed)
-        await self._record.end(
-            status,
-            *self._entries(names, written),
-            output_file_id=names[0] if written.output_bytes else None,
-            error_file_id=names[1] if written.error_bytes else None,
-            request_counts=counts,
-        )
-
-    def _entries(self, names: tuple[str, str], written: Written) -> Iterator[Entry]:
-        """The files that were written."""
-        seconds = (self.document.model_extra or {}).get("output_expires_after")
-        sizes = (written.output_bytes, written.error_bytes)
-        for name, size, what in zip(names, sizes, ("output", "error"), strict=True):
-            if size:
-                filename = f"{self.document.id}_{what}.jsonl"
-                made = self._tools.files.describe(name, size, filename, "batch_output", seconds)
-                yield Entry(Kind.FILE, name, self.owner, made.model_dump(mode="json"))
+        cause = CANCELLED if self._record.cancelled else cause or EXPIRED
+        written = await self._on_disk(lambda: self._ending.write(replies, cause))
+        await self._ending.enter(written, cause)
 
     def _open_journal(self) -> Journal:
         try:
@@ -265,11 +265,6 @@ class Run:
         """Delete what only the way to the end needed. A start does so too, for a server that did not come to it."""
         for path in (self._journal_path, self._suspects_path):
             path.unlink(missing_ok=True)
-
-    def _file_name(self, what: str) -> str:
-        """The same name each time, so that output which is written twice is one file."""
-        digest = hashlib.blake2b(f"{self.document.id}\0{what}".encode(), digest_size=16)
-        return f"file-{digest.hexdigest()}"
 
     async def _put(self, *entries: Entry) -> None:
         await self._on_disk(lambda: self._tools.state.put(*entries))

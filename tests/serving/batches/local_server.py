@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import openai
-from openai.types import Batch
+from openai.types import Batch, BatchError
 
 from app.serving.app import build_app
 from app.serving.batches.queue import Batches
@@ -142,6 +142,13 @@ class Gate:
 def as_dict(value: object) -> dict[str, object]:
     assert isinstance(value, dict)
     return value
+
+
+def first_error(batch: Batch) -> BatchError:
+    """What a failed batch says."""
+    assert batch.errors is not None
+    assert batch.errors.data
+    return batch.errors.data[0]
 
 
 def refuse_while(state: State, full: Callable[[str], bool]) -> None:

@@ -1,6 +1,8 @@
 """Batches whose engine or disk fails."""
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,12 @@ from openai.types import Batch
 from app.batch.journal import Journal
 from app.batch.request_key import Identity
 from app.errors import EngineError, InputError
-from app.serving.batches import results, run
+from app.serving.batches import ending, results, run
+from app.serving.batches.asking import Reply
+from app.serving.batches.lines import Line
+from app.serving.batches.state import Entry
 from app.types import GenerationRequest
-from tests.serving.batches.local_server import Local, as_dict, in_server, local, predict_line
+from tests.serving.batches.local_server import Local, as_dict, first_error, in_server, local, predict_line
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 
 
@@ -149,7 +154,7 @@ def test_a_full_disk_only_delays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             raise OSError(28, "No space left on device")
         return write(*words)
 
-    monkeypatch.setattr(run, "write_results", full)
+    monkeypatch.setattr(ending, "write_results", full)
 
     async def work(server: Local) -> None:
         done = await server.ended(await server.batch([predict_line("a")]))
@@ -178,5 +183,85 @@ def test_a_journal_that_the_disk_refuses_at_first_is_not_left_open(
 
     async def work(server: Local) -> None:
         assert (await server.ended(await server.batch([predict_line("a")]), within=5)).status == "completed"
+
+    in_server(tmp_path, work)
+
+
+def refuse_reply(monkeypatch: pytest.MonkeyPatch, custom_id: str) -> None:
+    """Storing the reply to one line meets a fault of the program."""
+    add = results.Replies.add
+
+    def faulty(replies: results.Replies, line: Line, reply: Reply) -> None:
+        if line.custom_id == custom_id:
+            raise KeyError("a fault of the program")
+        add(replies, line, reply)
+
+    monkeypatch.setattr(results.Replies, "add", faulty)
+
+
+def test_an_unexpected_error_of_a_batch_leaves_what_was_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse_reply(monkeypatch, "b")
+
+    async def work(server: Local) -> None:
+        done = await server.ended(await server.batch([predict_line("a"), predict_line("b")]))
+        assert done.status == "failed"
+        assert first_error(done).code == "internal"
+        assert "log" in str(first_error(done).message)
+        assert "a fault of the program" in caplog.text
+        assert [line["custom_id"] for line in await server.lines(done.output_file_id)] == ["a"]
+        (left,) = await server.lines(done.error_file_id)
+        assert as_dict(left["error"])["code"] == "internal"
+
+    in_server(tmp_path, work, batch_concurrency=1)
+
+
+def test_a_batch_that_cannot_be_written_fails_and_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(*_: object) -> None:
+        raise KeyError("a fault of the program")
+
+    monkeypatch.setattr(ending, "write_results", faulty)
+
+    async def work(server: Local) -> None:
+        done = await server.ended(await server.batch([predict_line("a")]), within=5)
+        assert done.status == "failed"
+        assert first_error(done).code == "internal"
+        assert done.output_file_id is done.error_file_id is None
+        await server.alice.files.delete(done.input_file_id)
+        await server.ended(await server.batch([predict_line("a")]), within=5)
+
+    in_server(tmp_path, work, max_batches=1)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), sqlite3.IntegrityError("odd")])
+def test_a_failure_that_cannot_be_entered_is_entered_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(run, "AGAIN_AFTER", 0.3)
+    times: list[float] = []
+
+    def faulty(*_: object) -> None:
+        raise KeyError("a fault of the program")
+
+    monkeypatch.setattr(ending, "write_results", faulty)
+
+    async def work(server: Local) -> None:
+        state = server.batches.files._state
+        put = state.put
+
+        def full(*entries: Entry) -> None:
+            if entries[-1].document.get("status") == "failed":
+                times.append(time.monotonic())
+                if len(times) == 1:
+                    raise error
+            put(*entries)
+
+        monkeypatch.setattr(state, "put", full)
+        assert (await server.ended(await server.batch([predict_line("a")]), within=5)).status == "failed"
+        assert len(times) == 2
+        assert times[1] - times[0] > 0.25
 
     in_server(tmp_path, work)
