@@ -54,7 +54,7 @@ def test_a_database_that_cannot_be_used_is_named_with_the_way_out(
 ) -> None:
     path = tmp_path / "state.sqlite3"
     spoil(path)
-    with pytest.raises(SetupError, match=r"state\.sqlite3.* move it away .*data_dir") as caught:
+    with pytest.raises(SetupError, match=r"state\.sqlite3.* folder away .*data_dir") as caught:
         State(tmp_path)
     assert "\n" not in str(caught.value)
     path.rename(tmp_path / "away")
