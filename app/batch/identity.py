@@ -16,6 +16,9 @@ _NUMERIC_SETTINGS = ("dtype", "quantization")
 _ASKING = ("routing.py", "fitting.py", "predictor.py", "prompting.py")
 """What makes a request of a question, besides the tasks."""
 
+_OF_QUESTIONS = frozenset({"prompts"})
+"""What answers to questions depend on only: no template of ours makes the prompt of a conversation."""
+
 
 def settings_identity(settings: Settings) -> Identity:
     """What is known before the engine is loaded.
@@ -64,6 +67,11 @@ def cluster_identity(settings: Settings) -> Identity:
 def loaded_identity(known: Identity, predictor: Predictor) -> Identity:
     """All of it, once the engine is there."""
     return {**known, "engine version": predictor.engine.version, "dtype": predictor.engine.dtype}
+
+
+def conversation_identity(known: Identity) -> Identity:
+    """What of `known` answers to ready conversations depend on."""
+    return {name: value for name, value in known.items() if name not in _OF_QUESTIONS}
 
 
 def _software() -> str:

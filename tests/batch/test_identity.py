@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app.batch.identity import file_identity, loaded_identity, settings_identity
+from app.batch.identity import conversation_identity, file_identity, loaded_identity, settings_identity
 from app.batch.request_key import differences
 from app.config import ROOT, Settings
 from app.predictor import Predictor
@@ -20,6 +20,7 @@ def test_the_identity_follows_checkpoint_prompts_and_number_format(checkpoint: P
     assert identity(engine_settings={"max_num_seqs": 3}) == plain
     assert identity(engine_settings={"dtype": "float16"}) != plain
     assert identity(engine="transformers") != plain
+    assert plain.keys() - conversation_identity(plain).keys() == {"prompts"}
     loaded = loaded_identity(plain, Predictor(SteppedEngine(version="9"), PromptLibrary(ROOT / "prompts")))
     assert loaded == plain | {"engine version": "9", "dtype": "float32"}
 

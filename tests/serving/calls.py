@@ -47,8 +47,9 @@ def app_of(
     return build_app(service, ApiKeys.parse(keys), chat, batches=batches_of(service, chat, folder))
 
 
-def batches_of(service: Service, chat: ScriptedChat, folder: Path, revision: str = "1") -> Batches:
-    return Batches(service, ServiceAsking(service, chat), folder, lambda: {"model revision": revision})
+def batches_of(service: Service, chat: ScriptedChat, folder: Path, revision: str = "1", prompts: str = "1") -> Batches:
+    identity = {"model revision": revision, "prompts": prompts}
+    return Batches(service, ServiceAsking(service, chat), folder, lambda: identity)
 
 
 def call(app: FastAPI, method: str, path: str, **words: Any) -> httpx.Response:  # noqa: ANN401  # as httpx takes them

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from openai.types import Batch, BatchError, BatchRequestCounts
 
+from app.batch.identity import conversation_identity
 from app.batch.journal import Journal, UnreadableJournalError
 from app.batch.request_key import Identity, differences
 from app.errors import EngineError, InputError, SetupError
@@ -24,6 +25,7 @@ from app.serving.batches.files import Files
 from app.serving.batches.lines import Line, check, read
 from app.serving.batches.record import Record
 from app.serving.batches.results import Replies
+from app.serving.batches.schemas import CHAT
 from app.serving.batches.share import Share
 from app.serving.batches.state import Entry, State
 from app.serving.batches.suspects import MOST_DEATHS, Suspects
@@ -158,6 +160,8 @@ class Run:
         if self._faults:
             return BROKEN
         identity = self._tools.identity()
+        if self.document.endpoint == CHAT:
+            identity = conversation_identity(identity)
         if different := differences(journal.identity, identity):
             # Answers of two models must not end up in one file.
             return server_changed(different)

@@ -69,13 +69,17 @@ class Local:
 
 @asynccontextmanager
 async def local(
-    folder: Path, engine: ScriptedAsyncEngine | None = None, revision: str = "1", **settings: object
+    folder: Path,
+    engine: ScriptedAsyncEngine | None = None,
+    revision: str = "1",
+    prompts: str = "1",
+    **settings: object,
 ) -> AsyncIterator[Local]:
     """Started as uvicorn would start it, and stopped at the end."""
     engine = engine or ScriptedAsyncEngine()
     service = service_of(engine, **settings)
     chat = ScriptedChat()
-    batches = batches_of(service, chat, folder, revision)
+    batches = batches_of(service, chat, folder, revision, prompts)
     app = build_app(service, ApiKeys.parse(KEYS), chat, batches=batches)
     async with (
         app.router.lifespan_context(app),

@@ -6,8 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from app.serving.batches.state import Kind, State
-from tests.serving.batches.local_server import Gate, chat_line, local, predict_line, reached
+from app.serving.batches.asking import ServiceAsking
+from app.serving.batches.state import Entry, Kind, State
+from tests.serving.batches.local_server import (
+    Gate,
+    Local,
+    as_dict,
+    chat_line,
+    first_error,
+    local,
+    predict_line,
+    reached,
+)
 from tests.serving.scripted_async_engine import ScriptedAsyncEngine
 
 
@@ -53,10 +63,85 @@ def test_another_model_does_not_go_on_with_a_batch(tmp_path: Path) -> None:
         async with local(tmp_path, revision="2") as server:
             done = await server.ended(batch)
             await tidied(tmp_path)
-        assert done.status == "failed"
-        assert done.errors is not None
-        assert done.errors.data is not None
-        assert "model revision was 1 and is now 2" in str(done.errors.data[0].message)
+            assert done.status == "failed"
+            assert first_error(done).code == "server_changed"
+            assert "model revision was 1 and is now 2" in str(first_error(done).message)
+            assert len(await server.lines(done.output_file_id)) == 1
+            (left,) = await server.lines(done.error_file_id)
+            assert as_dict(left["error"])["code"] == "server_changed"
+            assert server.engine.asked == []
+
+    asyncio.run(main())
+
+
+def enter(folder: Path, **changes: object) -> None:
+    """Change the document of the only batch while no server runs."""
+    state = State(folder)
+    (entry,) = state.every(Kind.BATCH)
+    state.put(replace(entry, document=entry.document | changes))
+    state.close()
+
+
+@pytest.mark.parametrize(
+    ("answered", "changes", "status"),
+    [(1, {"status": "cancelling", "cancelling_at": 1}, "cancelled"), (2, {"status": "finalizing"}, "completed")],
+)
+def test_another_model_ends_a_batch_that_has_nothing_to_ask(
+    tmp_path: Path, answered: int, changes: dict[str, object], status: str
+) -> None:
+    async def main() -> None:
+        async with local(tmp_path, ScriptedAsyncEngine(Gate(free=answered))) as server:
+            lines = [predict_line("a"), predict_line("b")]
+            if answered == 2:
+                stop_at_the_end(server)
+            batch = await server.batch(lines)
+            await server.until(
+                batch, lambda found: bool(found.request_counts and found.request_counts.completed == answered)
+            )
+        enter(tmp_path, **changes)
+        async with local(tmp_path, revision="2") as server:
+            done = await server.ended(batch)
+            assert done.status == status
+            assert done.errors is None
+            assert len(await server.lines(done.output_file_id)) == answered
+            assert server.engine.asked == []
+
+    asyncio.run(main())
+
+
+def stop_at_the_end(server: Local) -> None:
+    """Let no batch of this server come to its end."""
+    state = server.batches.files._state
+    put = state.put
+
+    def refusing(*entries: Entry) -> None:
+        if any(entry.document.get("status") == "completed" for entry in entries):
+            raise OSError(28, "No space left on device")
+        put(*entries)
+
+    state.put = refusing  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("endpoint", "status"), [("/v1/chat/completions", "completed"), ("/v1/predict", "failed")])
+def test_other_prompts_stop_questions_and_not_conversations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str, status: str
+) -> None:
+    line = chat_line("a") if endpoint == "/v1/chat/completions" else predict_line("a")
+
+    async def main() -> None:
+        asked = asyncio.Event()
+
+        async def never(*_: object) -> None:
+            asked.set()
+            await asyncio.Event().wait()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ServiceAsking, "reply", never)
+            async with local(tmp_path, prompts="1") as server:
+                batch = await server.batch([line], endpoint)
+                await asyncio.wait_for(asked.wait(), 10)
+        async with local(tmp_path, prompts="2") as server:
+            assert (await server.ended(batch)).status == status
 
     asyncio.run(main())
 
@@ -103,10 +188,7 @@ def test_answers_that_a_power_failure_took_are_asked_for_again(tmp_path: Path) -
         async with local(tmp_path, ScriptedAsyncEngine(Gate())) as server:
             batch = await server.batch([predict_line("a"), predict_line("b")])
             await reached(server.engine, 2)
-        state = State(tmp_path)
-        (entry,) = state.every(Kind.BATCH)
-        state.put(replace(entry, document=entry.document | {"status": "finalizing"}))
-        state.close()
+        enter(tmp_path, status="finalizing")
         async with local(tmp_path) as server:
             done = await server.ended(batch)
             assert done.status == "completed"
