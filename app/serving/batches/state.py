@@ -209,8 +209,8 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         # The whole folder: a start with an empty database deletes the contents that it does not know.
         raise SetupError(
-            f"cannot use {path}, the database of files and batches: {error}; see that it can be written, move its whole "
-            "folder away to begin anew, or set server_settings.data_dir to another folder"
+            f"cannot use {path}, the database of files and batches: {error}; see that it can be written, "
+            "move its whole folder away to begin anew, or set server_settings.data_dir to another folder"
         ) from error
     return database
 
