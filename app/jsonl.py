@@ -108,8 +108,7 @@ def row_of(number: int, data: object) -> Row:
     prompt = data.get("prompt", data.get("input_field"))
     multiple_choice = data.get("is_multiple_choice")
     if not isinstance(prompt, str) or not prompt.strip():
-        failure = Failure("no_text", f"row {number} has no text: put the question in 'prompt' (or 'input_field')")
-        return Row(number, identity, failure=failure)
+        return Row(number, identity, failure=_no_text(number, data))
     if not encodes(prompt):
         failure = Failure("invalid_text", f"row {number} holds half a surrogate pair: write the text as UTF-8")
         return Row(number, identity, failure=failure)
@@ -117,6 +116,13 @@ def row_of(number: int, data: object) -> Row:
         failure = Failure("no_flag", f"row {number}: 'is_multiple_choice' must be true or false")
         return Row(number, identity, failure=failure)
     return Row(number, identity, Question(identity, prompt, multiple_choice))
+
+
+def _no_text(number: int, data: dict[str, Any]) -> Failure:
+    fix = "has no text: put the question in 'prompt' (or 'input_field')"
+    if {"custom_id", "body"} <= data.keys():
+        fix = "is a line of an OpenAI batch file: say so with --input-format openai"
+    return Failure("no_text", f"row {number} {fix}")
 
 
 def identity_of(given: object, number: int) -> str | None:

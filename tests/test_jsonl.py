@@ -43,6 +43,7 @@ def test_blank_lines_do_not_count(tmp_path: Path) -> None:
         ('{"id": ["a"]}', "invalid_id", "a string or a whole number"),
         ('{"id": "\\ud83d"}', "invalid_id", "a string or a whole number"),
         ('{"id": 4}', "no_text", "put the question in 'prompt'"),
+        ('{"custom_id": "a", "url": "/v1/predict", "body": {}}', "no_text", "--input-format openai"),
         ('{"prompt": "  ", "is_multiple_choice": true}', "no_text", "has no text"),
         ('{"prompt": 5, "is_multiple_choice": true}', "no_text", "has no text"),
         ('{"prompt": "\\ud83d", "is_multiple_choice": true}', "invalid_text", "surrogate"),

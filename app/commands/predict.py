@@ -6,8 +6,10 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from app.batch.beside import journal_path
 from app.batch.file_job import FileJob, answer_file
 from app.batch.identity import cluster_identity, file_identity
+from app.batch.output import real_path
 from app.batch.result import Origin
 from app.batch.run import Ending
 from app.batch.summary import Summary
@@ -16,7 +18,7 @@ from app.commands.batch_progress import BatchProgress
 from app.commands.output import prediction_table, stderr, stdout, summary_table, waiting
 from app.config import ROOT, Settings
 from app.engines.registry import check_engine
-from app.errors import SetupError
+from app.errors import EngineError, SetupError
 from app.factory import create_predictor
 from app.jsonl import read_rows
 from app.predictor import Predictor
@@ -42,7 +44,13 @@ def predict_file(job: FileJob, settings: Settings, *, quiet: bool = False) -> Su
             return create_predictor(settings)
 
     with BatchProgress(quiet=quiet) as progress:
-        return answer_file(job, load, lambda: file_identity(settings), progress)
+        try:
+            return answer_file(job, load, lambda: file_identity(settings), progress)
+        except EngineError as error:
+            kept = journal_path(real_path(job.target))
+            if job.target == STANDARD_STREAM or not kept.exists():
+                raise
+            raise EngineError(f"{error}. Give the same command again to go on; answers are kept in {kept}") from error
 
 
 def predict_on_cluster(
@@ -93,7 +101,7 @@ def demo(settings: Settings, source: Path = SAMPLE) -> None:
 def report(summary: Summary, job: FileJob) -> None:
     """The run in a few lines on standard error."""
     stderr.print(summary_table(summary.counts))
-    where = "standard output" if job.target == STANDARD_STREAM else str(job.target)
+    where = "standard output" if job.target == STANDARD_STREAM else escape(str(job.target))
     stderr.print(f"{summary.rows:,} rows in {summary.seconds:.1f} s ({summary.rate:,.1f} rows/s) -> {where}")
     for line in _notes(summary):
         stderr.print(line, soft_wrap=True)
@@ -111,11 +119,11 @@ def _how_to_go_on(summary: Summary, job: FileJob) -> str:
     of = f" of {summary.total:,}" if summary.total is not None else ""
     if job.target == STANDARD_STREAM:
         return f"stopped after {summary.rows:,}{of} rows; write to a file instead of '-' to be able to go on"
-    kept = f"the answers so far are kept in {summary.kept_in}"
+    kept = f"the answers so far are kept in {escape(str(summary.kept_in))}"
     if summary.ending is Ending.TOO_MANY_ERRORS:
-        first = escape(summary.first_failures[0].message)
+        first, source = escape(summary.first_failures[0].message), escape(str(job.source))
         return (
-            f"stopped after {summary.errors:,} failed rows (--max-errors), first: {first}. Mend them in {job.source}, "
+            f"stopped after {summary.errors:,} failed rows (--max-errors), first: {first}. Mend them in {source}, "
             f"or allow more, and give the same command again; {kept}"
         )
     return f"stopped after {summary.rows:,}{of} rows: give the same command again to go on; {kept}"

@@ -101,10 +101,13 @@ def _check(request: GenerationRequest, tokenizer: ChatTokenizer, adapters: Colle
 def _in_tokens(checked: _Checked, prompt_ids: list[int], context_length: int) -> PreparedRequest:
     prepared = PreparedRequest(checked.request, prompt_ids, checked.labels, checked.longest)
     if len(prompt_ids) + prepared.max_tokens > context_length:
+        fix = "shorten the prompt"
+        if len(prompt_ids) < prepared.max_tokens:
+            fix = f"lower max_tokens or {fix}"
         raise RefusedRequestError(
             "prompt_too_long",
             f"prompt of {len(prompt_ids)} tokens and output of up to {prepared.max_tokens} do not fit "
-            f"the context of {context_length}; shorten the prompt",
+            f"the context of {context_length}; {fix}",
         )
     return prepared
 

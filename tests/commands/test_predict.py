@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from app.batch.beside import journal_path
 from app.batch.file_job import FileJob
 from app.batch.result import Origin, Result
 from app.batch.run import Ending
 from app.batch.summary import Summary
 from app.commands import batch_progress, predict
 from app.commands.batch_progress import BatchProgress
-from app.config import ROOT
+from app.config import ROOT, load_settings
+from app.errors import EngineError
 from app.jsonl import Row
 from app.types import Failure, Outcome, Prediction, TaskType
 
@@ -153,6 +155,27 @@ def test_a_stop_says_how_to_go_on(console: io.StringIO) -> None:
         "stopped after 1 of 100 rows: give the same command again to go on; "
         "the answers so far are kept in out.jsonl.journal\n"
     )
+
+
+def test_brackets_in_paths_are_no_markup(console: io.StringIO) -> None:
+    job = FileJob(Path("in[a].jsonl"), Path("out[v2].jsonl"))
+    stopped = summary(result(0, Outcome.ERROR), ending=Ending.TOO_MANY_ERRORS)
+    stopped.kept_in = Path("out[v2].jsonl.journal")
+    predict.report(stopped, job)
+    predict.conclude(stopped, job)
+    for path in ("-> out[v2].jsonl", "in in[a].jsonl", "kept in out[v2].jsonl.journal"):
+        assert path in console.getvalue()
+
+
+def test_an_engine_that_fails_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(job: FileJob, *_: object) -> Summary:
+        journal_path(job.target).touch()
+        raise EngineError("vLLM failed: no memory")
+
+    monkeypatch.setattr(predict, "answer_file", fails)
+    job = FileJob(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+    with pytest.raises(EngineError, match="no memory. Give the same command again to go on; answers are kept in "):
+        predict.predict_file(job, load_settings(None), quiet=True)
 
 
 def test_too_many_errors_name_the_first(console: io.StringIO) -> None:

@@ -24,7 +24,11 @@ def read(path: Path) -> Iterator[Row]:
     """
     number = 0
     for fields in _records(path):
-        yield row_of(number, {name: value for name, value in fields.items() if value is not None})
+        known = {name: value for name, value in fields.items() if value is not None}
+        # Tables often keep flags as numbers.
+        if type(flag := known.get("is_multiple_choice")) is int and flag in (0, 1):
+            known["is_multiple_choice"] = bool(flag)
+        yield row_of(number, known)
         number += 1
     if not number:
         raise InputError(f"{path} has no rows: give rows with 'prompt' and 'is_multiple_choice'")
@@ -87,14 +91,35 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
     while True:
         try:
             batch = next(batches, None)
-            records: list[dict[str, Any]] = [] if batch is None else batch.to_pylist()
-        except (_pyarrow("pyarrow").ArrowException, OSError, UnicodeDecodeError) as error:
+            records = [] if batch is None else _rows(batch)
+        except (_pyarrow("pyarrow").ArrowException, OSError) as error:
             first = str(error).partition("\n")[0]
             raise InputError(f"{path} is damaged after row {number}: {first}") from error
         if batch is None:
             return
         yield from records
         number += len(records)
+
+
+def _rows(batch: Any) -> list[dict[str, Any]]:  # noqa: ANN401  # pyarrow brings no types
+    """Text that is not UTF-8 becomes half surrogate pairs, which its row is refused for, and no other."""
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+    except UnicodeDecodeError:
+        columns = [_decoded(column) for column in batch.columns]
+        return [dict(zip(batch.schema.names, values, strict=True)) for values in zip(*columns, strict=True)]
+    return rows
+
+
+def _decoded(column: Any) -> list[Any]:  # noqa: ANN401  # pyarrow brings no types
+    arrow = _pyarrow("pyarrow")
+    if arrow.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if arrow.types.is_string(column.type) or arrow.types.is_large_string(column.type):
+        texts = column.cast(arrow.large_binary()).to_pylist()
+        return [text if text is None else text.decode("utf-8", "surrogateescape") for text in texts]
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _columns(file: Any, path: Path) -> list[str]:  # noqa: ANN401  # pyarrow brings no types
@@ -115,7 +140,7 @@ def _open(path: Path) -> Any:  # noqa: ANN401  # pyarrow brings no types
     except arrow.ArrowInvalid as error:
         raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from error
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot read {path}: {error.strerror or str(error).splitlines()[0]}") from error
 
 
 def _pyarrow(module: str) -> Any:  # noqa: ANN401  # pyarrow brings no types

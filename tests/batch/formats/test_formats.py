@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from app.batch.file_job import FileJob
-from app.batch.formats import parquet
 from app.batch.formats.base import Header
 from app.batch.formats.registry import FORMATS, input_format, output_format
 from app.batch.result import Origin, Result
-from app.errors import InputError, SetupError
+from app.errors import InputError
 from app.jsonl import Row
 from app.types import Outcome, Prediction, Question, TaskType
+from tests.batch.formats.parquet_file import write_parquet
 from tests.batch.questions import choice, line, mixed, text
 from tests.batch.scripted_job import answer
 from tests.batch.stepped_engine import SteppedEngine
@@ -32,13 +32,6 @@ def write_csv(path: Path, questions: list[Question]) -> None:
         writer = csv.writer(file)
         writer.writerow(["is_multiple_choice", "input_field", "id", "note"])
         writer.writerows([question.is_multiple_choice, question.prompt, question.id, "?"] for question in questions)
-
-
-def write_parquet(path: Path, questions: list[Question]) -> None:
-    pa = pytest.importorskip("pyarrow")
-    pq = pytest.importorskip("pyarrow.parquet")
-    rows = [{"id": q.id, "prompt": q.prompt, "is_multiple_choice": q.is_multiple_choice} for q in questions]
-    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=5)
 
 
 def write_openai(path: Path, questions: list[Question]) -> None:
@@ -136,14 +129,6 @@ def test_the_same_rows_make_the_same_bytes(tmp_path: Path, wanted: str) -> None:
     assert (tmp_path / wanted).read_bytes() == (tmp_path / f"b{wanted}").read_bytes()
 
 
-def test_large_parquet_files_have_several_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "GROUP_ROWS", 5)
-    write_jsonl(tmp_path / "in.jsonl", QUESTIONS)
-    answer(FileJob(tmp_path / "in.jsonl", tmp_path / "out.parquet"), SteppedEngine())
-    file = pytest.importorskip("pyarrow.parquet").ParquetFile(tmp_path / "out.parquet")
-    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [5, 5, 3]
-
-
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
@@ -166,39 +151,6 @@ def test_a_file_that_is_none_of_its_format_is_one_line(tmp_path: Path, name: str
 def test_a_missing_file_is_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=f"cannot read .*{name}: "):
         answer(FileJob(tmp_path / name, tmp_path / "out.jsonl"), SteppedEngine())
-
-
-@pytest.mark.parametrize(
-    ("columns", "missing"),
-    [
-        ({"question": ["x"]}, r"'prompt' \(or 'input_field'\), but 'question'"),
-        ({"prompt": ["x"], "flag": [True]}, "'is_multiple_choice', but 'prompt', 'flag'"),
-    ],
-)
-def test_a_parquet_file_without_a_column_is_refused_when_it_is_counted(
-    tmp_path: Path, columns: dict[str, list[object]], missing: str
-) -> None:
-    pa = pytest.importorskip("pyarrow")
-    pytest.importorskip("pyarrow.parquet").write_table(pa.table(columns), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match=f"a.parquet has no column {missing}: rename one"):
-        FORMATS["parquet"].count(tmp_path / "a.parquet")
-
-
-def test_a_damaged_parquet_file_is_one_line(tmp_path: Path) -> None:
-    write_parquet(tmp_path / "a.parquet", QUESTIONS)
-    data = bytearray((tmp_path / "a.parquet").read_bytes())
-    data[4:60] = b"\xff" * 56  # the first page; the footer stays
-    (tmp_path / "a.parquet").write_bytes(bytes(data))
-    with pytest.raises(InputError, match="a.parquet is damaged after row 0: ") as refused:
-        list(FORMATS["parquet"].read(tmp_path / "a.parquet"))
-    assert "\n" not in str(refused.value)
-
-
-def test_without_pyarrow_the_fix_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    (tmp_path / "a.parquet").touch()
-    with pytest.raises(SetupError, match=r"pip install 'shopbench\[parquet\]', or use JSON lines"):
-        list(FORMATS["parquet"].read(tmp_path / "a.parquet"))
 
 
 class TestCsv:
