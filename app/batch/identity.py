@@ -16,8 +16,8 @@ _NUMERIC_SETTINGS = ("dtype", "quantization")
 _ASKING = ("routing.py", "fitting.py", "predictor.py", "prompting.py")
 """What makes a request of a question, besides the tasks."""
 
-_OF_QUESTIONS = frozenset({"prompts"})
-"""What answers to questions depend on only: no template of ours makes the prompt of a conversation."""
+_OF_QUESTIONS = frozenset({"prompts", "software", "task adapters"})
+"""What answers to questions depend on only: a conversation goes to the model, and its answer out, as it is."""
 
 
 def settings_identity(settings: Settings) -> Identity:
@@ -62,6 +62,20 @@ def cluster_identity(settings: Settings) -> Identity:
     """
     context = settings.engine_settings.get("max_model_len") or "the checkpoint's"
     return {**file_identity(settings), "context": str(context)}
+
+
+def served_identity(settings: Settings) -> Identity:
+    """As `cluster_identity`, for a server, whose stored answers are found by the lines that asked for them.
+
+    So it holds the adapter of each task type too, which is otherwise part of a request.
+
+    Raises:
+        SetupError: as `settings_identity`.
+    """
+    by_type = sorted((task_type.value, adapter) for task_type, adapter in settings.task_adapters.items())
+    named = ", ".join(f"{task_type}: {adapter}" for task_type, adapter in by_type)
+    dtype = settings.engine_settings.get("dtype") or "auto"
+    return {**cluster_identity(settings), "dtype": str(dtype), "task adapters": named or "none"}
 
 
 def loaded_identity(known: Identity, predictor: Predictor) -> Identity:

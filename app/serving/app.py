@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.async_predictor import AsyncPredictor
-from app.batch.identity import settings_identity
+from app.batch.identity import served_identity
 from app.batch.request_key import Identity
 from app.config import ROOT, Settings, load_settings
 from app.factory import create_async_predictor
@@ -122,7 +122,7 @@ def create_batches(settings: Settings, service: Service, chat: Chat | None) -> B
 
     @cache
     def identity() -> Identity:
-        return {**settings_identity(settings), "engine version": service.predictor.engine.version}
+        return {**served_identity(settings), "engine version": service.predictor.engine.version}
 
     return Batches(service, ServiceAsking(service, chat), ROOT / service.settings.data_dir, identity)
 

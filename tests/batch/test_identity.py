@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app.batch.identity import conversation_identity, file_identity, loaded_identity, settings_identity
+from app.batch.identity import conversation_identity, file_identity, loaded_identity, served_identity, settings_identity
 from app.batch.request_key import differences
 from app.config import ROOT, Settings
 from app.predictor import Predictor
@@ -23,6 +23,22 @@ def test_the_identity_follows_checkpoint_prompts_and_number_format(checkpoint: P
     assert plain.keys() - conversation_identity(plain).keys() == {"prompts"}
     loaded = loaded_identity(plain, Predictor(SteppedEngine(version="9"), PromptLibrary(ROOT / "prompts")))
     assert loaded == plain | {"engine version": "9", "dtype": "float32"}
+
+
+def test_a_servers_answers_depend_on_all_that_no_line_says(checkpoint: Path) -> None:
+    def identity(**settings: object) -> dict[str, str]:
+        return dict(served_identity(Settings(model=str(checkpoint), **settings)))  # type: ignore[arg-type]  # plain values
+
+    plain = identity()
+    assert plain["task adapters"] == "none"
+    for changed in (
+        {"engine_settings": {"max_model_len": 512}},
+        {"engine_settings": {"dtype": "float16"}},
+        {"task_adapters": {"ranking": "coral"}, "engine_settings": {"adapters": {"coral": str(checkpoint)}}},
+    ):
+        assert len(differences(plain, identity(**changed))) >= 1, changed
+    conversations = conversation_identity(plain)
+    assert plain.keys() - conversations.keys() == {"prompts", "software", "task adapters"}
 
 
 def test_kept_answers_depend_on_the_code_that_reads_them_and_not_on_the_word_auto(
