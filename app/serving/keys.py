@@ -16,7 +16,9 @@ from app.serving.problems import ProblemError
 
 VARIABLE = "SHOPBENCH_API_KEYS"
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-PUBLIC = frozenset({"/livez", "/readyz", "/", "/playground.css", "/playground.js", "/favicon.svg", "/samples.json"})
+PUBLIC = frozenset(
+    {"/livez", "/readyz", "/", "/playground.css", "/playground.js", "/small-file.js", "/favicon.svg", "/samples.json"}
+)
 """Exact paths, to read. Whatever else there is, or will be, needs a key once keys are set."""
 READING = frozenset({"GET", "HEAD"})
 """Methods that change nothing and have no body."""

@@ -16,6 +16,7 @@ FILES = {
     "/": "index.html",
     "/playground.css": "playground.css",
     "/playground.js": "playground.js",
+    "/small-file.js": "small-file.js",
     "/favicon.svg": "favicon.svg",
 }
 

@@ -32,7 +32,16 @@ def test_every_route_but_the_listed_ones_needs_a_key(tmp_path: Path) -> None:
 
 
 def test_what_is_public_is_this_and_no_more() -> None:
-    assert {"/livez", "/readyz", "/", "/playground.css", "/playground.js", "/favicon.svg", "/samples.json"} == PUBLIC
+    assert {
+        "/livez",
+        "/readyz",
+        "/",
+        "/playground.css",
+        "/playground.js",
+        "/small-file.js",
+        "/favicon.svg",
+        "/samples.json",
+    } == PUBLIC
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS", "DELETE", "BREW"])

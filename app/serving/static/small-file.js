@@ -1,0 +1,80 @@
+"use strict";
+
+let answers = [];
+
+async function runFile(questions) {
+  answers = [];
+  $("table-box").hidden = false;
+  $("save").hidden = true;
+  const cells = new Map();
+  $("rows").replaceChildren(
+    ...questions.map((question) => {
+      const row = element("tr");
+      const cut = question.prompt.length > 160 ? `${question.prompt.slice(0, 160)}…` : question.prompt;
+      row.append(element("td", question.id), element("td", cut), element("td"), element("td", "…"), element("td"));
+      cells.set(question.id, row.children);
+      return row;
+    }),
+  );
+  const progress = (text) => ($("progress").textContent = text);
+  /* Aloud only once at the end: a screen reader would count along. */
+  const end = (text) => {
+    progress(text);
+    $("status").textContent = text;
+  };
+  $("status").textContent = "";
+  await attempt(async (signal) => {
+    answers = [];
+    for await (const row of lines({ questions }, signal)) {
+      const [, , type, answer, outcome] = cells.get(row.id);
+      type.textContent = words(row.task_type);
+      answer.textContent = row.answer ?? row.error.message;
+      const chip = element("span");
+      grade(chip, row.outcome);
+      outcome.replaceChildren(chip);
+      answers.push(row);
+      progress(`${answers.length} of ${questions.length}`);
+    }
+    $("save").hidden = false;
+    end(`${answers.length} of ${questions.length} answered`);
+  }, (message) => message && end(message));
+}
+
+/* JSON lines of the kit (input_field) or ours (prompt), or one JSON list of them. */
+function readQuestions(text) {
+  const trimmed = text.trim();
+  const rows = trimmed.startsWith("[") ? JSON.parse(trimmed) : trimmed.split("\n").filter((line) => line.trim()).map((line, number) => {
+    try {
+      return JSON.parse(line);
+    } catch {
+      throw new Error(`line ${number + 1} is not JSON`);
+    }
+  });
+  if (rows.length === 0 || rows.length > 256) throw new Error(`${rows.length} rows: give 1 to 256`);
+  return rows.map((row, number) => {
+    const prompt = row.prompt ?? row.input_field;
+    if (typeof prompt !== "string" || typeof row.is_multiple_choice !== "boolean") {
+      throw new Error(`row ${number + 1}: 'prompt' (text) and 'is_multiple_choice' (true or false) are needed`);
+    }
+    return { id: String(row.id ?? number), prompt, is_multiple_choice: row.is_multiple_choice };
+  });
+}
+
+$("samples").addEventListener("click", () => runFile(samples.map(({ id, prompt, is_multiple_choice }) => ({ id, prompt, is_multiple_choice }))));
+$("file").addEventListener("change", async () => {
+  const [file] = $("file").files;
+  $("file").value = "";
+  if (!file) return;
+  try {
+    await runFile(readQuestions(await file.text()));
+  } catch (error) {
+    $("progress").textContent = $("status").textContent = `${file.name}: ${error.message}`;
+  }
+});
+$("save").addEventListener("click", () => {
+  const link = element("a");
+  link.href = URL.createObjectURL(new Blob(answers.map((row) => `${JSON.stringify(row)}\n`), { type: "application/x-ndjson" }));
+  link.download = "answers.jsonl";
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
