@@ -26,20 +26,20 @@ async function* lines(body, signal) {
   }
 }
 
-/* Once a key is asked for, what was refused is tried again with it. */
-async function attempt(work, show) {
-  if (asking) asking.abort();
-  const own = (asking = new AbortController());
-  busy(true);
+/* One work at a time, at the place with this id. Once a key is asked for, what was refused is tried again with it. */
+async function attempt(place, work, show) {
+  if (asking) return;
+  asking = new AbortController();
+  busy(place);
   show("");
   try {
-    await work(own.signal);
+    await work(asking.signal);
     $("key-form").hidden = true;
   } catch (error) {
     if (error.name === "AbortError") {
-      if (asking === own) show("Stopped.");
+      show("Stopped.");
     } else if (error.status === 401) {
-      again = () => attempt(work, show);
+      again = () => attempt(place, work, show);
       $("key-form").hidden = false;
       $("key").focus();
       show(key ? "The server does not know this key." : "The server asks for a key.");
@@ -47,17 +47,15 @@ async function attempt(work, show) {
       show(error.message);
     }
   } finally {
-    if (asking === own) {
-      asking = null;
-      busy(false);
-    }
+    asking = null;
+    busy(null);
   }
 }
 
-function busy(yes) {
-  $("result").setAttribute("aria-busy", yes);
-  $("stop").hidden = !yes;
-  $("go").disabled = yes;
+function busy(place) {
+  for (const id of ["answer", "table-box"]) $(id).setAttribute("aria-busy", id === place);
+  $("stop").hidden = !place;
+  for (const id of ["go", "samples", "file"]) $(id).disabled = Boolean(place);
 }
 
 function fail(message) {
@@ -67,7 +65,7 @@ function fail(message) {
 
 function ask() {
   const question = { prompt: $("prompt").value, is_multiple_choice: $("choice").checked };
-  return attempt(async (signal) => {
+  return attempt("answer", async (signal) => {
     begin();
     for await (const line of lines({ questions: [question], explain: true }, signal)) {
       if (line.event === "routed") showRoute(line);
@@ -169,7 +167,8 @@ $("ask").addEventListener("submit", (event) => {
   ask();
 });
 $("prompt").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
+  /* Unlike a key press in a field, this would send a form whose button is disabled. */
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !$("go").disabled) $("ask").requestSubmit();
 });
 $("prompt").addEventListener("input", () => ($("sample").value = ""));
 $("sample").addEventListener("change", () => {

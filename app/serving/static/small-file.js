@@ -23,7 +23,7 @@ async function runFile(questions) {
     $("status").textContent = text;
   };
   $("status").textContent = "";
-  await attempt(async (signal) => {
+  await attempt("table-box", async (signal) => {
     answers = [];
     for await (const row of lines({ questions }, signal)) {
       const [, , type, answer, outcome] = cells.get(row.id);

@@ -1,0 +1,105 @@
+"""The page at `/` where something is in the way: work under way, a stop, no server, no samples, a bad file."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.types import GenerationRequest
+from tests.chromium import Browser, needs_chromium, open_browser, resize, until
+from tests.serving.calls import app_of
+from tests.serving.scripted_async_engine import ScriptedAsyncEngine, first_label
+from tests.serving.served import serving
+
+pytestmark = [pytest.mark.timeout(600, func_only=True), needs_chromium]
+QUICK, SLOW = "Name a quick colour.\nOutput: ", "Name a slow colour.\nOutput: "
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as started:
+        resize(started, 1200, 900)
+        yield started
+
+
+async def never_the_slow_one(request: GenerationRequest) -> str:
+    if any("slow" in message.content for message in request.messages):
+        await asyncio.sleep(3600)
+    return await first_label(request)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[str]:
+    """The address of a server that answers every question but the slow one."""
+    with serving(app_of(ScriptedAsyncEngine(never_the_slow_one))) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+def visit(browser: Browser, page: str) -> None:
+    browser.get(page)
+    until(browser, "document.querySelectorAll('#sample option').length > 1")
+
+
+def text_of(browser: Browser, name: str) -> str:
+    text: str = browser.find_element("id", name).get_attribute("textContent")
+    return text
+
+
+def run_file(browser: Browser, text: str) -> None:
+    """As if a file with this text had been chosen."""
+    browser.execute_script(
+        "const chosen = new DataTransfer();"
+        "chosen.items.add(new File([arguments[0]], 'questions.jsonl'));"
+        "document.getElementById('file').files = chosen.files;"
+        "document.getElementById('file').dispatchEvent(new Event('change'));",
+        text,
+    )
+
+
+def lines(*prompts: str) -> str:
+    return "".join(json.dumps({"prompt": prompt, "is_multiple_choice": False}) + "\n" for prompt in prompts)
+
+
+def cells(browser: Browser) -> list[Any]:
+    script = "return [...document.querySelectorAll('#rows td:nth-child(4)')].map((cell) => cell.textContent)"
+    found: list[Any] = browser.execute_script(script)
+    return found
+
+
+def press_ask_by_keys(browser: Browser, prompt: str) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    browser.execute_script("document.getElementById('prompt').focus()")
+    browser.execute_cdp_cmd("Input.insertText", {"text": prompt})
+    ActionChains(browser).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(Keys.CONTROL).perform()
+
+
+def test_a_file_under_way_is_not_ended_by_another_question(browser: Browser, page: str) -> None:
+    visit(browser, page)
+    run_file(browser, lines(QUICK, SLOW))
+    until(browser, "document.getElementById('progress').textContent === '1 of 2'")
+    press_ask_by_keys(browser, QUICK)
+    assert browser.find_element("id", "stop").is_displayed()
+    assert browser.find_element("id", "empty").is_displayed(), "a question was sent"
+    assert not browser.find_element("id", "samples").is_enabled()
+    assert not browser.find_element("id", "file").is_enabled()
+    browser.find_element("id", "stop").click()
+    until(browser, "!document.getElementById('samples').disabled")
+    assert "Stopped." in text_of(browser, "progress")
+
+
+def test_the_cursor_stands_only_where_something_is_written(browser: Browser, page: str) -> None:
+    visit(browser, page)
+    press_ask_by_keys(browser, QUICK)
+    until(browser, "document.getElementById('status').textContent")
+    run_file(browser, lines(QUICK, SLOW))
+    until(browser, "document.getElementById('progress').textContent === '1 of 2'")
+    busy = "return [...document.querySelectorAll('[aria-busy=true]')].map((place) => place.id)"
+    assert browser.execute_script(busy) == ["table-box"]
+    cursor = "return getComputedStyle(document.getElementById('raw'), '::after').content"
+    assert browser.execute_script(cursor) == "none"
+    browser.find_element("id", "stop").click()
+    until(browser, "document.getElementById('stop').hidden")
+    assert browser.execute_script(busy) == []
