@@ -103,3 +103,33 @@ def test_the_cursor_stands_only_where_something_is_written(browser: Browser, pag
     browser.find_element("id", "stop").click()
     until(browser, "document.getElementById('stop').hidden")
     assert browser.execute_script(busy) == []
+
+
+def test_what_was_answered_before_a_stop_can_be_saved(browser: Browser, page: str) -> None:
+    visit(browser, page)
+    run_file(browser, lines(QUICK, SLOW))
+    until(browser, "document.getElementById('progress').textContent === '1 of 2'")
+    assert cells(browser) == ["some words", "…"]
+    browser.find_element("id", "stop").click()
+    until(browser, "!document.getElementById('save').hidden")
+    assert cells(browser) == ["some words", "not answered"]
+    assert text_of(browser, "progress") == text_of(browser, "status") == "1 of 2 answered. Stopped."
+    browser.execute_script(
+        "window.saved = [];"
+        "URL.createObjectURL = (blob) => { blob.text().then((text) => saved.push(text)); return '#'; };"
+    )
+    browser.find_element("id", "save").click()
+    until(browser, "saved.length")
+    (row,) = browser.execute_script("return saved[0]").splitlines()
+    assert json.loads(row)["answer"] == "some words"
+
+
+def test_nothing_is_there_to_save_where_nothing_was_answered(browser: Browser, page: str) -> None:
+    visit(browser, page)
+    run_file(browser, lines(SLOW))
+    until(browser, "!document.getElementById('stop').hidden")
+    browser.find_element("id", "stop").click()
+    until(browser, "document.getElementById('stop').hidden")
+    assert cells(browser) == ["not answered"]
+    assert not browser.find_element("id", "save").is_displayed()
+    assert text_of(browser, "progress") == "Stopped."

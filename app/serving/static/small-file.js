@@ -3,9 +3,33 @@
 let answers = [];
 
 async function runFile(questions) {
+  $("status").textContent = "";
+  await attempt("table-box", async (signal) => {
+    const cells = tabulate(questions);
+    try {
+      for await (const row of lines({ questions }, signal)) {
+        fillRow(cells.get(row.id), row);
+        answers.push(row);
+        $("progress").textContent = `${answers.length} of ${questions.length}`;
+      }
+    } finally {
+      closeTable(cells);
+    }
+    end(`${answers.length} of ${questions.length} answered`);
+  }, (message) => message && end(answers.length ? `${answers.length} of ${questions.length} answered. ${message}` : message));
+}
+
+/* Aloud only once, at the end: a screen reader would count along. */
+function end(text) {
+  $("progress").textContent = $("status").textContent = text;
+}
+
+/* A new table, all of it open: the cells of each row by the question's id. */
+function tabulate(questions) {
   answers = [];
   $("table-box").hidden = false;
   $("save").hidden = true;
+  $("progress").textContent = "";
   const cells = new Map();
   $("rows").replaceChildren(
     ...questions.map((question) => {
@@ -16,28 +40,22 @@ async function runFile(questions) {
       return row;
     }),
   );
-  const progress = (text) => ($("progress").textContent = text);
-  /* Aloud only once at the end: a screen reader would count along. */
-  const end = (text) => {
-    progress(text);
-    $("status").textContent = text;
-  };
-  $("status").textContent = "";
-  await attempt("table-box", async (signal) => {
-    answers = [];
-    for await (const row of lines({ questions }, signal)) {
-      const [, , type, answer, outcome] = cells.get(row.id);
-      type.textContent = words(row.task_type);
-      answer.textContent = row.answer ?? row.error.message;
-      const chip = element("span");
-      grade(chip, row.outcome);
-      outcome.replaceChildren(chip);
-      answers.push(row);
-      progress(`${answers.length} of ${questions.length}`);
-    }
-    $("save").hidden = false;
-    end(`${answers.length} of ${questions.length} answered`);
-  }, (message) => message && end(message));
+  return cells;
+}
+
+function fillRow([, , type, answer, outcome], row) {
+  type.textContent = words(row.task_type);
+  answer.textContent = row.answer ?? row.error.message;
+  const chip = element("span");
+  grade(chip, row.outcome);
+  outcome.replaceChildren(chip);
+}
+
+/* However it ended: what is there can be saved, and nothing looks as if it still came. */
+function closeTable(cells) {
+  $("save").hidden = answers.length === 0;
+  const answered = new Set(answers.map((row) => row.id));
+  for (const [id, [, , , answer]] of cells) if (!answered.has(id)) answer.textContent = "not answered";
 }
 
 /* JSON lines of the kit (input_field) or ours (prompt), or one JSON list of them. */
