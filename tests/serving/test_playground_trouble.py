@@ -3,10 +3,12 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.serving import playground
 from app.types import GenerationRequest
 from tests.chromium import Browser, needs_chromium, open_browser, resize, until
 from tests.serving.calls import app_of
@@ -133,3 +135,70 @@ def test_nothing_is_there_to_save_where_nothing_was_answered(browser: Browser, p
     assert cells(browser) == ["not answered"]
     assert not browser.find_element("id", "save").is_displayed()
     assert text_of(browser, "progress") == "Stopped."
+
+
+def test_without_samples_their_controls_are_closed(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(playground, "SAMPLE", tmp_path / "none.jsonl")
+    with serving(app_of()) as port:
+        browser.get(f"http://127.0.0.1:{port}")
+        until(browser, "document.getElementById('empty').textContent.includes('no samples')")
+        assert not browser.find_element("id", "sample").is_enabled()
+        assert not browser.find_element("id", "samples").is_enabled()
+        press_ask_by_keys(browser, QUICK)
+        until(browser, "document.getElementById('status').textContent")
+        assert not browser.find_element("id", "samples").is_enabled(), "open after a question"
+
+
+def test_a_server_that_is_gone_is_told_as_that(browser: Browser) -> None:
+    gone = "The server cannot be reached."
+    with serving(app_of()) as port:
+        visit(browser, f"http://127.0.0.1:{port}")
+    for control in ("docs", "go"):
+        browser.execute_script("fail(''); document.getElementById('prompt').value = 'Name a colour.'")
+        browser.find_element("id", control).click()
+        until(browser, "!document.getElementById('error').hidden")
+        assert browser.find_element("id", "error").text == gone, control
+    assert text_of(browser, "final") == "not answered"
+    browser.find_element("id", "samples").click()
+    until(browser, "document.getElementById('progress').textContent")
+    assert text_of(browser, "progress") == gone
+    assert set(cells(browser)) == {"not answered"}
+    browser.execute_script("fail('')")
+    browser.execute_async_script("start().then(arguments[0])")
+    assert browser.find_element("id", "error").text == gone
+
+
+def test_a_question_that_is_stopped_waits_for_nothing(browser: Browser, page: str) -> None:
+    visit(browser, page)
+    press_ask_by_keys(browser, SLOW)
+    until(browser, "!document.getElementById('answer').hidden")
+    assert text_of(browser, "final") == "…"
+    browser.find_element("id", "stop").click()
+    until(browser, "!document.getElementById('error').hidden")
+    assert text_of(browser, "final") == "not answered"
+
+
+@pytest.mark.parametrize("row", ["null", "7", '"words"', "[]", "{}"])
+def test_a_row_that_is_no_question_is_told_by_its_number(browser: Browser, page: str, row: str) -> None:
+    visit(browser, page)
+    run_file(browser, f"{lines(QUICK)}{row}\n")
+    until(browser, "document.getElementById('progress').textContent")
+    told = "questions.jsonl: row 2: 'prompt' (text) and 'is_multiple_choice' (true or false) are needed"
+    assert text_of(browser, "progress") == told
+
+
+def test_the_users_own_text_outlives_a_look_at_the_samples(browser: Browser, page: str) -> None:
+    visit(browser, page)
+    browser.execute_script("document.getElementById('prompt').focus()")
+    browser.execute_cdp_cmd("Input.insertText", {"text": QUICK})
+    browser.find_element("id", "choice").click()
+    shown = "return [document.getElementById('prompt').value, document.getElementById('choice').checked]"
+    for value in ("0", "1"):
+        pick = "const box = document.getElementById('sample'); box.value = arguments[0];"
+        pick += "box.dispatchEvent(new Event('change'));"
+        browser.execute_script(pick, value)
+        assert browser.execute_script(shown)[0] != QUICK
+    browser.execute_script(pick, "")
+    assert browser.execute_script(shown) == [QUICK, True]

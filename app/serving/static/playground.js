@@ -5,12 +5,23 @@ let key = "";
 let samples = [];
 let asking = null;
 let again = null;
+let picked = "";
+let own = { prompt: "", is_multiple_choice: false };
+
+/* Browsers have words of their own for a server that is gone, each another. */
+async function reached(work) {
+  try {
+    return await work;
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Error("The server cannot be reached.");
+  }
+}
 
 /* The server's lines as they come. Problems become errors with the server's own words. */
 async function* lines(body, signal) {
   const headers = { "Content-Type": "application/json", Accept: "application/x-ndjson" };
   if (key) headers.Authorization = `Bearer ${key}`;
-  const response = await fetch("v1/predict", { method: "POST", headers, body: JSON.stringify(body), signal });
+  const response = await reached(fetch("v1/predict", { method: "POST", headers, body: JSON.stringify(body), signal }));
   if (!response.ok) {
     const problem = await response.json().catch(() => ({}));
     throw Object.assign(new Error(problem.detail || `the server answers ${response.status}`), { status: response.status });
@@ -18,7 +29,7 @@ async function* lines(body, signal) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reached(reader.read());
     if (done) return;
     const parts = (rest + value).split("\n");
     rest = parts.pop();
@@ -55,7 +66,8 @@ async function attempt(place, work, show) {
 function busy(place) {
   for (const id of ["answer", "table-box"]) $(id).setAttribute("aria-busy", id === place);
   $("stop").hidden = !place;
-  for (const id of ["go", "samples", "file"]) $(id).disabled = Boolean(place);
+  for (const id of ["go", "file"]) $(id).disabled = Boolean(place);
+  $("samples").disabled = Boolean(place) || samples.length === 0;
 }
 
 function fail(message) {
@@ -67,10 +79,14 @@ function ask() {
   const question = { prompt: $("prompt").value, is_multiple_choice: $("choice").checked };
   return attempt("answer", async (signal) => {
     begin();
-    for await (const line of lines({ questions: [question], explain: true }, signal)) {
-      if (line.event === "routed") showRoute(line);
-      else if (line.event === "delta") $("raw").textContent += line.text;
-      else showPrediction(line);
+    try {
+      for await (const line of lines({ questions: [question], explain: true }, signal)) {
+        if (line.event === "routed") showRoute(line);
+        else if (line.event === "delta") $("raw").textContent += line.text;
+        else showPrediction(line);
+      }
+    } finally {
+      if (!$("outcome").textContent) $("final").textContent = "not answered";
     }
   }, fail);
 }
@@ -152,7 +168,22 @@ async function look() {
 }
 
 async function start() {
-  samples = await (await fetch("samples.json")).json();
+  try {
+    const response = await reached(fetch("samples.json"));
+    if (!response.ok) throw new Error(`The server gives no samples: it answers ${response.status}.`);
+    showSamples(await response.json());
+  } catch (error) {
+    fail(error.message);
+  }
+}
+
+function showSamples(found) {
+  samples = found;
+  $("sample").disabled = $("samples").disabled = samples.length === 0;
+  if (samples.length === 0) {
+    $("sample").options[0].textContent = "— none on this server —";
+    $("empty").textContent = "Nothing asked yet. Type a question and press Ask; this server has no samples.";
+  }
   $("sample").append(
     ...samples.map((sample, number) => {
       const option = element("option", `${words(sample.task_type)}: ${sample.prompt.replace(/\s+/g, " ").slice(0, 60)}`);
@@ -160,6 +191,15 @@ async function start() {
       return option;
     }),
   );
+}
+
+/* What the user wrote is there again after a look at the samples. */
+function pick() {
+  if (picked === "") own = { prompt: $("prompt").value, is_multiple_choice: $("choice").checked };
+  picked = $("sample").value;
+  const question = samples[picked] || own;
+  $("prompt").value = question.prompt;
+  $("choice").checked = question.is_multiple_choice;
 }
 
 $("ask").addEventListener("submit", (event) => {
@@ -170,12 +210,8 @@ $("prompt").addEventListener("keydown", (event) => {
   /* Unlike a key press in a field, this would send a form whose button is disabled. */
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !$("go").disabled) $("ask").requestSubmit();
 });
-$("prompt").addEventListener("input", () => ($("sample").value = ""));
-$("sample").addEventListener("change", () => {
-  const sample = samples[$("sample").value];
-  $("prompt").value = sample ? sample.prompt : "";
-  $("choice").checked = Boolean(sample && sample.is_multiple_choice);
-});
+$("prompt").addEventListener("input", () => (picked = $("sample").value = ""));
+$("sample").addEventListener("change", pick);
 $("stop").addEventListener("click", () => asking && asking.abort());
 $("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -190,10 +226,14 @@ $("theme").addEventListener("click", () => {
 $("docs").addEventListener("click", async (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  /* A browser sends no key with a link. */
-  const closed = (await fetch("docs")).status === 401;
-  if (closed) fail("The page of the API needs a key, which a link cannot send. Look at it on a server without keys.");
-  else location.assign("docs");
+  try {
+    /* A browser sends no key with a link. */
+    const closed = (await reached(fetch("docs"))).status === 401;
+    if (closed) fail("The page of the API needs a key, which a link cannot send. Look at it on a server without keys.");
+    else location.assign("docs");
+  } catch (error) {
+    fail(error.message);
+  }
 });
 start();
 look();

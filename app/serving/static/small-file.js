@@ -61,21 +61,28 @@ function closeTable(cells) {
 /* JSON lines of the kit (input_field) or ours (prompt), or one JSON list of them. */
 function readQuestions(text) {
   const trimmed = text.trim();
-  const rows = trimmed.startsWith("[") ? JSON.parse(trimmed) : trimmed.split("\n").filter((line) => line.trim()).map((line, number) => {
-    try {
-      return JSON.parse(line);
-    } catch {
-      throw new Error(`line ${number + 1} is not JSON`);
-    }
-  });
+  const filled = trimmed.split("\n").filter((line) => line.trim());
+  const rows = trimmed.startsWith("[") ? parse(trimmed, "the list") : filled.map((line, number) => parse(line, `line ${number + 1}`));
   if (rows.length === 0 || rows.length > 256) throw new Error(`${rows.length} rows: give 1 to 256`);
-  return rows.map((row, number) => {
-    const prompt = row.prompt ?? row.input_field;
-    if (typeof prompt !== "string" || typeof row.is_multiple_choice !== "boolean") {
-      throw new Error(`row ${number + 1}: 'prompt' (text) and 'is_multiple_choice' (true or false) are needed`);
-    }
-    return { id: String(row.id ?? number), prompt, is_multiple_choice: row.is_multiple_choice };
-  });
+  return rows.map(readQuestion);
+}
+
+function parse(text, place) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`${place} is not JSON`);
+  }
+}
+
+function readQuestion(row, number) {
+  /* null has no fields to look for; of the rest each has, though perhaps not these. */
+  const { id, prompt, input_field, is_multiple_choice } = row ?? {};
+  const text = prompt ?? input_field;
+  if (typeof text !== "string" || typeof is_multiple_choice !== "boolean") {
+    throw new Error(`row ${number + 1}: 'prompt' (text) and 'is_multiple_choice' (true or false) are needed`);
+  }
+  return { id: String(id ?? number), prompt: text, is_multiple_choice };
 }
 
 $("samples").addEventListener("click", () => runFile(samples.map(({ id, prompt, is_multiple_choice }) => ({ id, prompt, is_multiple_choice }))));
