@@ -75,6 +75,7 @@ def test_a_question_by_keyboard_alone(browser: Browser, server: LiveServer) -> N
     assert browser.find_element("id", "type").text == "multiple-choice"
     assert browser.find_element("id", "why").text
     assert not browser.find_element("id", "key-form").is_displayed()
+    assert browser.switch_to.active_element.get_attribute("id") == "prompt", "the focus went with the form"
     assert len(browser.find_elements("css selector", "#bars li")) == 2
     assert "hair dryer" in browser.find_element("id", "messages").get_attribute("textContent")
     assert browser.find_element("id", "status").get_attribute("textContent").startswith("Answer:")
@@ -109,15 +110,19 @@ def test_a_screen_reader_hears_what_is_new_once(browser: Browser, closed: str) -
     browser.execute_script(
         "window.heard = [];"
         "const hear = (records) => heard.push(...records.map((record) => record.target.textContent));"
-        "for (const region of document.querySelectorAll('[role=status]'))"
+        "for (const region of document.querySelectorAll('[role=status], [role=alert], [aria-live], output'))"
         "  new MutationObserver(hear).observe(region, { childList: true, characterData: true, subtree: true });"
         f"key = {json.dumps(KEY)};"
     )
     browser.execute_async_script("look().then(arguments[0])")
     browser.find_element("id", "samples").click()
     until(browser, "!document.getElementById('save').hidden")
+    browser.execute_script("document.getElementById('prompt').value = 'Name a colour.'")
+    browser.find_element("id", "go").click()
+    until(browser, "document.getElementById('status').textContent.startsWith('Answer')")
     count = len(httpx.get(f"{closed}/samples.json").json())
-    assert [text for text in browser.execute_script("return heard") if text] == [f"{count} of {count} answered"]
+    heard = [text for text in browser.execute_script("return heard") if text]
+    assert heard == [f"{count} of {count} answered", "Answer: some words. clean."]
 
 
 @needs_chromium

@@ -202,3 +202,20 @@ def test_the_users_own_text_outlives_a_look_at_the_samples(browser: Browser, pag
         assert browser.execute_script(shown)[0] != QUICK
     browser.execute_script(pick, "")
     assert browser.execute_script(shown) == [QUICK, True]
+
+
+def test_the_focus_is_never_lost(browser: Browser, page: str) -> None:
+    from selenium.webdriver import Keys
+
+    visit(browser, page)
+    focus = "return new Promise((done) => requestAnimationFrame(() => done(document.activeElement.id)))"
+    browser.execute_script("document.getElementById('prompt').value = arguments[0]", QUICK)
+    browser.find_element("id", "go").send_keys(Keys.ENTER)
+    until(browser, "document.getElementById('status').textContent")
+    until(browser, "!document.getElementById('go').disabled")
+    assert browser.execute_script(focus) == "go"
+    run_file(browser, lines(SLOW))
+    until(browser, "!document.getElementById('stop').hidden")
+    browser.find_element("id", "stop").send_keys(Keys.ENTER)
+    until(browser, "document.getElementById('stop').hidden")
+    assert browser.execute_script(focus) == "prompt"

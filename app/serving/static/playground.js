@@ -26,6 +26,7 @@ async function* lines(body, signal) {
     const problem = await response.json().catch(() => ({}));
     throw Object.assign(new Error(problem.detail || `the server answers ${response.status}`), { status: response.status });
   }
+  leave("key-form");
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
@@ -41,11 +42,11 @@ async function* lines(body, signal) {
 async function attempt(place, work, show) {
   if (asking) return;
   asking = new AbortController();
+  const from = document.activeElement;
   busy(place);
   show("");
   try {
     await work(asking.signal);
-    $("key-form").hidden = true;
   } catch (error) {
     if (error.name === "AbortError") {
       show("Stopped.");
@@ -60,12 +61,22 @@ async function attempt(place, work, show) {
   } finally {
     asking = null;
     busy(null);
+    /* A button that is disabled has lost the focus. */
+    if (document.activeElement === document.body) from.focus();
   }
+}
+
+/* What vanishes must not take the focus along: from nowhere, the keyboard begins at the top of the page. */
+function leave(id) {
+  const held = $(id).contains(document.activeElement);
+  $(id).hidden = true;
+  if (held) $("prompt").focus();
 }
 
 function busy(place) {
   for (const id of ["answer", "table-box"]) $(id).setAttribute("aria-busy", id === place);
-  $("stop").hidden = !place;
+  if (place) $("stop").hidden = false;
+  else leave("stop");
   for (const id of ["go", "file"]) $(id).disabled = Boolean(place);
   $("samples").disabled = Boolean(place) || samples.length === 0;
 }
