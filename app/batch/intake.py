@@ -96,6 +96,15 @@ class Intake:
         yield from self._rows
         self._exhausted = True
 
+    def job(self, row: Row) -> Job | Result:
+        """The job that asks a row, or the result of one that cannot be asked."""
+        number = str(next(self._numbers))
+        if row.question is not None:
+            return question_job(self._predictor, self._run, row, row.question, number)
+        if row.chat is not None:
+            return chat_job(self._run, row, replace(row.chat, id=number))
+        return unanswerable(row)
+
     def _arrived(self, seconds: float) -> bool:
         return not isinstance(self._rows, Arriving) or self._rows.ready(seconds)
 
@@ -107,14 +116,6 @@ class Intake:
             self._exhausted = True
             return
         self._read += 1
-        job = self._job(row)
+        job = self.job(row)
         if self._take(job) and isinstance(job, Job):
             self._upcoming.append(job)
-
-    def _job(self, row: Row) -> Job | Result:
-        number = str(next(self._numbers))
-        if row.question is not None:
-            return question_job(self._predictor, self._run, row, row.question, number)
-        if row.chat is not None:
-            return chat_job(self._run, row, replace(row.chat, id=number))
-        return unanswerable(row)

@@ -200,13 +200,24 @@ class BatchRun:
         return self._journal.find(job.key, job.row) if self._journal is not None else None
 
     def _answer_unasked(self, intake: Intake) -> None:
-        """Time is up: every row that is left gets the answer that needs no model."""
+        """Time is up: every row that is left gets the stored answer, or the one that needs no model."""
         for job in [*self._in_flight.values(), *intake.drain()]:
             self._finish(job, job.unasked())
         self._in_flight.clear()
         for row in intake.rest():
             self._order.expect(row)
-            self._settle(unasked(row))
+            self._settle(self._known(intake.job(row)) if self._resumes else unasked(row))
+
+    @property
+    def _resumes(self) -> bool:
+        """Whether answers of an earlier run may be there: looking for one takes several times a default answer."""
+        return self._journal is not None and self._journal.found > 0
+
+    def _known(self, found: Job | Result) -> Result:
+        """What can be said of a row without the engine."""
+        if isinstance(found, Result):
+            return found
+        return self._stored(found) or found.unasked()
 
     def _probe(self, intake: Intake, budget: Budget) -> None:
         """Measure one token, so that the first answers asked are no longer than the limit allows.

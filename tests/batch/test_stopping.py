@@ -14,8 +14,8 @@ from app.config import ROOT
 from app.jsonl import Row
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
-from app.types import GenerationRequest, Message, SamplingParams
-from tests.batch.questions import mixed
+from app.types import Failure, GenerationRequest, Message, Outcome, SamplingParams
+from tests.batch.questions import choice, mixed
 from tests.batch.stepped_engine import FakeClock, SteppedEngine
 
 IDENTITY = {"model revision": "1"}
@@ -63,14 +63,35 @@ def test_rows_without_time_are_no_errors_that_stop_the_run() -> None:
     assert [result.prediction.error.code for result in results if result.prediction.error] == ["time_budget"] * ROWS
 
 
-def test_the_clock_is_looked_at_while_answered_rows_are_read(tmp_path: Path) -> None:
+def test_the_clock_is_looked_at_while_rows_that_need_no_engine_are_read() -> None:
     clock = FakeClock()
+    engine = SteppedEngine()
+    engine.context_length = 20  # no prompt fits, which only rows that are looked at in full find out
     budget = Budget(ROWS / 4, ROWS, Pace(clock), clock)
-    with answered(tmp_path) as journal:
-        ending, results = answer(questions(lambda: clock.wait(1.0)), Limits(budget=budget), journal)
+    ending, results = answer(questions(lambda: clock.wait(1.0)), Limits(budget=budget), engine=engine)
     assert ending is Ending.FINISHED
     assert len(results) == ROWS
-    assert 0 < sum(result.origin is not Origin.UNASKED for result in results) < ROWS / 2
+    assert 0 < sum(result.prediction.error is not None for result in results) < ROWS / 2
+
+
+def test_when_time_is_up_stored_answers_are_still_taken(tmp_path: Path) -> None:
+    def with_others() -> Iterator[Row]:
+        yield from questions()
+        yield Row(ROWS, "new", choice(ROWS))
+        yield Row(ROWS + 1, "bad", failure=Failure("no_text", "no text"))
+
+    clock = FakeClock()
+    engine = SteppedEngine()
+    with answered(tmp_path) as journal:
+        pass
+    with Journal.open(tmp_path / "j") as journal:
+        limits = Limits(budget=Budget(0.0, ROWS + 2, Pace(clock), clock))
+        ending, results = answer(with_others(), limits, journal, engine)
+    assert ending is Ending.FINISHED
+    assert engine.asked == []
+    assert [result.origin for result in results] == [Origin.RESUMED] * ROWS + [Origin.UNASKED] * 2
+    assert results[ROWS].prediction.outcome is Outcome.UNASKED
+    assert results[ROWS + 1].prediction.error == Failure("no_text", "no text")
 
 
 def test_a_stop_is_heard_while_answered_rows_are_read(tmp_path: Path) -> None:
