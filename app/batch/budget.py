@@ -48,6 +48,8 @@ class Budget:
         self._clock = clock
         self._deadline = clock() + limit
         self._left = rows
+        self._unread = rows
+        self._stored = 0
         self.pace = pace
         pace.resume()
 
@@ -64,23 +66,34 @@ class Budget:
         reserve = closing + self._left * ROW_SECONDS + pause
         return self._deadline - self._clock() - min(reserve, MOST_KEPT * self._limit)
 
+    def expect_stored(self, rows: int) -> None:
+        """So many rows are taken to have their answer already."""
+        self._stored = rows
+
+    def read(self, *, stored: bool) -> None:
+        """A row was read; whether its answer was one of the stored ones."""
+        self._unread = max(0, self._unread - 1)
+        if stored:
+            self._stored = max(0, self._stored - 1)
+
     def settle(self, rows: int = 1) -> None:
         """Rows have their answer."""
         self._left = max(0, self._left - rows)
 
-    def allowance(self) -> Allowance:
-        """What may be asked of the engine from here on."""
+    def allowance(self, pending: int) -> Allowance:
+        """What may be asked of the engine from here on, where `pending` rows that were read wait for it."""
         left = self.seconds_left
         if left <= 0:
             return _NOTHING
-        return self._in_time(self._by_work(left * MARGIN), left)
+        to_ask = pending + max(0, self._unread - self._stored)
+        return self._in_time(self._by_work(left * MARGIN, to_ask), left)
 
-    def _by_work(self, seconds: float) -> Allowance:
-        """Does the work of all rows that are left fit?"""
+    def _by_work(self, seconds: float, rows: int) -> Allowance:
+        """Does the work of all rows that are still to be asked fit?"""
         pace = self.pace
-        if not pace.known or self._left == 0:
+        if not pace.known or rows == 0:
             return Allowance(_ALL)
-        affordable = seconds * pace.rate / self._left
+        affordable = seconds * pace.rate / rows
         if pace.mean_work(_ALL) <= affordable:
             return Allowance(_ALL)
         share = pace.share(AnswerKind.TEXT)

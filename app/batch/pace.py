@@ -115,7 +115,7 @@ class Pace:
         self.longest_step = max(self.longest_step * math.exp(-step / GAP_MEMORY_SECONDS), step)
 
     def saw(self, kind: AnswerKind, max_tokens: int) -> None:
-        """Count a row of the input, asked or not: the mix of what is still to come is taken to be the same."""
+        """Count a row that is to be asked: the mix of what is still to come is taken to be the same."""
         self._seen[kind] += 1
         self._costs[kind].cap.add(max_tokens)
 

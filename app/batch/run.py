@@ -78,6 +78,7 @@ class BatchRun:
         place = attrgetter("shortest_first" if timed else "longest_first")
         intake = Intake(self._predictor, self._run, rows, self._take, place)
         if self._limits.budget is not None:
+            self._limits.budget.expect_stored(self._journal.found if self._journal is not None else 0)
             self._probe(intake, self._limits.budget)
         while not (self._over or intake.empty):
             self._ask(intake)
@@ -135,24 +136,27 @@ class BatchRun:
     def _take(self, found: Job | Result) -> bool:
         """Look at a row that was just read; whether it has to be asked."""
         self._order.expect(found.row)
-        if isinstance(found, Result):
-            self._settle(found)
-            return False
-        if self._limits.budget is not None:
-            self._limits.budget.pace.saw(found.kind, found.request.sampling.max_tokens)
-        if (stored := self._stored(found)) is not None:
-            self._settle(stored)
+        known = found if isinstance(found, Result) else self._stored(found)
+        budget = self._limits.budget
+        if budget is not None:
+            budget.read(stored=known is not None and known.origin is Origin.RESUMED)
+        if known is not None:
+            self._settle(known)
+        if known is not None or isinstance(found, Result):
             return False
         first = self._waiting_for.setdefault(found.key, found)
         if first is not found:
             first.followers.append(found.row)
-        return first is found
+            return False
+        if budget is not None:
+            budget.pace.saw(found.kind, found.request.sampling.max_tokens)
+        return True
 
     def _may_ask(self, job: Job) -> bool:
         """Whether there is time to ask, be it for a shorter answer; the row is settled where there is none."""
         if self._limits.budget is None:
             return True
-        allowance = self._limits.budget.allowance()
+        allowance = self._limits.budget.allowance(len(self._waiting_for))
         if job.kind not in allowance.kinds:
             self._finish(job, job.unasked())
             return False

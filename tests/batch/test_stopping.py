@@ -2,8 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from app.batch import intake
 from app.batch.budget import Budget
 from app.batch.journal import Journal
 from app.batch.pace import Pace
@@ -15,7 +19,7 @@ from app.jsonl import Row
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.types import Failure, GenerationRequest, Message, Outcome, SamplingParams
-from tests.batch.questions import choice, mixed
+from tests.batch.questions import choice, mixed, text
 from tests.batch.stepped_engine import FakeClock, SteppedEngine
 
 IDENTITY = {"model revision": "1"}
@@ -102,3 +106,25 @@ def test_a_stop_is_heard_while_answered_rows_are_read(tmp_path: Path) -> None:
         ending, _ = answer(questions(lambda: read.append(None)), limits, journal)
     assert ending is Ending.INTERRUPTED
     assert len(read) < 10
+
+
+def test_rows_that_have_their_answer_take_no_time_from_those_that_have_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def new_rows_first() -> Iterator[Row]:
+        for number in range(80):
+            yield Row(number, f"n{number}", text(ROWS + number))
+        yield from (replace(row, number=row.number + 80) for row in questions())
+
+    clock = FakeClock()
+    engine = SteppedEngine(step_seconds=0.1, wait=clock.wait)
+    with answered(tmp_path):
+        pass
+    monkeypatch.setattr(intake, "WINDOW", 16)  # most rows are still to be read when the first are answered
+    with Journal.open(tmp_path / "j") as journal:
+        limits = Limits(budget=Budget(80.0, ROWS + 80, Pace(clock), clock))
+        ending, results = answer(new_rows_first(), limits, journal, engine, clock)
+    assert ending is Ending.FINISHED
+    assert [result.origin for result in results] == [Origin.ASKED] * 80 + [Origin.RESUMED] * ROWS
+    assert {result.prediction.outcome for result in results[:80]} == {Outcome.CLEAN}
+    assert clock.now < 50.0
