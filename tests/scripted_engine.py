@@ -33,11 +33,14 @@ class ScriptedEngine:
         return sum(len(message.content) for message in messages)
 
     def generate(
-        self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+        self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
     ) -> Iterator[Completion]:
         del give_up
         waiting: list[GenerationRequest] = []
         for request in requests:
+            if request is None:
+                yield from self._answer(waiting)
+                continue
             self.pulled += 1
             self.asked.append(request)
             waiting.append(request)

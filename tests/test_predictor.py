@@ -102,7 +102,7 @@ def test_an_instruction_that_cannot_fit_still_gets_a_legal_answer() -> None:
 def test_a_refused_request_gets_the_fallback_and_its_reason() -> None:
     class Refusing(ScriptedEngine):
         def generate(
-            self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+            self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
         ) -> Iterator[Completion]:
             for completion in super().generate(requests, give_up):
                 error = Failure("unknown_adapter", "no adapter 'x'")
@@ -117,7 +117,7 @@ def test_a_refused_request_gets_the_fallback_and_its_reason() -> None:
 def test_label_probabilities_are_normalised_and_their_mass_is_kept() -> None:
     class WithProbabilities(ScriptedEngine):
         def generate(
-            self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+            self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
         ) -> Iterator[Completion]:
             for completion in super().generate(requests, give_up):
                 yield replace(completion, label_logprobs={"0": log(0.1), "1": log(0.3), "2": log(0.05), "3": log(0.05)})

@@ -1,6 +1,7 @@
 """The contract that every engine keeps."""
 
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 from app.types import Completion, GenerationRequest, Message
@@ -9,6 +10,16 @@ from app.types import Completion, GenerationRequest, Message
 def never() -> bool:
     """Streams are not given up."""
     return False
+
+
+def pull(source: Iterator[GenerationRequest | None], most: int) -> tuple[list[GenerationRequest], bool]:
+    """At most `most` requests, as many as are there now, and whether more may come."""
+    taken: list[GenerationRequest] = []
+    for request in islice(source, most):
+        if request is None:
+            return taken, True
+        taken.append(request)
+    return taken, len(taken) == most
 
 
 class LoadedModel(Protocol):
@@ -41,7 +52,8 @@ class Engine(LoadedModel, Protocol):
 
     The contract is a stream: requests are pulled as places free up, completions are yielded as each
     finishes, in any order, exactly one a request. Sampling, constraint and adapter are per request, so
-    mixed task types go down in one call.
+    mixed task types go down in one call. A None among the requests says that no other is there yet: the
+    engine goes on with those that it has, and pulls again after a step.
 
     A request that the engine refuses stops nothing else: its completion has `finish_reason` "error" and an
     `error` whose code is one of those in `app/engines/refusal.py` (prompt too long, unknown adapter,
@@ -58,7 +70,7 @@ class Engine(LoadedModel, Protocol):
     """The number format that the model computes in, such as "float32"."""
 
     def generate(
-        self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+        self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
     ) -> Iterator[Completion]:
         """Completions in order of finishing. One stream at a time; closing it early frees what is in flight.
 

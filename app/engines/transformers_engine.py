@@ -8,7 +8,7 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
-from app.engines.base import never
+from app.engines.base import never, pull
 from app.engines.chat import load_chat_tokenizer
 from app.engines.prepared import PreparedRequest, finish, prepare_all
 from app.engines.settings import TransformersSettings
@@ -52,7 +52,7 @@ class TransformersEngine:
         return len(self._tokenizer.encode(messages))
 
     def generate(
-        self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+        self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
     ) -> Iterator[Completion]:
         """Completions in order of finishing.
 
@@ -65,8 +65,9 @@ class TransformersEngine:
         self._generating = True
         try:
             source = iter(requests)
-            gave_up = give_up()
-            while not gave_up and (window := list(islice(source, WINDOW * self._settings.batch_size))):
+            more, gave_up = True, give_up()
+            while more and not gave_up:
+                window, more = pull(source, WINDOW * self._settings.batch_size)
                 gave_up = yield from self._answer(window, give_up)
         finally:
             self._generating = False

@@ -1,13 +1,13 @@
 """The thin half of the vLLM engine: it runs in the caller's process and is fed step by step."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count, islice
+from itertools import count
 from typing import TYPE_CHECKING
 
 import torch
 import torch._dynamo
 
-from app.engines.base import never
+from app.engines.base import never, pull
 from app.engines.chat import load_chat_tokenizer
 from app.engines.prepared import PreparedRequest, finish, prepare_all
 from app.engines.refusal import RefusedRequestError
@@ -69,7 +69,7 @@ class VllmEngine:
         return len(self._tokenizer.encode(messages))
 
     def generate(
-        self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+        self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
     ) -> Iterator[Completion]:
         """Completions in order of finishing. At most `AHEAD * max_num_seqs` requests are in flight.
 
@@ -106,15 +106,17 @@ class VllmEngine:
         return self._engine
 
     def _stream(
-        self, source: Iterator[GenerationRequest], in_flight: dict[str, PreparedRequest], give_up: Callable[[], bool]
+        self,
+        source: Iterator[GenerationRequest | None],
+        in_flight: dict[str, PreparedRequest],
+        give_up: Callable[[], bool],
     ) -> Iterator[Completion]:
         room = AHEAD * self._settings.max_num_seqs
         more = True
         while (more or in_flight) and not give_up():
             wanted = room - len(in_flight)
             if more and wanted:
-                taken = list(islice(source, wanted))
-                more = len(taken) == wanted
+                taken, more = pull(source, wanted)
                 yield from self._admit(taken, in_flight)
             if in_flight:
                 yield from self._step(in_flight)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import log
 
-from app.engines.base import never
+from app.engines.base import never, pull
 from app.types import Choice, Completion, GenerationRequest, Message, Selection
 
 
@@ -54,17 +54,17 @@ class SteppedEngine:
         return sum(len(message.content) for message in messages) // 4
 
     def generate(
-        self, requests: Iterable[GenerationRequest], give_up: Callable[[], bool] = never
+        self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
     ) -> Iterator[Completion]:
         source = iter(requests)
         in_flight: list[tuple[GenerationRequest, int]] = []
         more = True
         while (more or in_flight) and not give_up():
-            while more and len(in_flight) < self.room:
-                request = next(source, None)
-                if request is None:
-                    more = False
-                else:
+            there = True
+            while there and more and len(in_flight) < self.room:
+                taken, more = pull(source, 1)
+                there = bool(taken)
+                for request in taken:
                     self._note(request)
                     in_flight.append((request, self.tokens(request)))
             if in_flight:

@@ -160,6 +160,20 @@ def test_requests_are_pulled_as_places_free_up(engine: Engine) -> None:
     assert pulled == 60
 
 
+def test_what_is_there_is_answered_while_the_next_request_is_not_there_yet(engine: Engine) -> None:
+    answered: list[str] = []
+
+    def requests() -> Iterator[GenerationRequest | None]:
+        for number in range(3):
+            yield ask(str(number), Choice(DIGITS))
+            while len(answered) <= number:
+                yield None
+
+    for completion in engine.generate(requests()):
+        answered.append(completion.id)  # noqa: PERF401  # the requests look at it meanwhile
+    assert answered == ["0", "1", "2"]
+
+
 def test_a_stream_that_is_left_early_blocks_nothing(engine: Engine) -> None:
     stream = engine.generate(ask(str(number), max_tokens=30) for number in range(20))
     next(stream)
