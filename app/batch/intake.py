@@ -15,8 +15,6 @@ WINDOW = 1024
 """Rows that are put in order at a time. Each row waits for two windows at most."""
 IDLE_SECONDS = 0.1
 """Between two looks at whether to stop, while no row comes."""
-GRACE_SECONDS = 0.01
-"""That a row may take to come while the engine has others, before the engine goes on with those."""
 
 
 class Intake:
@@ -60,21 +58,25 @@ class Intake:
         return self._exhausted and not self._current and not self._upcoming
 
     def next(self, pause: Callable[[], bool] = lambda: False, busy: Callable[[], bool] = lambda: False) -> Job | None:
-        """The next job; None at the end of the rows, as soon as `pause` says so, or when `busy` and no row is there."""
-        if self._arrived(0):
+        """The next job; None at the end of the rows, and as soon as `pause` says so.
+
+        While the engine is `busy`, None also says that no row is there yet, or that a whole window had none to ask:
+        the engine must not stand still for what is read meanwhile.
+        """
+        if not pause() and self._arrived(0):
             self._read_one()
         while not self._current:
             while self._read < WINDOW and not self._exhausted and not pause() and self._arrived(0):
                 self._read_one()
             if pause() or self.empty:
                 return None
-            if not self._upcoming and not self._arrived(GRACE_SECONDS if busy() else IDLE_SECONDS):
-                if busy():
-                    return None
-                continue
+            self._read = 0
             self._current = deque(sorted(self._upcoming, key=self._place))
             self._upcoming = []
-            self._read = 0
+            if not self._current and busy():
+                return None
+            if not self._current:
+                self._arrived(IDLE_SECONDS)
         return self._current.popleft()
 
     def peek(self, pause: Callable[[], bool] = lambda: False) -> Job | None:

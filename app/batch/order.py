@@ -6,8 +6,9 @@ from collections.abc import Callable
 from app.batch.result import Result
 from app.jsonl import Row
 
-MOST_WAITING = 50_000
-"""Results that may wait for an earlier row before no more rows should be read."""
+MOST_OPEN = 8192
+"""Rows that may be read and not handed on before no more should be read: eight of the intake's windows, which is
+more than the engine and the intake hold, and no more memory than a short input takes."""
 
 
 class InOrder:
@@ -26,8 +27,8 @@ class InOrder:
 
     @property
     def crowded(self) -> bool:
-        """Whether many results wait for one."""
-        return len(self._waiting) > MOST_WAITING
+        """Whether many rows wait for one: for its place in the output, or as they ask the same."""
+        return len(self._expected) > MOST_OPEN
 
     def expect(self, row: Row) -> None:
         """This row comes next."""

@@ -41,8 +41,8 @@ class BatchRun:
     """Answers rows with one predictor and, where there is one, a journal.
 
     `sink` gets every result once, in the rows' order. There is no barrier: a row is read for each one that
-    the engine takes, and results leave as they finish. In memory are two windows of rows and the results that
-    wait for an earlier row.
+    the engine takes, and results leave as they finish. The rows in memory are
+    bounded, see `app/batch/order.py`.
     """
 
     def __init__(
@@ -118,17 +118,17 @@ class BatchRun:
         for completion in self._predictor.engine.generate(self._requests(intake), self._must_give_up):
             self._complete(self._in_flight.pop(completion.id), completion)
 
-    def _requests(self, intake: Intake) -> Iterator[GenerationRequest]:
-        """What the engine pulls from. It ends early to stop, or to have results written before more are read."""
+    def _requests(self, intake: Intake) -> Iterator[GenerationRequest | None]:
+        """What the engine pulls from. It ends early to stop; None stands where nothing is to be asked yet."""
 
         def busy() -> bool:
             return bool(self._in_flight)
 
-        while not self._over:
+        while not (self._over or intake.empty):
             job = intake.next(lambda: self._over or (self._order.crowded and busy()), busy)
             if job is None:
-                return
-            if self._may_ask(job):
+                yield None
+            elif self._may_ask(job):
                 job.asked_at = self._clock()
                 self._in_flight[job.request.id] = job
                 yield job.request

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from app.batch import order
 from app.batch.budget import Budget
 from app.batch.intake import WINDOW
 from app.batch.journal import Journal
@@ -166,19 +165,6 @@ def test_a_changed_row_alone_is_asked_again(tmp_path: Path) -> None:
         _, results = answer(rows(questions), engine, journal)
     assert len(engine.asked) == 1
     assert results[3].origin is Origin.ASKED
-
-
-def test_results_that_wait_for_a_slow_row_stay_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order, "MOST_WAITING", 50)
-    with open_journal(tmp_path) as journal:
-        answer(rows(map(choice, range(5000))), None, journal)
-    source = Counted(rows([choice(9999), *map(choice, range(1, 5000))]))
-    waited: list[int] = []
-    with open_journal(tmp_path) as journal:
-        ending, _ = answer(source, None, journal, sink=lambda result: waited.append(source.read - result.row.number))
-    assert ending is Ending.FINISHED
-    assert len(waited) == 5000
-    assert max(waited) <= WINDOW + 100
 
 
 def test_rows_without_a_question_get_an_error_and_stop_nothing() -> None:
