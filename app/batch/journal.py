@@ -141,7 +141,17 @@ class Journal:
         self._index.add(key, offset)
         self.finished = False
         self._unsynced += 1
-        if self._unsynced >= SYNC_ROWS or self._clock() - self._synced_at >= SYNC_SECONDS:
+        if self._unsynced >= SYNC_ROWS:
+            self.sync()
+        self.sync_if_due()
+
+    def sync_if_due(self) -> None:
+        """Force answers to the disk that may have waited for `SYNC_SECONDS`; cheap enough to be called at every step.
+
+        Raises:
+            InputError: the disk refuses.
+        """
+        if self._unsynced and self._clock() - self._synced_at >= SYNC_SECONDS:
             self.sync()
 
     def finish(self) -> None:

@@ -109,9 +109,23 @@ class BatchRun:
 
     def _must_give_up(self) -> bool:
         """Asked by the engine after each step."""
+        self._keep()
         if self._limits.budget is not None:
             self._limits.budget.pace.stepped()
         return self._expired
+
+    def _must_pause(self) -> bool:
+        """Asked before each row that is read, and now and then while none comes."""
+        self._keep()
+        return self._over or (self._order.crowded and self._busy())
+
+    def _busy(self) -> bool:
+        return bool(self._in_flight)
+
+    def _keep(self) -> None:
+        """Answers must not wait for the next one to be forced to the disk: that may be long in coming."""
+        if self._journal is not None:
+            self._journal.sync_if_due()
 
     def _ask(self, intake: Intake) -> None:
         """Stream jobs through the engine until they are all answered, or time is up."""
@@ -120,12 +134,8 @@ class BatchRun:
 
     def _requests(self, intake: Intake) -> Iterator[GenerationRequest | None]:
         """What the engine pulls from. It ends early to stop; None stands where nothing is to be asked yet."""
-
-        def busy() -> bool:
-            return bool(self._in_flight)
-
         while not (self._over or intake.empty):
-            job = intake.next(lambda: self._over or (self._order.crowded and busy()), busy)
+            job = intake.next(self._must_pause, self._busy)
             if job is None:
                 yield None
             elif self._may_ask(job):

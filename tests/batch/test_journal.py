@@ -228,6 +228,13 @@ def test_lines_are_forced_to_the_disk_in_groups(tmp_path: Path, monkeypatch: pyt
         clock.wait(SYNC_SECONDS)
         journal.add(key(1001), CHOICE, USAGE)
         assert len(forced) == 2
+        journal.add(key(1002), CHOICE, USAGE)
+        journal.sync_if_due()
+        assert len(forced) == 2
+        clock.wait(SYNC_SECONDS)
+        journal.sync_if_due()
+        journal.sync_if_due()
+        assert len(forced) == 3
 
 
 def test_a_full_disk_is_one_line_and_the_journal_goes_on_later(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """How a run ends before its rows do: stopped, or out of time."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -128,3 +129,18 @@ def test_rows_that_have_their_answer_take_no_time_from_those_that_have_none(
     assert [result.origin for result in results] == [Origin.ASKED] * 80 + [Origin.RESUMED] * ROWS
     assert {result.prediction.outcome for result in results[:80]} == {Outcome.CLEAN}
     assert clock.now < 50.0
+
+
+def test_an_answer_is_forced_to_the_disk_while_the_next_is_long_in_coming(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    forced: list[float] = []
+    rows = [Row(0, "c", choice(0)), Row(1, "g", text(1))]
+    with Journal.open(tmp_path / "j", clock=clock) as journal:
+        journal.begin(IDENTITY)
+        monkeypatch.setattr(os, "fsync", lambda _: forced.append(clock.now))
+        engine = SteppedEngine(step_seconds=0.3, wait=clock.wait)
+        answer(iter(rows), Limits(), journal, engine, clock)
+    assert forced[0] == pytest.approx(1.2)
+    assert clock.now > 5.0
