@@ -55,7 +55,8 @@ class Replica:
             EngineError: too many processes died while they loaded one.
         """
         # Ray gives one thread to whoever reserves a part of a CPU. This must stand before torch is imported.
-        os.environ["OMP_NUM_THREADS"] = str(threads)
+        # A small machine may have been counted as a larger one.
+        os.environ["OMP_NUM_THREADS"] = str(min(threads, os.cpu_count() or 1))
         self._run = run
         self._life = life
         self._tally = tally

@@ -9,6 +9,8 @@ CPU_SHARE = 0.1
 """Of a CPU, that a replica reserves, and a reader or writer: Ray counts what is reserved and binds nobody to it."""
 LEAST_CPUS = 2
 """Some steps of Ray Data take a whole CPU of one machine beside the replicas, and would wait for it for ever."""
+LEAST_CPUS_IN_ALL = 3
+"""Two such steps run side by side where a run goes on: one of them leaves out what was answered."""
 ENGINES_A_CLERK = 8
 CALL_ROWS = 2048
 """Most rows in one call of a replica: what has to be done again when it is killed."""
@@ -56,6 +58,11 @@ def plan_replicas(machines: Sequence[Machine], wanted: int | None, gpus_each: in
     if not any(machine.cpus >= LEAST_CPUS for machine in workers):
         raise SetupError(
             f"no machine of the cluster has {LEAST_CPUS} CPUs for Ray: start one with --num-cpus {LEAST_CPUS}"
+        )
+    if sum(machine.cpus for machine in workers) < LEAST_CPUS_IN_ALL:
+        raise SetupError(
+            f"the cluster has fewer than {LEAST_CPUS_IN_ALL} CPUs in all, with which a run could not be gone on with: "
+            f"start it with --num-cpus {LEAST_CPUS_IN_ALL}; Ray only counts them"
         )
     most = max((machine.gpus for machine in machines), default=0)
     if most == 0:

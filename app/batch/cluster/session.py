@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from app.batch.cluster.replicas import LEAST_CPUS, Machine
+from app.batch.cluster.replicas import LEAST_CPUS_IN_ALL, Machine
 from app.errors import SetupError
 
 
@@ -23,7 +23,7 @@ def connected(address: str | None) -> Iterator[list[Machine]]:
     given: dict[str, Any] = (
         {"address": address}
         if address
-        else {"include_dashboard": False, "address": "local", "num_cpus": max(LEAST_CPUS, os.cpu_count() or 1)}
+        else {"include_dashboard": False, "address": "local", "num_cpus": max(LEAST_CPUS_IN_ALL, os.cpu_count() or 1)}
     )
     try:
         ray.init(**given, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)

@@ -40,6 +40,12 @@ def test_a_cluster_without_a_cpu_for_ray_is_refused() -> None:
         plan_replicas([Machine(1, 0), Machine(1, 0)], None, 1)
 
 
+def test_a_cluster_that_could_not_go_on_is_refused() -> None:
+    with pytest.raises(SetupError, match="fewer than 3 CPUs in all"):
+        plan_replicas([Machine(2, 0)], None, 1)
+    assert plan_replicas([Machine(2, 0), Machine(1, 0)], None, 1).count == 2
+
+
 @given(rows=st.integers(0, 10**9), replicas=st.integers(1, 1000))
 def test_a_call_is_neither_too_small_nor_too_large(rows: int, replicas: int) -> None:
     size = call_rows(rows, replicas)
