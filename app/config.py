@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
 
     engine: str = Field("vllm", description="Which engine runs the model: vllm or transformers.")
-    model: str = Field(str(ROOT / "models" / "mini"), description="Folder (or hub name) of the checkpoint.")
+    model: str = Field(str(ROOT / "tests" / "fixtures" / "mini"), description="Folder (or hub name) of the checkpoint.")
     prompts: Path = Field(ROOT / "prompts", description="Folder of the prompt templates.")
     seed: int = Field(0, ge=0, description="Seeds sampling; greedy decoding does not depend on it.")
     engine_settings: dict[str, Any] = Field(

@@ -218,7 +218,7 @@ def ratios(own: list[float], other: list[float]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=str(ROOT / "models" / "mini"))
+    parser.add_argument("--model", default=str(ROOT / "tests" / "fixtures" / "mini"))
     parser.add_argument("--questions", type=Path, default=ROOT / "data" / "sample.jsonl")
     parser.add_argument("--rows", type=int, default=2280)
     parser.add_argument("--rounds", type=int, default=3)

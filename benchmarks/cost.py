@@ -2,7 +2,7 @@
 
     python benchmarks/cost.py plan --questions 1e9 --price 2.5 --device h100 --replicas 8
     python benchmarks/cost.py plan --questions 1e9 --price 0 --prefill 4100 --decode 3800 --prompt-tokens 110
-    python benchmarks/cost.py check [--model models/mini] [--rows 400]
+    python benchmarks/cost.py check [--model tests/fixtures/mini] [--rows 400]
 
 The model:
 

@@ -1,4 +1,4 @@
-"""Our server beside vLLM's own on the same choices: python benchmarks/serving.py [--model models/mini].
+"""Our server beside vLLM's own on the same choices: python benchmarks/serving.py [--model tests/fixtures/mini].
 
 The two run one after the other. Both get the same rendered conversations, one token that must be a label, and
 report the labels' probabilities. Questions are multiplied from data/sample.jsonl, each with a number of its own so
@@ -132,7 +132,7 @@ async def load(url: str, calls: list[Call], clients: int) -> tuple[float, list[f
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default=str(ROOT / "models" / "mini"))
+    parser.add_argument("--model", default=str(ROOT / "tests" / "fixtures" / "mini"))
     parser.add_argument("--clients", default="1,8,32")
     parser.add_argument("--questions", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/steps.sh
 
-BASE=models/mini
+BASE=tests/fixtures/mini
 OUT=runs/train-demo
 DATA=$OUT/data
 ADAPTER=$OUT/adapter

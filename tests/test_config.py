@@ -16,7 +16,7 @@ def write(tmp_path: Path, text: str) -> Path:
 def test_defaults_lead_to_the_embedded_checkpoint() -> None:
     settings = load_settings()
     assert settings.engine == "vllm"
-    assert Path(settings.model) == ROOT / "models" / "mini"
+    assert Path(settings.model) == ROOT / "tests" / "fixtures" / "mini"
 
 
 def test_later_sources_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +31,7 @@ def test_later_sources_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_relative_paths_are_found_from_any_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = load_settings(ROOT / "configs" / "submission.yaml")
-    assert Path(settings.model) == ROOT / "models" / "mini"
+    assert Path(settings.model) == ROOT / "tests" / "fixtures" / "mini"
 
 
 def test_a_hub_name_stays_as_it_is(tmp_path: Path) -> None:

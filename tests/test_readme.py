@@ -1,8 +1,6 @@
-"""What README.md says of the project is true: its tree, its links, its commands."""
+"""What README.md says of the project is true: its links, its commands."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 from typer.main import get_command
@@ -11,15 +9,6 @@ from app.cli.main import cli
 from app.config import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_tree_is_current() -> None:
-    if not (ROOT / ".git").exists():
-        pytest.skip("not a git checkout: the tree lists what git tracks")
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "tree.py", "--check"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))

@@ -52,13 +52,6 @@ def test_the_command_line_takes_every_step() -> None:
         assert parse(words[1:])
 
 
-def test_the_command_line_takes_every_step_to_the_embedded_checkpoint() -> None:
-    seen = commands(Path("scripts/checkpoint.sh"))
-    assert len(seen) == 5
-    for words in seen:
-        assert parse(words[1:])
-
-
 def test_the_settings_of_the_steps_are_good_and_fit_together() -> None:
     build, train, merge = (parse(words[1:]) for words in (commands()[0], commands()[2], commands()[3]))
     mixture = load_mixture(ROOT / str(build["settings"]))

@@ -53,7 +53,7 @@ Config = Annotated[
 Engine = Annotated[str | None, typer.Option(help="vllm or transformers. [default: vllm]", show_default=False)]
 Model = Annotated[
     str | None,
-    typer.Option(help="Folder or hub name of the checkpoint. [default: models/mini]", show_default=False),
+    typer.Option(help="Folder or hub name of the checkpoint. [default: tests/fixtures/mini]", show_default=False),
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of the run. [default: 0]", show_default=False)]
 
@@ -74,7 +74,9 @@ def route(
         raise typer.Exit(SOME_ROWS_FAILED)
 
 
-@cli.command(epilog="Example:  shopbench predict questions.jsonl answers.jsonl --model models/mini\n\n" + EXIT_CODES)
+@cli.command(
+    epilog="Example:  shopbench predict questions.jsonl answers.jsonl --model tests/fixtures/mini\n\n" + EXIT_CODES
+)
 def predict(
     source: Annotated[
         Path,

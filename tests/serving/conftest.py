@@ -12,7 +12,7 @@ from app.config import ROOT
 from tests.serving.live_batch import LiveBatch, kill_in_the_middle, wait
 from tests.serving.live_server import UVICORN, LiveServer, live_server
 
-MINI = ROOT / "models" / "mini"
+MINI = ROOT / "tests" / "fixtures" / "mini"
 SAMPLE = ROOT / "data" / "sample.jsonl"
 
 

@@ -11,8 +11,6 @@ from app.errors import InputError
 CONFIG = "config.json"
 GENERATION = "generation_config.json"
 TRAINING = "training.json"
-RECORDS = (TRAINING, "pretraining.json")
-"""What runs say about themselves, the last run first."""
 PATTERNS = (
     "tokenizer*",
     "vocab*",
@@ -63,9 +61,8 @@ def copy_companions(source: Path, target: Path, config: Mapping[str, object] | N
     else:
         ends = {name: values[name] for name in ("eos_token_id", "pad_token_id") if values.get(name) is not None}
         write_json(target / GENERATION, {"do_sample": False, **ends})
-    for name in RECORDS:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
+    if (source / TRAINING).is_file():
+        shutil.copyfile(source / TRAINING, target / TRAINING)
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:

@@ -144,7 +144,7 @@ def test_near_duplicates_of_one_task_are_dropped_and_the_wording_does_not_count(
 
 def test_tokens_are_counted_where_a_checkpoint_is_named(tmp_path: Path) -> None:
     file = write(tmp_path / "rows.jsonl", ROWS)
-    manifest, files = build(mixture(file, tokenizer="models/mini"), tmp_path / "out")
+    manifest, files = build(mixture(file, tokenizer="tests/fixtures/mini"), tmp_path / "out")
 
     train = manifest.outputs["train.jsonl"]
     assert train.answer_tokens == 2 * len(files["train"])  # the digit and the end of the turn

@@ -21,7 +21,7 @@ from app.training.checkpoints.card.sections import (
     shape_section,
     training_section,
 )
-from app.training.checkpoints.companions import RECORDS, read_config
+from app.training.checkpoints.companions import TRAINING, read_config
 from app.training.checkpoints.lineage import Lineage, read_lineage
 from app.training.checkpoints.tensors import CheckpointTensors, weight_files
 from app.training.mixing.manifest import Manifest, read_manifest
@@ -122,9 +122,8 @@ def _metadata(request: CardRequest, config: dict[str, Any], lineage: Lineage, re
 
 
 def _record(request: CardRequest) -> dict[str, Any]:
-    places = [request.record] if request.record else [request.checkpoint / name for name in RECORDS]
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
+    path = request.record or request.checkpoint / TRAINING
+    if not path.is_file():
         if request.record:
             raise InputError(f"{request.record} does not exist: name the training.json of the run")
         return {}

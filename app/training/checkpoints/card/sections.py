@@ -36,7 +36,7 @@ def shape_section(config: Mapping[str, Any], parameters: int, size: int) -> str:
 
 
 def training_section(record: Mapping[str, Any]) -> str:
-    """Settings, progress, losses and machine, from `training.json` or `pretraining.json`."""
+    """Settings, progress, losses and machine, from `training.json`."""
     if not record:
         return ""
     progress = record.get("progress") or {
