@@ -7,9 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from app.commands.evaluate import EvaluationRequest, print_report, run_evaluation
-from app.config import ROOT
+from app.cli.run_evaluate import EvaluationRequest, print_report, run_evaluation
 from app.errors import ShopBenchError
+from app.settings import ROOT
 
 DEVELOPMENT = ROOT / "data" / "development.json"
 SAMPLE = ROOT / "data" / "sample.jsonl"

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from app.errors import InputError
-from app.tasks.fields import FieldKind
-from app.tasks.instructions import Parts, dissect
+from app.tasks.prompt import FieldKind, Parts, dissect
 
 MARK = " … "
 """What stands where text was cut out."""

@@ -1,16 +1,22 @@
 """Route, render, generate, read: from questions to answers."""
 
+import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from app.engines.base import Engine, LoadedModel
+from app.engines.base import SHORT_PROMPT, AsyncEngine, Engine, LoadedModel
+from app.engines.loading import create_async_engine, create_engine
 from app.errors import InputError
 from app.fitting import fit
 from app.prompting import PromptLibrary
 from app.routing import route
+from app.settings import Settings
 from app.tasks.base import Reading, Task
 from app.tasks.registry import TASKS
 from app.types import (
@@ -204,3 +210,77 @@ def _label_probabilities(
 def _drain(ready: deque[tuple[int, Prediction]]) -> Iterator[tuple[int, Prediction]]:
     while ready:
         yield ready.popleft()
+
+
+T = TypeVar("T")
+
+
+class AsyncPredictor(QuestionPath):
+    """Answers questions with an asynchronous engine, by the same steps as `Predictor`."""
+
+    def __init__(
+        self, engine: AsyncEngine, prompts: PromptLibrary, adapters: Mapping[TaskType, str] | None = None
+    ) -> None:
+        """As `QuestionPath`.
+
+        Raises:
+            SetupError: a template uses a variable that its task does not provide.
+        """
+        super().__init__(engine, prompts, adapters)
+        self.engine = engine
+        # One thread: more would only wait for each other's Python.
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+
+    async def apart(self, work: Callable[[], T], characters: int) -> T:
+        """Run a step of a request of so many characters in all, such as `prepare`, without holding up the others.
+
+        Much text takes milliseconds and goes to a thread. For a short prompt the way there takes longer.
+        """
+        if characters <= SHORT_PROMPT:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._preparing, work)
+
+    async def answer(self, prepared: Prepared) -> Prediction:
+        """The answer to a prepared question.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        return self.finish(prepared, await self.engine.generate(prepared.request))
+
+    async def stream(self, prepared: Prepared) -> AsyncGenerator[str | Prediction, None]:
+        """Pieces of the model's text as they come, then the prediction.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        async with aclosing(self.engine.stream(prepared.request)) as pieces:
+            async for piece in pieces:
+                yield self.finish(prepared, piece) if isinstance(piece, Completion) else piece
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._preparing.shutdown(wait=False, cancel_futures=True)
+        self.engine.close()
+
+
+def create_predictor(settings: Settings) -> Predictor:
+    """A ready predictor. Prompts are checked before the engine loads, since loading takes the longest.
+
+    Raises:
+        SetupError: what is missing or wrong, with the fix.
+    """
+    prompts = PromptLibrary(settings.prompts)
+    engine = create_engine(settings.engine, settings.model, {"seed": settings.seed} | settings.engine_settings)
+    return Predictor(engine, prompts, settings.task_adapters)
+
+
+def create_async_predictor(settings: Settings) -> AsyncPredictor:
+    """A ready predictor for a server.
+
+    Raises:
+        SetupError: what is missing or wrong, with the fix.
+    """
+    prompts = PromptLibrary(settings.prompts)
+    engine = create_async_engine(settings.engine, settings.model, {"seed": settings.seed} | settings.engine_settings)
+    return AsyncPredictor(engine, prompts, settings.task_adapters)

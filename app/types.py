@@ -93,7 +93,7 @@ class Selection:
 class Copy:
     """One to `max_spans` different spans that stand in `source`, separated by a comma and a space.
 
-    What counts as a span is said in `app/engines/source_spans.py`. A token limit may cut the last one short.
+    What counts as a span is said in `app/engines/constraints/copy.py`. A token limit may cut the last one short.
     """
 
     source: str

@@ -36,20 +36,18 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from app.batch.file_job import FileJob, Watcher, answer_file
-from app.batch.identity import file_identity
-from app.batch.request_key import Identity
-from app.batch.result import Result
-from app.config import ROOT, load_settings
 from app.engines.chat import ChatTokenizer, turns_of
+from app.engines.options import VllmSettings
 from app.engines.prepared import PreparedRequest, prepare
-from app.engines.settings import VllmSettings
-from app.engines.vllm_engine import VllmEngine
-from app.engines.vllm_start import compute_capability
-from app.engines.vllm_values import engine_values, sampling_values
-from app.evaluation.datasets.read import read_dataset
+from app.engines.vllm.offline import VllmEngine
+from app.engines.vllm.values import compute_capability, engine_values, sampling_values
+from app.evaluate.datasets.reading import read_dataset
+from app.jobs.file_job import FileJob, Watcher, answer_file
+from app.jobs.identity import Identity, file_identity
+from app.jobs.job import Result
 from app.predictor import Predictor, Prepared
 from app.prompting import PromptLibrary
+from app.settings import ROOT, load_settings
 from app.tasks.base import Task
 from app.types import Choice, Prediction, Question, Sample
 

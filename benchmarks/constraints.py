@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from app.engines.base import Engine
-from app.engines.registry import create_engine
+from app.engines.loading import create_engine
 from app.types import Choice, Copy, GenerationRequest, Message, OutputConstraint, SamplingParams, Selection
 
 TITLE = (

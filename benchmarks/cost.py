@@ -27,11 +27,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from app.config import ROOT, load_settings
 from app.errors import InputError
-from app.factory import create_predictor
-from app.jsonl import read_rows
-from app.predictor import Predictor, Prepared
+from app.predictor import Predictor, Prepared, create_predictor
+from app.rows import read_rows
+from app.settings import ROOT, load_settings
 from app.types import GenerationRequest, Question, TaskType
 
 

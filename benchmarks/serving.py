@@ -22,10 +22,10 @@ from typing import Any
 
 import aiohttp
 
-from app.config import ROOT
 from app.engines.chat import load_chat_tokenizer
-from app.jsonl import read_rows
 from app.prompting import PromptLibrary
+from app.rows import read_rows
+from app.settings import ROOT
 from app.tasks.registry import task_of
 from app.types import Choice, Question, TaskType
 

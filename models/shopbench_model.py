@@ -2,9 +2,9 @@
 
 import os
 
-from app.batch.timed_predictor import TimedPredictor
-from app.config import ROOT, load_settings
-from app.factory import create_predictor
+from app.jobs.timed import TimedPredictor
+from app.predictor import create_predictor
+from app.settings import ROOT, load_settings
 from app.types import Prediction, Question
 from models.base_model import ShopBenchBaseModel
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from app.config import ROOT
+from app.settings import ROOT
 
 SHOPBENCH = [sys.executable, "-m", "app"]
 HEAVY = ("torch", "transformers", "vllm", "numpy", "pandas", "fastapi", "sentence_transformers", "ray", "datasets")

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ROOT, load_settings
 from app.errors import SetupError
+from app.settings import ROOT, load_settings
 from app.types import TaskType
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.config import ROOT
 from app.errors import InputError
+from app.settings import ROOT
 from benchmarks.cost import DEVICES, QWEN_7B, Plan, Rates, Work, calibrate, device_rates
 
 TOKENS = st.floats(1, 1e6)

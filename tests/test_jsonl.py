@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.jsonl import Row, dump, prediction_row, read_rows
+from app.files import dump
+from app.rows import Row, prediction_row, read_rows
 from app.types import Failure, Outcome, Prediction, Question, TaskType
 
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.config import ROOT
 from app.engines.base import never
 from app.errors import EngineError, SetupError
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
+from app.settings import ROOT
 from app.types import Completion, Failure, GenerationRequest, Outcome, Question, TaskType
 from tests.scripted_engine import ScriptedEngine
 

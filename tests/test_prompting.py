@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ROOT
 from app.errors import SetupError
 from app.prompting import PromptLibrary
+from app.settings import ROOT
 from app.types import Message, TaskType
 
 

@@ -6,7 +6,7 @@ import pytest
 from typer.main import get_command
 
 from app.cli.main import cli
-from app.config import ROOT
+from app.settings import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -11,9 +11,9 @@ import typer
 from typer.core import TyperGroup
 
 from app.cli.main import cli
-from app.config import ROOT
-from app.training.finetune.settings import load_finetune_config
-from app.training.mixing.settings import load_mixture
+from app.data.mixing.mixture import load_mixture
+from app.settings import ROOT
+from app.train.recipe import load_finetune_config
 
 FULL = bool(os.environ.get("FULL_TESTS"))
 SCRIPT = Path("scripts/train_demo.sh")

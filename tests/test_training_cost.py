@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from app.config import ROOT
-from app.training.finetune.settings import FinetuneConfig, load_finetune_config
+from app.settings import ROOT
+from app.train.recipe import FinetuneConfig, load_finetune_config
 from benchmarks.training_cost import MODELS, PEAK, Run, Shape, hours, kept_by_a_layer, memory, operations, table
 
 GUIDE = ROOT / "docs" / "training.md"

@@ -5,14 +5,13 @@ import shlex
 
 import pytest
 
-from app.config import ROOT
-from app.evaluation.scoring import Scorer
+from app.data.mixing.checks import check
+from app.data.tasks import concepts
+from app.data.tasks.declared import SOURCES
+from app.data.tasks.task import GeneratedSource, TrainingTask
+from app.evaluate.scoring import Scorer
 from app.routing import route
-from app.training.curriculum import concept_categories
-from app.training.curriculum.registry import SOURCES
-from app.training.curriculum.source import GeneratedSource
-from app.training.curriculum.task import TrainingTask
-from app.training.mixing.checks import check
+from app.settings import ROOT
 from tests.test_train_demo import parse
 
 GUIDE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
@@ -39,7 +38,7 @@ def test_commands_were_found() -> None:
 def test_the_example_of_a_task_makes_rows_that_score_full_marks() -> None:
     code = re.search(r"```python\n(.*?)```", GUIDE, re.DOTALL)
     assert code is not None
-    names = dict(vars(concept_categories))
+    names = dict(vars(concepts))
     exec(code[1], names)  # noqa: S102 - the guide's own text
     task = names["category_by_synonym"]
     assert isinstance(task, TrainingTask)

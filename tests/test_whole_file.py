@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import SetupError
-from app.whole_file import write_lines, write_whole
+from app.files import write_lines, write_whole
 
 
 def test_files_appear_whole_and_alone(tmp_path: Path) -> None:

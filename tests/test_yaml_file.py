@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import SetupError
-from app.yaml_file import read_yaml
+from app.settings import read_yaml
 
 
 def test_what_a_file_holds_is_read(tmp_path: Path) -> None:

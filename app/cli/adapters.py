@@ -15,7 +15,7 @@ Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
 
 
 class How(StrEnum):
-    """Ways to combine; see `app.training.adapters.combine.Combination`."""
+    """Ways to combine; see `app.train.adapters.combine.Combination`."""
 
     CAT = "cat"
     SVD = "svd"
@@ -59,7 +59,7 @@ def combine(
     seed: Seed = 0,
 ) -> None:
     """Write one adapter that is the weighted combination of several."""
-    from app.commands.adapters import Wish, combine_adapters
+    from app.cli.run_adapters import Wish, combine_adapters
 
     combine_adapters(adapters, weights, Wish(how.value, density, rank, seed), out, model)
 
@@ -81,7 +81,7 @@ def learn_gates(
     seed: Seed = 0,
 ) -> None:
     """Learn what share each adapter has in each task (MMoE), and write one servable adapter a task."""
-    from app.commands.adapters import learn_adapter_gates
+    from app.cli.run_adapters import learn_adapter_gates
 
     learn_adapter_gates(
         adapters=adapters, data=data, output=out, by=by.value, kind=kind.value, steps=steps, batch_size=batch_size,

@@ -59,7 +59,7 @@ def merge(
     shard_size: ShardSize = 5.0,
 ) -> None:
     """Merge an adapter into its base in float32, and check that the result answers as base + adapter."""
-    from app.commands.checkpoint import MergeRequest, run_merge
+    from app.cli.run_checkpoint import MergeRequest, run_merge
 
     run_merge(MergeRequest(base, adapter, target, dtype.value, prompts, limit, overwrite, another_base, shard_size))
 
@@ -74,8 +74,8 @@ def interpolate(
     shard_size: ShardSize = 5.0,
 ) -> None:
     """WiSE-FT: weights on the line between a base and what it was tuned to."""
-    from app.commands.checkpoint import run_combination
-    from app.training.checkpoints.combination import interpolation
+    from app.checkpoints.combine import interpolation
+    from app.cli.run_checkpoint import run_combination
 
     run_combination([base, tuned], target, interpolation(alpha), overwrite=overwrite, shard_size=shard_size)
 
@@ -94,8 +94,8 @@ def average(
     shard_size: ShardSize = 5.0,
 ) -> None:
     """The (weighted) mean of several checkpoints of one architecture."""
-    from app.commands.checkpoint import numbers, run_combination
-    from app.training.checkpoints.combination import average as mean
+    from app.checkpoints.combine import average as mean
+    from app.cli.run_checkpoint import numbers, run_combination
 
     shares = numbers(weights, "--weights") if weights else [1.0] * len(checkpoints)
     run_combination(checkpoints, target, mean(shares), overwrite=overwrite, shard_size=shard_size)
@@ -111,8 +111,8 @@ def slerp(
     shard_size: ShardSize = 5.0,
 ) -> None:
     """Spherical interpolation of two checkpoints, tensor by tensor."""
-    from app.commands.checkpoint import run_combination
-    from app.training.checkpoints.combination import spherical
+    from app.checkpoints.combine import spherical
+    from app.cli.run_checkpoint import run_combination
 
     run_combination([first, second], target, spherical(t), overwrite=overwrite, shard_size=shard_size)
 
@@ -133,7 +133,7 @@ def sweep(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start afresh.")] = False,
 ) -> None:
     """Score interpolations from 0 to 1 on validation data and keep the best one."""
-    from app.commands.checkpoint import numbers, run_alpha_sweep, running
+    from app.cli.run_checkpoint import numbers, run_alpha_sweep, running
 
     chosen = tuple(numbers(alphas, "--alphas"))
     run_alpha_sweep((base, tuned, target, data), chosen, running(config, engine), seed=seed, overwrite=overwrite)
@@ -149,7 +149,7 @@ def pad(
     shard_size: ShardSize = 5.0,
 ) -> None:
     """Widen the MLP with zeros, so that GPUs and quantization groups share it evenly. It answers as before."""
-    from app.commands.checkpoint import run_padding
+    from app.cli.run_checkpoint import run_padding
 
     run_padding(
         source,
@@ -191,8 +191,7 @@ def quantize(
     shard_size: ShardSize = 5.0,
 ) -> None:
     """Quantize to 4-bit weights (GPTQ) or 8-bit weights and activations, and measure what that costs."""
-    from app.commands.checkpoint import running
-    from app.commands.checkpoint_quantize import QuantizeRequest, run_quantization
+    from app.cli.run_checkpoint import QuantizeRequest, run_quantization, running
 
     request = QuantizeRequest(
         source, target, scheme.value, data, limit, group_size, smoothing, python, seed, overwrite, shard_size
@@ -217,8 +216,8 @@ def verify(
     engine: Engine = None,
 ) -> None:
     """Hold a checkpoint against what it was made of, in the engine that will serve it."""
-    from app.commands.checkpoint import run_verification, running
-    from app.training.checkpoints.verification import Limits, parse_reference
+    from app.checkpoints.verify import Limits, parse_reference
+    from app.cli.run_checkpoint import run_verification, running
 
     limits = Limits(logprob, same_text)
     if not run_verification(checkpoint, parse_reference(against), prompts, limit, running(config, engine), limits):
@@ -247,8 +246,8 @@ def card(
     ] = None,
 ) -> None:
     """Write the model card from the records of the runs: data, licences, settings, scores, lineage."""
-    from app.commands.checkpoint import told
-    from app.training.checkpoints.card.card import CardRequest, write_card
+    from app.checkpoints.card import CardRequest, write_card
+    from app.cli.run_checkpoint import told
 
     request = CardRequest(checkpoint, title, licence, about, record, mixture, tuple(evaluation or ()))
     told(write_card(request))

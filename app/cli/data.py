@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.training.row import Capability
+from app.data.row import Capability
 from app.types import TaskType
 
 cli = typer.Typer(name="data", help="List, generate and build training data.", no_args_is_help=True)
@@ -39,8 +39,8 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array instead of a table.")] = False,
 ) -> None:
     """Show every training task: capability, type, metric, source, wordings and rows."""
-    from app.commands.data_list import list_tasks, print_json, print_table
-    from app.training.curriculum.selection import select_tasks
+    from app.cli.run_data import list_tasks, print_json, print_table
+    from app.data.tasks.declared import select_tasks
 
     listed = list_tasks(select_tasks(task or (), capability or (), task_type or (), source or ()), data)
     (print_json if as_json else print_table)(listed)
@@ -59,9 +59,9 @@ def generate(
     task_type: TaskTypes = None,
 ) -> None:
     """Draw training rows from the generated catalogue. OUT is a ShopBench file too: 'shopbench evaluate' reads it."""
-    from app.commands.data_generate import generate_rows, generated_tasks
-    from app.commands.output import stderr, track
-    from app.whole_file import write_lines
+    from app.cli.output import stderr, track
+    from app.cli.run_data import generate_rows, generated_tasks
+    from app.files import write_lines
 
     chosen = generated_tasks(task or (), capability or (), task_type or ())
     drawn = (row.to_json() for row in generate_rows(chosen, rows, seed))
@@ -76,8 +76,8 @@ def catalogue(
     seed: Seed = 0,
 ) -> None:
     """Write the generated shop itself: products, queries, sessions, co-purchases and reviews, as JSON lines."""
-    from app.commands.data_generate import write_catalogue
-    from app.commands.output import stderr
+    from app.cli.output import stderr
+    from app.cli.run_data import write_catalogue
 
     written = write_catalogue(target, products, seed)
     stderr.print(f"{written:,} lines -> {target}", markup=False)
@@ -93,7 +93,7 @@ def build(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a mixture that is there.")] = False,
 ) -> None:
     """Clean the rows of several sources and mix them: train, validation and test rows with a manifest."""
-    from app.commands.data_build import build as run
-    from app.commands.data_build import print_mixture
+    from app.cli.run_data import build as run
+    from app.cli.run_data import print_mixture
 
     print_mixture(run(settings, target, overwrite=overwrite), target)

@@ -64,8 +64,8 @@ def route(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where 'id' and 'task_type' go.")],
 ) -> None:
     """Tell the task type of every question; needs no engine."""
-    from app.commands.output import stderr
-    from app.commands.route import route_file
+    from app.cli.output import stderr
+    from app.cli.run_predict import route_file
 
     counts = route_file(source, target)
     for task_type, n in counts.most_common():
@@ -129,10 +129,10 @@ def predict(
 ) -> None:
     """Answer every question of a file, in the file's order. Given again after a stop, it goes on."""
     started = time.monotonic()
-    from app.batch.duration import parse_duration
-    from app.batch.file_job import FileJob
-    from app.commands.predict import conclude, predict_file, predict_on_cluster, report
-    from app.config import load_settings
+    from app.cli.run_predict import conclude, predict_file, predict_on_cluster, report
+    from app.jobs.file_job import FileJob
+    from app.process import parse_duration
+    from app.settings import load_settings
 
     seconds = parse_duration(time_budget) if time_budget else None
     job = FileJob(source, target, input_format, output_format, overwrite, max_errors, seconds, started)
@@ -157,8 +157,8 @@ def demo(
     seed: Seed = None,
 ) -> None:
     """Answer the project's own sample questions and show them as a table."""
-    from app.commands.predict import demo as run
-    from app.config import load_settings
+    from app.cli.run_predict import demo as run
+    from app.settings import load_settings
 
     run(load_settings(config, {"engine": engine, "model": model, "seed": seed}))
 
@@ -190,7 +190,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score answers as the competition does, with intervals, baselines and a page to read."""
-    from app.commands.evaluate import Encoders, EvaluationRequest, print_report, run_evaluation
+    from app.cli.run_evaluate import Encoders, EvaluationRequest, print_report, run_evaluation
 
     encoders = Encoders(english_encoder, multilingual_encoder)
     request = EvaluationRequest(data, report, predictions, model, config, seed, encoders, baseline_data)
@@ -206,7 +206,7 @@ def compare(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Tell which tasks rose, which fell and which cannot be told apart."""
-    from app.commands.compare import run_comparison
+    from app.cli.run_evaluate import run_comparison
 
     run_comparison(a, b, page, alpha, seed)
 
@@ -217,8 +217,8 @@ def convert(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the kit's JSON lines go.")],
 ) -> None:
     """Write Shopping MMLU, EC-Guide or plain JSON lines as the kit's JSON lines."""
-    from app.commands.evaluate import convert_file
-    from app.commands.output import stderr
+    from app.cli.output import stderr
+    from app.cli.run_evaluate import convert_file
 
     stderr.print(f"{convert_file(source, target):,} rows -> {target}", markup=False)
 
@@ -237,9 +237,9 @@ def serve(
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without any key.")] = False,
 ) -> None:
     """Answer questions over HTTP, with a page for people at /. Keys come from SHOPBENCH_API_KEYS."""
-    from app.commands.serve import Address
-    from app.commands.serve import serve as run
-    from app.config import load_settings
+    from app.cli.run_serve import Address
+    from app.cli.run_serve import serve as run
+    from app.settings import load_settings
 
     run(load_settings(config, {"model": model, "seed": seed}), Address(host, port, insecure or None))
 

@@ -25,8 +25,8 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Fine-tune a model with LoRA, QLoRA or whole. Given again after a stop, it goes on."""
-    from app.commands.train import train_model
-    from app.training.finetune.settings import load_finetune_config
+    from app.cli.run_train import train_model
+    from app.train.recipe import load_finetune_config
 
     if code := train_model(load_finetune_config(config), overwrite=overwrite, quiet=quiet):
         raise typer.Exit(code)

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import Literal, Protocol
 
-from app.types import Completion, GenerationRequest, Message
+from app.errors import EngineError
+from app.types import Completion, Failure, GenerationRequest, Message
 
 
 def never() -> bool:
@@ -56,7 +57,7 @@ class Engine(LoadedModel, Protocol):
     engine goes on with those that it has, and pulls again after a step.
 
     A request that the engine refuses stops nothing else: its completion has `finish_reason` "error" and an
-    `error` whose code is one of those in `app/engines/refusal.py` (prompt too long, unknown adapter,
+    `error` whose code is one of those in `app/engines/base.py` (prompt too long, unknown adapter,
     constraint that cannot be met, conversation that the chat template refuses). Prompt and `max_tokens`
     together must fit `context_length`.
 
@@ -132,3 +133,32 @@ class AsyncEngine(LoadedModel, Protocol):
             EngineError: the engine is closed or failed.
         """
         ...
+
+
+RefusalCode = Literal[
+    "prompt_too_long",
+    "unknown_adapter",
+    "unusable_constraint",
+    "unusable_sampling",
+    "unusable_conversation",
+    "engine",
+]
+
+
+class RefusedRequestError(EngineError):
+    """One request cannot be served as it stands. The engine goes on with the others."""
+
+    def __init__(self, code: RefusalCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def completion(self, request_id: str, prompt_tokens: int = 0) -> Completion:
+        """The completion that stands for the refused request."""
+        return Completion(
+            id=request_id,
+            text="",
+            finish_reason="error",
+            prompt_tokens=prompt_tokens,
+            output_tokens=0,
+            error=Failure(self.code, str(self)),
+        )

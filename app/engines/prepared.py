@@ -4,9 +4,9 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.engines.automaton import label_tokens, longest_answer, start_automaton
+from app.engines.base import RefusedRequestError
 from app.engines.chat import ChatTokenizer, Templated, turns_of
-from app.engines.refusal import RefusedRequestError
+from app.engines.constraints.automaton import label_tokens, longest_answer, start_automaton
 from app.types import Choice, Completion, GenerationRequest
 
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from app.errors import InputError
 from app.tasks.answers import PARSED_LENGTH
-from app.tasks.instructions import Parts, dissect
-from app.tasks.numbered_list import find_letters
-from app.tasks.wording import NUMBER, number
+from app.tasks.prompt import Parts, dissect, find_letters
+from app.tasks.words import NUMBER, number
 from app.types import Answer, Choice, Outcome, Question, SamplingParams, TaskType
 
 _DEFAULT = ("0", "1", "2", "3")

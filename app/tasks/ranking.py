@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from app.errors import InputError
 from app.tasks.answers import join_numbers, literal, numbers_answer, parse_integers
-from app.tasks.instructions import Parts, dissect
-from app.tasks.wording import NUMBER, WORKED_SOLUTION, either, number
+from app.tasks.prompt import Parts, dissect
+from app.tasks.words import NUMBER, WORKED_SOLUTION, either, number
 from app.types import Answer, Question, SamplingParams, Selection, TaskType
 
 _LARGEST = 5

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from app.engines.base import Engine
-from app.engines.registry import create_engine
+from app.engines.loading import create_engine
 from app.errors import EngineError
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from app.engines.base import RefusedRequestError
 from app.engines.chat import load_chat_tokenizer
-from app.engines.refusal import RefusedRequestError
 from app.errors import SetupError
 from app.types import Message
 

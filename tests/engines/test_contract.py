@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM
 
 from app.engines.base import Engine
 from app.engines.chat import load_chat_tokenizer
+from app.engines.loading import create_engine
 from app.engines.prepared import prepare
-from app.engines.registry import create_engine
 from app.errors import EngineError
 from app.types import (
     Choice,

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engines.automaton import start_automaton
-from app.engines.refusal import RefusedRequestError
-from app.engines.source_spans import is_boundary
-from app.engines.vocabulary import Vocabulary
+from app.engines.base import RefusedRequestError
+from app.engines.constraints.automaton import start_automaton
+from app.engines.constraints.copy import is_boundary
+from app.engines.constraints.vocabulary import Vocabulary
 from app.errors import EngineError
 from app.types import Copy
 from tests.engines import vocabularies
@@ -22,7 +22,7 @@ some_vocabulary = st.sampled_from(sorted(vocabularies.ALL)).map(lambda name: voc
 
 @cache
 def legal_spans(source: str) -> frozenset[str]:
-    """All spans by trying every pair of places: the rule of app/engines/source_spans.py, said once more."""
+    """All spans by trying every pair of places: the rule of app/engines/constraints/copy.py, said once more."""
     found = set()
     for begin in range(len(source)):
         for end in range(begin + 1, len(source) + 1):

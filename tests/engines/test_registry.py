@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.engines.registry import ENGINES, create_engine
+from app.engines.loading import ENGINES, create_engine
 from app.errors import SetupError
 
 
@@ -12,7 +12,7 @@ from app.errors import SetupError
 def test_a_missing_checkpoint_is_told_before_a_heavy_library_is_imported(name: str, tmp_path: Path) -> None:
     program = (
         "import sys\n"
-        "from app.engines.registry import create_engine\n"
+        "from app.engines.loading import create_engine\n"
         "from app.errors import SetupError\n"
         "try:\n"
         "    create_engine(sys.argv[1], sys.argv[2], {})\n"
@@ -62,6 +62,6 @@ def test_a_missing_adapter_is_told_by_name(checkpoint: Path, tmp_path: Path) -> 
 
 def test_a_missing_library_is_told_with_what_to_install(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "app.engines.transformers_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "app.engines.transformers.engine", raising=False)
     with pytest.raises(SetupError, match=r"needs torch.*pip install 'shopbench\[cpu\]'"):
         create_engine("transformers", checkpoint, {})

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engines.automaton import start_automaton
-from app.engines.refusal import RefusedRequestError
-from app.engines.vocabulary import Vocabulary
+from app.engines.base import RefusedRequestError
+from app.engines.constraints.automaton import start_automaton
+from app.engines.constraints.vocabulary import Vocabulary
 from app.errors import EngineError
 from app.types import Selection
 from tests.engines import vocabularies

@@ -6,8 +6,8 @@ import pytest
 
 from app.engines.base import Engine
 from app.engines.prepared import PreparedRequest
-from app.engines.vllm_engine import VllmEngine
-from app.engines.vllm_values import sampling_values
+from app.engines.vllm.offline import VllmEngine
+from app.engines.vllm.values import sampling_values
 from app.errors import EngineError
 from app.types import Completion, GenerationRequest, Message, SamplingParams
 
@@ -28,7 +28,7 @@ def test_what_vllm_refuses_is_refused_alone(engine: VllmEngine, monkeypatch: pyt
         wrong = {"top_p": 2.0} if prepared.request.id == "1" else {}
         return sampling_values(prepared, end_ids) | wrong
 
-    monkeypatch.setattr("app.engines.vllm_engine.sampling_values", values)
+    monkeypatch.setattr("app.engines.vllm.offline.sampling_values", values)
     found: dict[str, Completion] = {one.id: one for one in engine.generate(map(ask, "012"))}
     error = found["1"].error
     assert error is not None

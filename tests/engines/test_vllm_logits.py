@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from app.engines.chat import load_chat_tokenizer
-from app.engines.constraint_json import constraint_to_plain
-from app.engines.vllm_values import CONSTRAINT
+from app.engines.constraints.plain import constraint_to_plain
+from app.engines.vllm.values import CONSTRAINT
 from app.types import Selection
 
 pytest.importorskip("vllm")
 
 from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality  # needs vllm
 
-from app.engines.vllm_logits import RequestLogitsProcessor  # needs vllm
+from app.engines.vllm.logits import RequestLogitsProcessor  # needs vllm
 
 VOCABULARY_SIZE = 704
 

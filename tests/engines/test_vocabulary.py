@@ -2,9 +2,9 @@ import pytest
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from app.engines.automaton import label_tokens
-from app.engines.refusal import RefusedRequestError
-from app.engines.vocabulary import Vocabulary
+from app.engines.base import RefusedRequestError
+from app.engines.constraints.automaton import label_tokens
+from app.engines.constraints.vocabulary import Vocabulary
 from app.errors import SetupError
 from app.types import Choice
 from tests.engines import vocabularies

@@ -1,6 +1,6 @@
 from functools import cache
 
-from app.engines.vocabulary import Vocabulary
+from app.engines.constraints.vocabulary import Vocabulary
 from tests.tiny_checkpoint import train_sentencepiece_tokenizer, train_tokenizer
 
 

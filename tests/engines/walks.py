@@ -2,8 +2,8 @@
 
 import random
 
-from app.engines.automaton import Automaton
-from app.engines.vocabulary import ROOT, Vocabulary
+from app.engines.constraints.automaton import Automaton
+from app.engines.constraints.vocabulary import ROOT, Vocabulary
 
 
 def walk(automaton: Automaton, vocabulary: Vocabulary, rng: random.Random, stop: float) -> bytes:

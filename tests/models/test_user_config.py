@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.config import ROOT
+from app.settings import ROOT
 
 # What the evaluator does, in a process of its own: import by name, no arguments, prompts only.
 SCRIPT = """

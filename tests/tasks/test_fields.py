@@ -1,7 +1,6 @@
 import pytest
 
-from app.tasks.fields import FieldKind, find_fields
-from app.tasks.instructions import dissect
+from app.tasks.prompt import FieldKind, dissect, find_fields
 
 
 def test_fields_run_to_the_next_label() -> None:

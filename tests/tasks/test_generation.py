@@ -3,9 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.tasks.generation import Generation, GenerationReading
-from app.tasks.generation_kind import GenerationKind, token_cap
-from app.tasks.languages import LANGUAGES
+from app.tasks.generation import Generation, GenerationKind, GenerationReading, token_cap
+from app.tasks.words import LANGUAGES
 from app.types import Copy, Outcome, Question
 
 TASK = Generation()

@@ -1,8 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.tasks.fields import FieldKind
-from app.tasks.instructions import dissect
+from app.tasks.prompt import FieldKind, dissect
 
 
 def test_data_does_not_reach_the_instructions() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from app.tasks.languages import LANGUAGES, target_language
+from app.tasks.words import LANGUAGES, target_language
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.tasks.instructions import dissect
 from app.tasks.named_entity_recognition import EntityReading, NamedEntityRecognition, _with_labels
+from app.tasks.prompt import dissect
 from app.types import Copy, Outcome, Question
 
 TASK = NamedEntityRecognition()

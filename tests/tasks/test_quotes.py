@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.tasks.quotes import find_quoted
+from app.tasks.prompt import find_quoted
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.tasks import spans as spans_module
-from app.tasks.answers import parse_spans
-from app.tasks.spans import copied, first_words, last_words, word_with_digit
+from app.tasks import answers as spans_module
+from app.tasks.answers import copied, first_words, last_words, parse_spans, word_with_digit
 from app.types import Outcome
 
 SOURCE = 'Oak Table 54" Round, seats 1,000 ants'

@@ -1,0 +1,162 @@
+"""W4A16: 4-bit weights in groups, rounded by GPTQ (Frantar et al., 2022) as the library gptqmodel does it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from app.checkpoints.checks import read_config
+from app.checkpoints.quantize import gptq_process
+from app.checkpoints.tensors import SHARD_BYTES, CheckpointTensors, TensorPlan, write_tensors
+from app.errors import InputError, SetupError
+
+BITS = 4
+GROUPS = (32, 64, 128)
+"""Group sizes for which vLLM has kernels on GPUs; its CPU kernel takes them too."""
+SHORTEST = 11
+"""Tokens of a prompt: the library leaves out what is shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class GptqSettings:
+    """How to quantize."""
+
+    group_size: int = 128
+    """Inputs that share a scale."""
+    seed: int = 0
+    batch_size: int = 1
+    python: Path = Path(sys.executable)
+    """The interpreter of an environment that holds gptqmodel."""
+
+
+def quantize_gptq(
+    source: Path,
+    made: Path,
+    prompts: Sequence[Sequence[int]],
+    settings: GptqSettings,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    advance: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Write the quantized weights below `made`; return the `quantization_config` for `config.json`.
+
+    Args:
+        source: the checkpoint.
+        made: folder for the weights.
+        prompts: token ids to calibrate on.
+        settings: how to quantize.
+        shard_bytes: largest file.
+        advance: told the bytes of each tensor written.
+
+    Raises:
+        InputError: layers that the groups do not divide, or no prompt of use.
+        SetupError: gptqmodel is missing, or fails.
+    """
+    check_groups(source, settings.group_size)
+    calibration = [list(ids) for ids in prompts if len(ids) >= SHORTEST]
+    if not calibration:
+        raise InputError(f"no prompt has {SHORTEST} tokens or more: calibrate on other rows")
+    work = made / "gptq"
+    work.mkdir()
+    raw, job = work / "model", work / "job.json"
+    values = {
+        "bits": BITS,
+        "group_size": settings.group_size,
+        "seed": settings.seed,
+        "batch_size": settings.batch_size,
+        "prompts": calibration,
+    }
+    job.write_text(json.dumps(values), encoding="utf-8")
+    _run(source, raw, job, settings.python)
+    config: dict[str, Any] = read_config(raw)["quantization_config"]
+    _rewrite(CheckpointTensors(source), CheckpointTensors(raw), made, shard_bytes, advance)
+    shutil.rmtree(work)
+    return config
+
+
+def check_groups(source: Path, group_size: int) -> None:
+    """Refuse layers whose inputs do not make whole groups.
+
+    Raises:
+        InputError: a group size without kernels, or one that does not divide a layer; the message names the fix.
+    """
+    if group_size not in GROUPS:
+        raise InputError(f"group size must be one of {', '.join(map(str, GROUPS))} (given: {group_size})")
+    config = read_config(source)
+    hidden, width = int(config["hidden_size"]), int(config["intermediate_size"])
+    if hidden % group_size:
+        fitting = [str(size) for size in GROUPS if hidden % size == 0]
+        fix = f"use a group size of {' or '.join(fitting)}" if fitting else "quantize to W8A8 instead"
+        raise InputError(f"hidden_size {hidden} is no multiple of the group size {group_size}: {fix}")
+    if width % group_size:
+        raise InputError(
+            f"intermediate_size {width} is no multiple of the group size {group_size}: "
+            f"'shopbench checkpoint pad --group-size {group_size}' first"
+        )
+
+
+def _run(source: Path, raw: Path, job: Path, python: Path) -> None:
+    """Run the library in a process of its own, in the folder for its results: it also writes logs where it runs."""
+    environment = os.environ | {
+        # Its own default, half the cores and at most 12, is 1 on two cores, where it fails (gptqmodel 7.6).
+        "GPTQMODEL_CPU_WORKERS": str(max(2, min(12, (os.cpu_count() or 1) // 2))),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    command = [
+        str(python.absolute()),
+        gptq_process.__file__,
+        str(source.resolve()),
+        str(raw.resolve()),
+        str(job.resolve()),
+    ]
+    complaints = job.with_name("stderr.txt")
+    # Hours on a large model: its progress is shown to people, and kept out of what programs read.
+    shown = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL
+    try:
+        with complaints.open("wb") as stderr:
+            # The arguments are paths, and no shell reads them.
+            code = subprocess.run(  # noqa: S603
+                command, cwd=job.parent, env=environment, stdout=shown, stderr=stderr, check=False
+            ).returncode
+    except OSError as error:
+        raise SetupError(f"cannot run {python}: {error.strerror}; name a Python with --python") from error
+    if code != 0:
+        raise SetupError(_reason(complaints.read_text(encoding="utf-8", errors="replace"), code, python))
+
+
+def _reason(complaints: str, code: int, python: Path) -> str:
+    lines = [line for line in complaints.splitlines() if line.strip()]
+    last = lines[-1].strip() if lines else f"it ended with {code}"
+    if "No module named 'gptqmodel'" in last:
+        return (
+            f"W4A16 needs gptqmodel, which {python} does not have: make an environment for it "
+            "(python3 -m venv .venv-quantize; .venv-quantize/bin/pip install '.[quantize]') and name it with "
+            "--python .venv-quantize/bin/python"
+        )
+    return f"gptqmodel failed: {last}"
+
+
+def _rewrite(
+    source: CheckpointTensors,
+    quantized: CheckpointTensors,
+    made: Path,
+    shard_bytes: int,
+    advance: Callable[[int], None],
+) -> None:
+    """Store what was not quantized as the source has it: the library saves it in the format that it computed in."""
+
+    def planned(plan: TensorPlan) -> TensorPlan:
+        kept = source.plans.get(plan.name)
+        if kept is not None:
+            return TensorPlan(plan.name, kept.dtype, plan.shape)
+        return TensorPlan(plan.name, torch.float16, plan.shape) if plan.dtype is torch.float32 else plan
+
+    plans = [planned(plan) for plan in quantized.plans.values()]
+    write_tensors(made, plans, quantized.read, shard_bytes=shard_bytes, advance=advance)

@@ -1,0 +1,218 @@
+"""A checkpoint's tensors on disk, read one at a time."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+
+from app.errors import InputError
+from app.files import FolderKind, unwritten, whole_folder
+from app.files import refuse_to_replace as refuse
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+"""Number formats by the names that safetensors gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorPlan:
+    """What a tensor is, before its numbers are read or computed."""
+
+    name: str
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Its size on disk."""
+        count = 1
+        for length in self.shape:
+            count *= length
+        return count * self.dtype.itemsize
+
+
+class CheckpointTensors:
+    """The tensors of a folder's safetensors files. Nothing but their headers is kept in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the headers.
+
+        Raises:
+            InputError: there are no safetensors files, or one is missing or damaged.
+        """
+        self.folder = folder
+        self.plans: dict[str, TensorPlan] = {}
+        self._files: dict[str, Path] = {}
+        for file in weight_files(folder):
+            self._read_header(file)
+
+    def read(self, name: str) -> torch.Tensor:
+        """One tensor, as it is stored."""
+        with safe_open(self._files[name], framework="pt") as opened:
+            tensor: torch.Tensor = opened.get_tensor(name)
+        return tensor
+
+    def _read_header(self, file: Path) -> None:
+        try:
+            with safe_open(file, framework="pt") as opened:
+                for name in opened.keys():  # noqa: SIM118 - not a mapping
+                    part = opened.get_slice(name)
+                    self.plans[name] = TensorPlan(name, DTYPES[part.get_dtype()], tuple(part.get_shape()))
+                    self._files[name] = file
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{file} is damaged or incomplete ({error}): copy the checkpoint again") from error
+        except KeyError as error:
+            raise InputError(f"{file} holds numbers in the format {error}, which is not known here") from error
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that make up a checkpoint, in order of name.
+
+    Raises:
+        InputError: there are none, or one that the index names is missing.
+    """
+    index = folder / INDEX
+    if index.is_file():
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError) as error:
+            raise InputError(f"{index} is damaged: copy the checkpoint again") from error
+    else:
+        names = [SINGLE]
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{folder} has no {missing[0]}: weights are read from safetensors files only; complete the checkpoint"
+        )
+    return [folder / name for name in names]
+
+
+SHARD_BYTES = 5 * 10**9
+"""Largest file, unless a single tensor is larger."""
+ALIGNMENT = 8
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+def write_tensors(
+    folder: Path,
+    plans: Iterable[TensorPlan],
+    compute: Callable[[str], torch.Tensor],
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    advance: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Write what `compute` gives for each planned name, in files of at most `shard_bytes`.
+
+    Args:
+        folder: where the files go, with an index where there are several.
+        plans: names, number formats and shapes of all tensors.
+        compute: the tensor of a name; it is called once a name, and its result is not kept.
+        shard_bytes: largest file.
+        advance: told the bytes of each tensor written.
+
+    Raises:
+        OSError: the disk takes no more.
+        InputError: a computed tensor is not of its planned shape.
+    """
+    shards = _shards(list(plans), shard_bytes)
+    total = len(shards)
+    names = [SINGLE] if total == 1 else [f"model-{n:05d}-of-{total:05d}.safetensors" for n in range(1, total + 1)]
+    for name, shard in zip(names, shards, strict=True):
+        _write_shard(folder / name, shard, compute, advance)
+    if total > 1:
+        places = {plan.name: name for name, shard in zip(names, shards, strict=True) for plan in shard}
+        size = sum(plan.bytes for shard in shards for plan in shard)
+        index = {"metadata": {"total_size": size}, "weight_map": places}
+        (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def _shards(plans: Sequence[TensorPlan], shard_bytes: int) -> list[list[TensorPlan]]:
+    shards: list[list[TensorPlan]] = [[]]
+    room = shard_bytes
+    for plan in plans:
+        if shards[-1] and plan.bytes > room:
+            shards.append([])
+            room = shard_bytes
+        shards[-1].append(plan)
+        room -= plan.bytes
+    # Wide numbers first, so that every tensor begins where its kind of number may.
+    return [sorted(shard, key=lambda plan: -plan.dtype.itemsize) for shard in shards]
+
+
+def _write_shard(
+    path: Path, plans: Sequence[TensorPlan], compute: Callable[[str], torch.Tensor], advance: Callable[[int], None]
+) -> None:
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for plan in plans:
+        header[plan.name] = {
+            "dtype": _NAMES[plan.dtype],
+            "shape": list(plan.shape),
+            "data_offsets": [end, end + plan.bytes],
+        }
+        end += plan.bytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for plan in plans:
+            file.write(_bytes(plan, compute(plan.name)).data)
+            advance(plan.bytes)
+
+
+def _bytes(plan: TensorPlan, tensor: torch.Tensor) -> npt.NDArray[np.uint8]:
+    if tuple(tensor.shape) != plan.shape:
+        raise InputError(f"{plan.name} came out as {tuple(tensor.shape)} where {plan.shape} was planned")
+    flat = tensor.to(plan.dtype).contiguous().reshape(-1)
+    numbers: npt.NDArray[np.uint8] = flat.view(torch.uint8).numpy()
+    return numbers
+
+
+CHECKPOINT = FolderKind("checkpoint", "config.json")
+
+
+@contextmanager
+def whole_checkpoint(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A new folder beside `target` to write into; it takes its place when the block ends well, and goes otherwise.
+
+    Raises:
+        SetupError: `target` is there and must not be replaced, is no checkpoint, or the disk takes no more.
+    """
+    try:
+        with whole_folder(target, CHECKPOINT, overwrite=overwrite) as made:
+            yield made
+            for path in made.rglob("*"):
+                # The safetensors library writes files that only their owner may read.
+                path.chmod(0o755 if path.is_dir() else 0o644)
+    except SafetensorError as error:
+        # The library wraps what the system says about a full disk.
+        raise unwritten(target, str(error)) from error
+
+
+def refuse_to_replace(target: Path, *, overwrite: bool) -> None:
+    """Say early what `whole_checkpoint` would refuse, before hours of work.
+
+    Raises:
+        SetupError: `target` is there and must not be replaced, or is no checkpoint.
+    """
+    refuse(target, CHECKPOINT, overwrite=overwrite)

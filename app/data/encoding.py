@@ -1,0 +1,60 @@
+"""Training rows as token ids: the conversation that serving sends, then the answer with its end."""
+
+from dataclasses import dataclass
+
+from app.data.row import TrainingRow
+from app.engines.chat import ChatTokenizer
+from app.errors import InputError
+from app.fitting import fit
+from app.predictor import conversation
+from app.prompting import PromptLibrary
+from app.tasks.registry import task_of
+from app.types import Question, TaskType
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRow:
+    """One row as ids. The answer ends with the token that ends a turn."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    shortened: bool
+    """Whether the prompt's data was cut, as serving cuts it, to make room for the whole answer."""
+
+    def __len__(self) -> int:
+        """Tokens of prompt and answer together."""
+        return len(self.prompt) + len(self.answer)
+
+
+class RowEncoder:
+    """Turns rows into ids exactly as the engines turn questions into ids."""
+
+    def __init__(self, tokenizer: ChatTokenizer, prompts: PromptLibrary, max_length: int) -> None:
+        """`max_length` is the limit of prompt and answer together, in tokens."""
+        self._tokenizer = tokenizer
+        self._prompts = prompts
+        self._max_length = max_length
+
+    @property
+    def end_id(self) -> int:
+        """The token that every answer ends with."""
+        return self._tokenizer.encode_answer("")[-1]
+
+    def encode(self, row: TrainingRow) -> EncodedRow:
+        """The ids of one row, its prompt cut where it leaves no room for the answer.
+
+        Raises:
+            InputError: the answer is empty, or there is no room for it beside the prompt's instructions.
+            SetupError: a template uses a variable that the task does not provide.
+        """
+        if not row.target.strip():
+            raise InputError("its target is empty: there is nothing to learn")
+        answer = self._tokenizer.encode_answer(row.target)
+        budget = self._max_length - len(answer)
+        text, shortened = fit(row.prompt.strip(), lambda text: len(self._prompt_ids(row, text)) <= budget)
+        return EncodedRow(tuple(self._prompt_ids(row, text)), tuple(answer), shortened)
+
+    def _prompt_ids(self, row: TrainingRow, text: str) -> list[int]:
+        task = task_of(row.task_type)
+        question = Question("", row.prompt, row.task_type is TaskType.MULTIPLE_CHOICE)
+        return self._tokenizer.encode(conversation(self._prompts, task, task.read(question), text))

@@ -1,0 +1,128 @@
+"""What a mixture was made of and how: the file `manifest.json` in its folder."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from app.data.row import Capability
+from app.errors import InputError
+from app.types import TaskType
+
+SCHEMA_VERSION = 1
+BySplit = dict[str, int]
+"""A number for each split."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceSummary(_Part):
+    """One source: what may be done with it, and what came of it."""
+
+    licence: str
+    place: str | None
+    """Folder or file; none where the source is generated."""
+    faults: dict[str, int]
+    """Records that its reader mended or dropped, by reason."""
+    read: int
+    """Rows before the checks."""
+    written: BySplit
+
+
+class TaskSummary(_Part):
+    """One task, from what was read to what was written."""
+
+    capability: Capability
+    task_type: TaskType
+    metric: str
+    sources: list[str]
+    read: int
+    repaired: dict[str, int]
+    """Rows that were mended and went on, by what was done."""
+    dropped: dict[str, int]
+    """Rows that were left out, by reason."""
+    clean: BySplit
+    """Rows that could be written, once each: read less dropped."""
+    written: BySplit
+
+
+class UnmetShare(_Part):
+    """A share that its rows could not fill."""
+
+    split: str
+    level: str
+    name: str
+    wanted: int
+    given: int
+
+
+class OutputFile(_Part):
+    """One file of the folder."""
+
+    rows: int
+    bytes: int
+    sha256: str
+    prompt_tokens: int | None = None
+    """Where the settings name a tokenizer: of the conversations that training shows, and of the answers."""
+    answer_tokens: int | None = None
+
+
+class Manifest(_Part):
+    """The whole record. It holds no time and no place of its own, so that equal mixtures have equal manifests."""
+
+    schema_version: int = SCHEMA_VERSION
+    git_revision: str | None
+    seed: int
+    settings: dict[str, JsonValue]
+    inputs: dict[str, str]
+    """SHA-256 by file, of everything that was read."""
+    evaluation_prompts: dict[str, int]
+    """Distinct prompts that rows were held against, by file or folder."""
+    sources: dict[str, SourceSummary]
+    tasks: dict[str, TaskSummary]
+    capabilities: dict[str, BySplit]
+    task_types: dict[str, BySplit]
+    unmet: list[UnmetShare]
+    outputs: dict[str, OutputFile] = Field(min_length=1)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Rows that were left out, by reason, over all tasks; most first."""
+        return _summed(task.dropped for task in self.tasks.values())
+
+    @property
+    def repaired(self) -> dict[str, int]:
+        """Rows that were mended, as `dropped`."""
+        return _summed(task.repaired for task in self.tasks.values())
+
+    @property
+    def read(self) -> int:
+        """Rows before the checks."""
+        return sum(task.read for task in self.tasks.values())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a mixture.
+
+    Raises:
+        InputError: the folder is no mixture, or one of another version.
+    """
+    path = folder / "manifest.json"
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{folder} is no mixture: cannot read {path} ({error.strerror})") from error
+    except ValidationError as error:
+        raise InputError(
+            f"{path} is not of this version: build the mixture again with 'shopbench data build'"
+        ) from error
+
+
+def _summed(tables: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for table in tables:
+        total.update(table)
+    return dict(sorted(total.items(), key=lambda entry: (-entry[1], entry[0])))

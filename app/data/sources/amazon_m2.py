@@ -1,0 +1,115 @@
+"""Amazon-M2 (KDD Cup 2023): shopping sessions in six locales.
+
+Schema: sessions_train.csv (`prev_items`, a numpy list in text such as "['B01' 'B02']", `next_item`, `locale`) and
+products_train.csv (`id`, `locale`, `title`, also price, brand, color, size, model, material, author, desc): the
+challenge's own getting-started notebook. Locales are UK, DE, JP, ES, FR and IT.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from app.data.sources.reading import RawRow, TitlePool, count, find_tables, read_table
+from app.data.sources.spill import SpillTable
+
+SESSIONS = ("prev_items", "next_item", "locale")
+PRODUCTS = ("id", "locale", "title")
+LOCALES = {"UK": "en", "DE": "de", "JP": "ja", "ES": "es", "FR": "fr", "IT": "it"}
+_NAME = re.compile(r"[^\s'\"\[\],]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a shopper looked at, by title, in order, and what came next."""
+
+    locale: str
+    language: str
+    previous: tuple[str, ...]
+    next: str
+    number: int
+    """Its place among the file's sessions, from 0."""
+    shop: TitlePool = field(repr=False, compare=False)
+
+    def others(self) -> tuple[str, ...]:
+        """Other products of the same locale, by chance."""
+        return self.shop.draw(f"Amazon-M2/{self.number}", {*self.previous, self.next})
+
+
+class _Shop:
+    """The products of all locales on disk: by identity, and a pool for each locale."""
+
+    def __init__(self, path: Path) -> None:
+        self.titles = SpillTable()
+        self._places: defaultdict[str, list[int]] = defaultdict(list)
+        self.titles.fill(self._rows(path))
+        self.pools = {locale: TitlePool(self.titles, places) for locale, places in self._places.items()}
+
+    def _rows(self, path: Path) -> Iterator[tuple[str, str]]:
+        for place, row in enumerate(read_table(path, PRODUCTS)):
+            locale = _locale(row)
+            self._places[locale].append(place)
+            yield f"{locale}/{row.text('id')}", " ".join(row.text_or("title").split())
+
+    def title(self, locale: str, identity: str) -> str:
+        return str(self.titles.first(f"{locale}/{identity}") or "")
+
+
+def read_amazon_m2(folder: Path, faults: Counter[str]) -> Iterator[Session]:
+    """The training sessions of a folder with the two tables, each product by its title.
+
+    Raises:
+        InputError: a file is missing or has another schema.
+        SetupError: the disk is full.
+    """
+    shop = _open_shop(find_tables(folder, "products_train")[0])
+    for path in find_tables(folder, "sessions_train"):
+        for number, row in enumerate(read_table(path, SESSIONS)):
+            session = _session(row, number, shop, faults)
+            if session is not None:
+                yield session
+
+
+def _open_shop(path: Path) -> _Shop:
+    return _shop(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=1)
+def _shop(path: Path, stamp: int) -> _Shop:  # noqa: ARG001 - a file that was written anew is read anew
+    return _Shop(path)
+
+
+def _session(row: RawRow, number: int, shop: _Shop, faults: Counter[str]) -> Session | None:
+    locale = _locale(row)
+    following = shop.title(locale, row.text("next_item"))
+    previous = [shop.title(locale, identity) for identity in identities(row)]
+    if not following or not any(previous):
+        faults["Amazon-M2: a session without titles, dropped"] += 1
+        return None
+    count(faults, "Amazon-M2: a product without a title, left out", previous.count(""))
+    titles = tuple(title for title in previous if title)
+    return Session(locale, LOCALES[locale], titles, following, number, shop.pools[locale])
+
+
+def identities(row: RawRow) -> list[str]:
+    """The names in a row's "['B01' 'B02']": numpy puts no commas, and breaks lines; a proper list is read as well.
+
+    Raises:
+        InputError: it is no list.
+    """
+    value = row.values.get("prev_items")
+    if isinstance(value, list | tuple):
+        return list(row.texts("prev_items"))
+    text = row.text("prev_items").strip()
+    if not (text.startswith("[") and text.endswith("]")):
+        raise row.wrong("prev_items", "a list such as \"['B01' 'B02']\"", text)
+    return _NAME.findall(text)
+
+
+def _locale(row: RawRow) -> str:
+    locale = row.text("locale")
+    if locale not in LOCALES:
+        raise row.wrong("locale", f"one of {', '.join(LOCALES)}", locale)
+    return locale

@@ -1,0 +1,224 @@
+"""EC-Guide: questions in ShopBench's form, one JSON array a sub-task.
+
+Schema: `input_field`, `output_field`, `task_type`, `metric`, read off the published files; the folder is the
+kind (Generation, MCQ, NER, Retrieval) and the file's name the sub-task (EC-Guide, KDD Cup 2024, ZJU-AI4H).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app.data.sources.reading import (
+    ENGLISH,
+    RawRow,
+    count,
+    find_tables,
+    language_of,
+    last_list,
+    read_table,
+    renumbered,
+    without,
+)
+from app.tasks.answers import literal
+from app.tasks.generation import Generation
+from app.tasks.multiple_choice import MultipleChoice
+from app.types import Question, TaskType
+
+FIELDS = ("input_field", "output_field", "task_type", "metric")
+SELECTED = 3
+"""The evaluator reads the first three numbers of a retrieval answer."""
+_ANSWER = re.compile(r"therefore,? the (?:correct )?answer is:? *\(?(\d)\)?\b", re.IGNORECASE)
+_STEPS = re.compile(r"\s*Let's think step by step\.?\s*$", re.IGNORECASE)
+_CALCULATION = re.compile(r"<<[^<>\n]*>>")
+_HASHES = re.compile(r"\s*\n#### *(-?[\d,.]+)\s*$")
+_ECHO = re.compile(r"^(?:Question|Instructions?|Input):.*?\bOutput: *", re.DOTALL)
+_NARROWING = re.compile(r"(?m)^(\s*\d\. *)narrowing[ \t]*$")
+_OPENS_LINE = re.compile(r"(?m)^[ \t]*(\d{1,2})\. ")
+_SEVERAL_LANGUAGES = frozenset({"PKS", "MDM", "NER"})
+_YES_NO = {"yes", "no"}
+_CODES = {"English": "en", "German": "de", "French": "fr", "Spanish": "es", "Italian": "it", "Japanese": "ja"}
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """A question in ShopBench's form with its label."""
+
+    sub_task: str
+    """EC-Guide's own short name, such as "PRP"."""
+    task_type: TaskType
+    question: str
+    gold: object
+    group: str
+    """The same for all questions about one thing, such as a sum asked with and without its solution."""
+    language: str
+
+
+def read_ec_guide(folder: Path, faults: Counter[str]) -> Iterator[Instruction]:
+    """The sub-tasks of a folder (or one file), mended; `faults` counts what was mended or dropped, by sub-task.
+
+    Raises:
+        InputError: a file has another schema.
+    """
+    for path in find_tables(folder, "*/*", "*"):
+        for row in read_table(path, FIELDS):
+            yield from _mended(path.name.split(".")[0], row, faults)
+
+
+def _mended(sub_task: str, row: RawRow, faults: Counter[str]) -> Iterator[Instruction]:
+    question, kind = row.text("input_field"), row.text("task_type")
+    gold = _unlisted(row, sub_task, faults)
+    if kind not in set(TaskType):
+        raise row.wrong("task_type", f"one of {', '.join(TaskType)}", kind)
+    if str(gold).strip().lower() in _YES_NO and row.text("metric") == "bool":
+        faults[f"EC-Guide {sub_task}: yes or no, dropped"] += 1
+        return
+    read = Instruction(sub_task, TaskType(kind), question, gold, "", _language(sub_task, question))
+    for made in _BY_TYPE[read.task_type](read, row, faults):
+        yield replace(made, group=f"{sub_task}/{_STEPS.sub('', made.question).strip()}")
+
+
+def _unlisted(row: RawRow, sub_task: str, faults: Counter[str]) -> object:
+    """The label; a list that is written as text is read."""
+    given = row.values["output_field"]
+    if isinstance(given, str) and row.text("task_type") != TaskType.GENERATION:
+        listed = literal(given.strip())
+        if isinstance(listed, list):
+            faults[f"EC-Guide {sub_task}: a list in text, read"] += 1
+            return listed
+    if isinstance(given, str | int | list) and not isinstance(given, bool):
+        return given
+    raise row.wrong("output_field", "a text, a number or a list", given)
+
+
+def _choice(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator[Instruction]:
+    name = f"EC-Guide {read.sub_task}"
+    label = str(read.gold).strip()
+    if not label.isdecimal():
+        raise row.wrong("output_field", "the number of an option", read.gold)
+    gold, question = int(label), read.question
+    numbers = _numbers(question)
+    found = last_list(question) if numbers and (gold not in numbers or numbers != list(range(len(numbers)))) else None
+    if found and found.numbers == (0, 1, 3):
+        # labels are places already (0, 1, 2); a 3 would mean the entry of that number
+        question, gold = renumbered(question, found), min(gold, 2)
+        faults[f"{name}: options 0, 1, 3 renumbered"] += 1
+    elif found and str(gold) not in MultipleChoice().read(Question("", question, is_multiple_choice=True)).labels:
+        faults[f"{name}: the gold option is not offered, dropped"] += 1
+        return
+    if _NARROWING.search(question):
+        # shares of the labels are those of ESCI's exact, substitute, complement and irrelevant
+        question = _NARROWING.sub(r"\g<1>exact match", question)
+        faults[f"{name}: 'narrowing' of a product renamed 'exact match'"] += 1
+    yield replace(read, question=question, gold=gold)
+
+
+def _numbers(question: str) -> list[int]:
+    """The numbers that open lines, from the last 0 on: a cheap look at what the options may be."""
+    found = [int(number) for number in _OPENS_LINE.findall(question)]
+    return found[len(found) - 1 - found[::-1].index(0) :] if 0 in found else []
+
+
+def _selection(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator[Instruction]:
+    name = f"EC-Guide {read.sub_task}"
+    values = read.gold if isinstance(read.gold, list) else [read.gold]
+    if not all(str(value).strip().isdecimal() for value in values):
+        raise row.wrong("output_field", "a list of numbers", read.gold)
+    gold = [int(str(value)) for value in values]
+    found = last_list(read.question)
+    if not gold or found is None or not set(gold) <= set(found.numbers):
+        faults[f"{name}: the gold numbers are not listed, dropped"] += 1
+        return
+    if len(gold) <= SELECTED:
+        yield replace(read, gold=gold)
+        return
+    faults[f"{name}: relevant entries beyond three taken out of the list"] += 1
+    gold = sorted(gold)
+    surplus = set(gold[SELECTED:])
+    kept = [number for number in found.numbers if number not in surplus]
+    first = found.numbers[0]
+    yield replace(
+        read,
+        question=without(read.question, found, surplus),
+        gold=[first + kept.index(number) for number in gold[:SELECTED]],
+    )
+
+
+def _relevances(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator[Instruction]:  # noqa: ARG001 - as the others
+    values = read.gold if isinstance(read.gold, list) else []
+    if not values or not all(isinstance(value, int | float) for value in values):
+        raise row.wrong("output_field", "a list of relevances", read.gold)
+    yield replace(read, gold=[float(value) for value in values])
+
+
+def _entities(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator[Instruction]:
+    name = f"EC-Guide {read.sub_task}"
+    values = read.gold if isinstance(read.gold, list) else [read.gold]
+    if not all(isinstance(value, str) for value in values):
+        raise row.wrong("output_field", "a list of texts", read.gold)
+    spans = [str(value).strip() for value in values]
+    if not all(spans):
+        faults[f"{name}: no entity, dropped"] += 1
+        return
+    count(faults, f"{name}: blanks round an entity taken off", spans != values)
+    yield replace(read, gold=spans)
+
+
+def _text(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator[Instruction]:
+    name = f"EC-Guide {read.sub_task}"
+    if not isinstance(read.gold, str):
+        raise row.wrong("output_field", "a text", read.gold)
+    text = read.gold.strip()
+    if read.sub_task == "ACR":
+        yield from _worked(read, text, faults)
+        return
+    if _ECHO.match(text):
+        text = _ECHO.sub("", text)
+        faults[f"{name}: the question repeated in the answer, taken off"] += 1
+    if read.sub_task == "MT" and "\n" in text:
+        text = " ".join(text.split())
+        faults[f"{name}: lines of a title joined"] += 1
+    if not text:
+        faults[f"{name}: no answer, dropped"] += 1
+        return
+    yield replace(read, gold=text)
+
+
+def _worked(read: Instruction, text: str, faults: Counter[str]) -> Iterator[Instruction]:
+    """A worked solution as it is, without the calculator's notes; and the choice that it ends in, as a choice."""
+    if _CALCULATION.search(text):
+        text = _CALCULATION.sub("", text)
+        faults["EC-Guide ACR: calculator's notes taken off"] += 1
+    if _HASHES.search(text):
+        text = _HASHES.sub(r"\nTherefore, the answer is \1.", text)
+        faults["EC-Guide ACR: '#### n' put in words"] += 1
+    yield replace(read, gold=text)
+    answers = _ANSWER.findall(text)
+    question = _STEPS.sub(" ", read.question)
+    found = last_list(question)
+    if _STEPS.search(read.question) and answers and found and int(answers[-1]) in found.numbers:
+        faults["EC-Guide ACR: a choice made of a worked solution"] += 1
+        yield replace(read, task_type=TaskType.MULTIPLE_CHOICE, question=question, gold=int(answers[-1]))
+
+
+def _language(sub_task: str, question: str) -> str:
+    """The language asked for by a translation; that of the product's text where a sub-task has several."""
+    if sub_task == "MT":
+        return _CODES[Generation().read(Question("", question)).language]
+    return language_of(_longest(question)) if sub_task in _SEVERAL_LANGUAGES else ENGLISH
+
+
+def _longest(question: str) -> str:
+    """The longest quoted stretch or line: the product's own text, not the instruction."""
+    lines = [line for line in question.splitlines()[1:] if line.strip()] or question.split("'")
+    return max(lines, key=len, default="")
+
+
+_BY_TYPE = {
+    TaskType.MULTIPLE_CHOICE: _choice,
+    TaskType.RETRIEVAL: _selection,
+    TaskType.RANKING: _relevances,
+    TaskType.NAMED_ENTITY_RECOGNITION: _entities,
+    TaskType.GENERATION: _text,
+}

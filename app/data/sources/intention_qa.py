@@ -1,0 +1,112 @@
+"""IntentionQA: pairs of products bought together, why, and what does not go with them.
+
+Schema, read off the published files: `id`, `item_a_name`, `item_b_name`, `assertion` ("PersonX bought ... because
+..."), `typicality`, `options` {letter: text}, `gold_ind`; task 2 has `distractors_product`, task 1
+`distractors_asserstion` (so spelled), reasons that do not hold.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.data.sources.reading import RawRow, count, find_tables, read_table
+
+FIELDS = ("id", "item_a_name", "item_b_name", "assertion")
+_OPENING = re.compile(r"^PersonX bought a product of Item A and a product of Item B\s+")
+_PRODUCTS, _REASONS = "distractors_product", "distractors_asserstion"
+
+
+@dataclass(frozen=True, slots=True)
+class CoPurchase:
+    """Two products that a shopper bought together, the reason, and wrong answers."""
+
+    id: str
+    product: str
+    bought: str
+    reason: str
+    """Begins with "because", seldom with "as a result"."""
+    another_reason: bool
+    """Whether an earlier row gives a reason for the same two products."""
+    other_products: tuple[str, ...]
+    """Not bought with it; empty in task 1."""
+    other_reasons: tuple[str, ...]
+    """That do not hold; empty in task 2."""
+    also_bought: tuple[str, ...]
+    """Everything that the set says is bought with the product; only in the product's first row, else empty."""
+    unrelated: tuple[str, ...]
+    """Other products of the set, by chance; only in the product's first row."""
+
+
+def read_intention_qa(folder: Path, faults: Counter[str]) -> Iterator[CoPurchase]:
+    """The rows of a folder's task files (or one file), in order. A file is held whole: lists need all its products.
+
+    Raises:
+        InputError: a file has another schema.
+    """
+    for path in find_tables(folder, "*task1", "*task2"):
+        rows = [row for row in read_table(path, FIELDS) if _serves(row, faults)]
+        yield from _joined(rows, faults)
+
+
+def _serves(row: RawRow, faults: Counter[str]) -> bool:
+    if row.text("item_a_name").strip() and row.text("item_b_name").strip():
+        return True
+    faults["IntentionQA: a product without a name, dropped"] += 1
+    return False
+
+
+def _joined(rows: list[RawRow], faults: Counter[str]) -> Iterator[CoPurchase]:
+    bought: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    wrong: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        bought[row.text("item_a_name")][row.text("item_b_name")] = None
+        wrong[row.text("item_a_name")].update(dict.fromkeys(_listed(row, _PRODUCTS)))
+    names = list(bought)
+    seen: set[str] = set()
+    pairs: set[tuple[str, str]] = set()
+    for row in rows:
+        name = row.text("item_a_name")
+        offered = _listed(row, _PRODUCTS)
+        others = tuple(one for one in offered if one not in bought[name] and one != name)
+        count(faults, "IntentionQA: a distractor that is bought with the product, left out", len(offered) - len(others))
+        first, pair = name not in seen, (name, row.text("item_b_name"))
+        another_reason = pair in pairs
+        seen.add(name)
+        pairs.add(pair)
+        together = tuple(bought[name]) if first else ()
+        yield CoPurchase(
+            id=row.text("id"),
+            product=name,
+            bought=row.text("item_b_name"),
+            reason=_reason(row, faults),
+            another_reason=another_reason,
+            other_products=others,
+            other_reasons=tuple(_worded(one) for one in _listed(row, _REASONS)),
+            also_bought=together,
+            unrelated=tuple(one for one in _pool(wrong[name], names) if one not in bought[name] and one != name)
+            if first
+            else (),
+        )
+
+
+def _pool(wrong: dict[str, None], names: list[str]) -> tuple[str, ...]:
+    """The distractors, then a stretch of the set's other products that starts at a place of its own."""
+    start = sum(map(len, wrong)) % max(1, len(names))
+    return tuple(dict.fromkeys([*wrong, *names[start : start + 40], *names[: max(0, start + 40 - len(names))]]))
+
+
+def _listed(row: RawRow, name: str) -> tuple[str, ...]:
+    return row.texts(name) if row.has(name) else ()
+
+
+def _reason(row: RawRow, faults: Counter[str]) -> str:
+    """The assertion without its opening; "PersonX" is a placeholder of the set it was made from."""
+    reason = _OPENING.sub("", row.text("assertion")).strip()
+    count(faults, "IntentionQA: 'PersonX' in a reason put in words", "PersonX" in reason)
+    return _worded(reason)
+
+
+def _worded(reason: str) -> str:
+    return " ".join(reason.replace("PersonX", "the person").split())

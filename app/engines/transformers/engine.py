@@ -1,0 +1,187 @@
+"""The reference engine: Hugging Face transformers, one batch at a time, on any machine."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import groupby, islice
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+
+from app.engines.base import never, pull
+from app.engines.chat import load_chat_tokenizer
+from app.engines.options import TransformersSettings
+from app.engines.prepared import PreparedRequest, finish, prepare_all
+from app.engines.transformers.decoding import Row, RowEnds, RowScores
+from app.errors import EngineError, SetupError
+from app.types import Completion, GenerationRequest, Message
+
+WINDOW = 4
+"""Batches' worth of requests that are pulled together, so that prompts of like length share a batch."""
+
+
+class TransformersEngine:
+    """`Engine` on transformers' `generate`."""
+
+    name = "transformers"
+
+    def __init__(self, model: str, settings: TransformersSettings) -> None:
+        """Load the weights.
+
+        Raises:
+            SetupError: the checkpoint or an adapter cannot be loaded.
+        """
+        self.model = model
+        self.version: str = transformers.__version__
+        self._settings = settings
+        self._tokenizer = load_chat_tokenizer(model)
+        self._device = torch.device(_device(settings.device))
+        self._generating = False
+        torch.manual_seed(settings.seed)
+        self._network: PreTrainedModel | None = self._load()
+        most: int = self._loaded().config.max_position_embeddings
+        self.context_length = min(settings.max_model_len or most, most)
+        self.dtype = str(self._loaded().dtype).removeprefix("torch.")
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the conversation after the chat template, the assistant's opening included.
+
+        Raises:
+            EngineError: the chat template refuses the conversation.
+        """
+        return len(self._tokenizer.encode(messages))
+
+    def generate(
+        self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
+    ) -> Iterator[Completion]:
+        """Completions in order of finishing.
+
+        Raises:
+            EngineError: the engine is closed or already generating.
+        """
+        self._loaded()
+        if self._generating:
+            raise EngineError("the transformers engine is already generating; finish that stream first")
+        self._generating = True
+        try:
+            source = iter(requests)
+            more, gave_up = True, give_up()
+            while more and not gave_up:
+                window, more = pull(source, WINDOW * self._settings.batch_size)
+                gave_up = yield from self._answer(window, give_up)
+        finally:
+            self._generating = False
+
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+        self._network = None
+
+    def _loaded(self) -> PreTrainedModel:
+        if self._network is None:
+            raise EngineError("the transformers engine is closed")
+        return self._network
+
+    def _answer(
+        self, window: list[GenerationRequest], give_up: Callable[[], bool]
+    ) -> Generator[Completion, None, bool]:
+        """The window's completions; returns whether to give up."""
+        prepared, refused = prepare_all(window, self._tokenizer, self.context_length, self._settings.adapters)
+        yield from refused
+        prepared.sort(key=_batching_order)
+        for adapter, group in groupby(prepared, key=lambda one: one.request.adapter):
+            remaining = iter(list(group))
+            while batch := list(islice(remaining, self._settings.batch_size)):
+                ends = RowEnds([Row(one, self._tokenizer) for one in batch], give_up)
+                self._run(batch, ends, adapter)
+                if ends.gave_up:
+                    return True
+                yield from self._completions(ends.rows)
+        return give_up()
+
+    def _run(self, batch: list[PreparedRequest], ends: RowEnds, adapter: str | None) -> None:
+        input_ids, attention_mask = self._pad([prepared.prompt_ids for prepared in batch])
+        try:
+            with torch.inference_mode(), self._adapted(adapter):
+                self._loaded().generate(
+                    input_ids=input_ids,
+                    attention_mask=attention_mask,
+                    generation_config=self._generation_config(max(one.max_tokens for one in batch)),
+                    logits_processor=[RowScores(ends.rows)],
+                    stopping_criteria=[ends],
+                )
+        except RuntimeError as error:
+            raise EngineError(f"transformers failed: {str(error).splitlines()[0]}") from error
+
+    def _completions(self, rows: Sequence[Row]) -> list[Completion]:
+        return [
+            finish(row.prepared, self._tokenizer, row.output_ids, token_logprobs=row.token_logprobs, text=row.text)
+            for row in rows
+        ]
+
+    def _pad(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Prompts padded on the left, and which places hold tokens: both (rows, longest prompt)."""
+        longest = max(len(ids) for ids in prompts)
+        input_ids = torch.full((len(prompts), longest), self._tokenizer.end_ids[0])
+        mask = torch.zeros_like(input_ids)
+        for row, ids in enumerate(prompts):
+            input_ids[row, longest - len(ids) :] = torch.tensor(ids)
+            mask[row, longest - len(ids) :] = 1
+        return input_ids.to(self._device), mask.to(self._device)
+
+    def _generation_config(self, max_new_tokens: int) -> GenerationConfig:
+        """Nothing but the length: the rows' own rules decide everything else."""
+        return GenerationConfig(max_new_tokens=max_new_tokens, do_sample=False, pad_token_id=self._tokenizer.end_ids[0])
+
+    def _adapted(self, adapter: str | None) -> AbstractContextManager[None]:
+        if not self._settings.adapters:
+            return nullcontext()
+        if adapter is None:
+            without: AbstractContextManager[None] = self._loaded().disable_adapter()
+            return without
+        self._loaded().set_adapter(adapter)
+        return nullcontext()
+
+    def _load(self) -> PreTrainedModel:
+        transformers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.set_verbosity_error()
+        dtype = _dtype(self._settings.dtype, self._device)
+        try:
+            network = AutoModelForCausalLM.from_pretrained(self.model, dtype=dtype, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise SetupError(f"{self.model}: cannot load the weights: {str(error).splitlines()[0]}") from error
+        # A checkpoint's own decoding defaults (penalties, top-k) must not leak into requests.
+        network.generation_config = GenerationConfig()
+        for name, path in self._settings.adapters.items():
+            network = _with_adapter(network, name, str(path))
+        return network.to(self._device).eval()
+
+
+def _batching_order(prepared: PreparedRequest) -> tuple[str, int, int]:
+    return prepared.request.adapter or "", prepared.max_tokens, len(prepared.prompt_ids)
+
+
+def _with_adapter(network: PreTrainedModel, name: str, path: str) -> PreTrainedModel:
+    from peft import PeftModel
+
+    try:
+        if isinstance(network, PeftModel):
+            network.load_adapter(path, adapter_name=name)
+            return network
+        return PeftModel.from_pretrained(network, path, adapter_name=name)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SetupError(f"adapter {name!r}: cannot load {path}: {str(error).splitlines()[0]}") from error
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _dtype(wanted: str, device: torch.device) -> torch.dtype:
+    if wanted != "auto":
+        chosen: torch.dtype = getattr(torch, wanted)
+        return chosen
+    if device.type == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16

@@ -1,0 +1,192 @@
+"""The thin half of the vLLM engine: it runs in the caller's process and is fed step by step."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
+from typing import TYPE_CHECKING
+
+import torch
+import torch._dynamo
+
+from app.engines.base import RefusedRequestError, never, pull
+from app.engines.chat import load_chat_tokenizer
+from app.engines.options import VllmSettings
+from app.engines.prepared import PreparedRequest, finish, prepare_all
+from app.engines.vllm.values import (
+    adapter_requests,
+    compute_capability,
+    engine_values,
+    first_line,
+    import_vllm,
+    interrupts_kept_from_children,
+    prepare_environment,
+    refusals,
+    sampling_values,
+)
+from app.errors import EngineError, SetupError
+from app.types import Completion, GenerationRequest, Message
+
+if TYPE_CHECKING:
+    from vllm.outputs import CompletionOutput
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+
+AHEAD = 2
+"""Requests in flight, in multiples of `max_num_seqs`: enough that a freed place is filled in the next step."""
+
+
+class VllmEngine:
+    """`Engine` on vLLM, on GPUs and CPUs alike."""
+
+    name = "vllm"
+
+    def __init__(self, model: str, settings: VllmSettings) -> None:
+        """Load the weights.
+
+        Raises:
+            SetupError: the checkpoint cannot be loaded, or vLLM refuses a setting.
+        """
+        self.model = model
+        self._settings = settings
+        self._tokenizer = load_chat_tokenizer(model)
+        self._tokenizer.vocabulary  # noqa: B018  # an unknown kind of tokenizer is told before the long start
+        prepare_environment()
+        self._vllm = import_vllm()
+        self.version: str = self._vllm.__version__
+        self._refusals = refusals()
+        self._adapters = adapter_requests(self._settings)
+        self._sound = True
+        self._engine: LLMEngine | None = self._start()
+        self._numbers = count()
+        self._generating = False
+        self.context_length: int = self._running().model_config.max_model_len
+        self.dtype = str(self._running().model_config.dtype).removeprefix("torch.")
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the conversation after the chat template, the assistant's opening included.
+
+        Raises:
+            EngineError: the chat template refuses the conversation.
+        """
+        return len(self._tokenizer.encode(messages))
+
+    def generate(
+        self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
+    ) -> Iterator[Completion]:
+        """Completions in order of finishing. At most `AHEAD * max_num_seqs` requests are in flight.
+
+        Raises:
+            EngineError: the engine is closed or already generating.
+        """
+        self._running()
+        if self._generating:
+            raise EngineError("the vllm engine is already generating; finish that stream first")
+        self._generating = True
+        in_flight: dict[str, PreparedRequest] = {}
+        try:
+            yield from self._stream(iter(requests), in_flight, give_up)
+        finally:
+            self._generating = False
+            if in_flight and self._sound and self._engine is not None:
+                self._engine.abort_request(list(in_flight), internal=False)
+
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+        if self._engine is None:
+            return
+        from vllm.distributed import cleanup_dist_env_and_memory
+
+        self._engine.engine_core.shutdown()
+        self._engine = None
+        cleanup_dist_env_and_memory()
+
+    def _running(self) -> "LLMEngine":
+        if self._engine is None:
+            raise EngineError("the vllm engine is closed")
+        if not self._sound:
+            raise EngineError("the vllm engine failed in an earlier step; load it again")
+        return self._engine
+
+    def _stream(
+        self,
+        source: Iterator[GenerationRequest | None],
+        in_flight: dict[str, PreparedRequest],
+        give_up: Callable[[], bool],
+    ) -> Iterator[Completion]:
+        room = AHEAD * self._settings.max_num_seqs
+        more = True
+        while (more or in_flight) and not give_up():
+            wanted = room - len(in_flight)
+            if more and wanted:
+                taken, more = pull(source, wanted)
+                yield from self._admit(taken, in_flight)
+            if in_flight:
+                yield from self._step(in_flight)
+
+    def _admit(
+        self, requests: Sequence[GenerationRequest], in_flight: dict[str, PreparedRequest]
+    ) -> Iterator[Completion]:
+        """Hand requests to vLLM; the completions say which are refused, and why."""
+        prepared, refused = prepare_all(requests, self._tokenizer, self.context_length, self._adapters)
+        for one in prepared:
+            number = str(next(self._numbers))
+            try:
+                self._add(number, one)
+            except self._refusals as error:
+                refusal = RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}")
+                refused.append(refusal.completion(one.request.id))
+            else:
+                in_flight[number] = one
+        yield from refused
+
+    def _add(self, number: str, prepared: PreparedRequest) -> None:
+        kinds = self._vllm.sampling_params
+        params = kinds.SamplingParams(
+            **sampling_values(prepared, self._tokenizer.end_ids),
+            output_kind=kinds.RequestOutputKind.FINAL_ONLY,
+            # Made for this request alone, so that vLLM need not copy it to its depth.
+            skip_clone=True,
+        )
+        adapter = prepared.request.adapter
+        self._running().add_request(
+            number,
+            {"prompt_token_ids": prepared.prompt_ids},
+            params,
+            lora_request=None if adapter is None else self._adapters[adapter],
+        )
+
+    def _step(self, in_flight: dict[str, PreparedRequest]) -> Iterator[Completion]:
+        engine = self._running()
+        # A step that raises leaves vLLM with half of it done, and what comes after would be wrong answers.
+        self._sound = False
+        try:
+            finished = [output for output in engine.step() if output.finished]
+        except (RuntimeError, OSError) as error:
+            raise EngineError(f"vLLM failed: {first_line(error)}") from error
+        self._sound = True
+        for output in finished:
+            # Removed before the yield: what the caller has seen is no longer in flight.
+            yield self._read(in_flight.pop(output.request_id), output.outputs[0])
+
+    def _read(self, prepared: PreparedRequest, output: "CompletionOutput") -> Completion:
+        if output.finish_reason not in ("stop", "length"):
+            raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
+        token_logprobs = None
+        if prepared.labels is not None:
+            token_logprobs = {index: entry.logprob for index, entry in output.logprobs[0].items()}
+        # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
+        text = output.text if isinstance(output.stop_reason, str) else None
+        return finish(prepared, self._tokenizer, list(output.token_ids), token_logprobs=token_logprobs, text=text)
+
+    def _start(self) -> "LLMEngine":
+        values = engine_values(self.model, self._settings, compute_capability())
+        if values["enforce_eager"]:
+            # vLLM compiles a few small functions even so. On CPUs that needs a C++ compiler and seconds.
+            torch._dynamo.config.disable = True
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        try:
+            with interrupts_kept_from_children():
+                return LLMEngine.from_engine_args(EngineArgs(**values))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise SetupError(f"vLLM cannot load {self.model}: {first_line(error)}") from error

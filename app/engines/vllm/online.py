@@ -1,0 +1,232 @@
+"""vLLM for a server: its `AsyncLLM`, which runs the model in a process of its own and batches continuously."""
+
+import asyncio
+import importlib
+import os
+import time
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from itertools import count
+from typing import TYPE_CHECKING
+
+from app.engines.base import SHORT_PROMPT, RefusedRequestError
+from app.engines.chat import Turn, load_chat_tokenizer
+from app.engines.options import VllmSettings
+from app.engines.prepared import PreparedRequest, finish, prepare, text_so_far
+from app.engines.vllm.values import (
+    adapter_requests,
+    compute_capability,
+    engine_values,
+    first_line,
+    import_vllm,
+    interrupts_kept_from_children,
+    prepare_serving_environment,
+    refusals,
+    sampling_values,
+)
+from app.errors import EngineError, SetupError
+from app.types import Completion, GenerationRequest, Message
+
+if TYPE_CHECKING:
+    from vllm.outputs import CompletionOutput
+    from vllm.sampling_params import RequestOutputKind
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+
+SERVED = {
+    "disable_log_stats": False,
+    # Free to write blanks between the parts of a JSON answer, small models write nothing else.
+    "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
+}
+UNFINISHED = "\ufffd"
+"""What the beginning of a character decodes to."""
+
+
+class AsyncVllmEngine:
+    """`AsyncEngine` on vLLM, on GPUs and CPUs alike."""
+
+    name = "vllm"
+
+    def __init__(self, model: str, settings: VllmSettings) -> None:
+        """Load the weights, which takes half a minute even for a small model.
+
+        Raises:
+            SetupError: the checkpoint cannot be loaded, or vLLM refuses a setting.
+        """
+        self.model = model
+        self._tokenizer = load_chat_tokenizer(model)
+        # An unknown kind of tokenizer is told before the long start.
+        _ = self._tokenizer.vocabulary, self._tokenizer.special
+        prepare_serving_environment()
+        self.version: str = import_vllm().__version__
+        self._params = importlib.import_module("vllm.sampling_params")
+        self._inputs = importlib.import_module("vllm.inputs.engine")
+        faults = importlib.import_module("vllm.exceptions")
+        self._failures = (faults.VLLMServerError, faults.GracefulHTTPError)
+        self._refusals = refusals()
+        self.adapters = adapter_requests(settings)
+        self._numbers = count()
+        self._hear()
+        self._llm: AsyncLLM | None = self._start(settings)
+        self.context_length: int = self.llm.model_config.max_model_len
+        # Tokenising a long prompt would hold up every other answer.
+        self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
+
+    @property
+    def llm(self) -> "AsyncLLM":
+        """The object of vLLM itself, for vLLM's own protocol layer.
+
+        Raises:
+            EngineError: the engine is closed.
+        """
+        if self._llm is None:
+            raise EngineError("the vllm engine is closed")
+        return self._llm
+
+    @property
+    def alive(self) -> bool:
+        """False once vLLM's process has died or its output can no longer be read."""
+        return self._llm is not None and not self._llm.errored
+
+    @property
+    def last_heard(self) -> float:
+        """When the last token came, on `time.monotonic`'s clock."""
+        return self._last_heard
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the conversation after the chat template, the assistant's opening included.
+
+        Raises:
+            EngineError: the chat template refuses the conversation.
+        """
+        return len(self._tokenizer.encode(messages))
+
+    async def encode_turns(self, turns: Sequence[Turn]) -> list[int]:
+        """Token ids of a conversation as templates read it, ending with the assistant's opening.
+
+        Raises:
+            RefusedRequestError: the chat template refuses the conversation.
+        """
+        if sum(len(value) for turn in turns for value in turn.values()) <= SHORT_PROMPT:
+            return self._encode(turns)
+        return await asyncio.get_running_loop().run_in_executor(self._tokenising, self._encode, list(turns))
+
+    async def generate(self, request: GenerationRequest) -> Completion:
+        """The completion of one request; cancelling it aborts the request in vLLM.
+
+        Raises:
+            EngineError: the engine is closed or failed.
+        """
+        try:
+            prepared = await self._prepare(request)
+            async with aclosing(self._outputs(prepared, self._params.RequestOutputKind.FINAL_ONLY)) as outputs:
+                async for output in outputs:
+                    return self._read(prepared, output, list(output.token_ids), output.text)
+        except RefusedRequestError as refusal:
+            return refusal.completion(request.id)
+        raise EngineError(f"vLLM ended request {request.id} without an answer")
+
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[str | Completion, None]:
+        """Pieces of the text, then the completion; closing the stream aborts the request in vLLM.
+
+        Raises:
+            EngineError: the engine is closed or failed.
+        """
+        ids: list[int] = []
+        cut, sent = "", ""
+        try:
+            prepared = await self._prepare(request)
+            async with aclosing(self._outputs(prepared, self._params.RequestOutputKind.DELTA)) as outputs:
+                async for output in outputs:
+                    ids.extend(output.token_ids)
+                    cut += output.text
+                    if output.finish_reason is not None:
+                        yield self._read(prepared, output, ids, cut)
+                        return
+                    text = text_so_far(prepared, self._tokenizer, ids)
+                    if text.startswith(sent) and len(text) > len(sent) and not text.endswith(UNFINISHED):
+                        yield text[len(sent) :]
+                        sent = text
+        except RefusedRequestError as refusal:
+            yield refusal.completion(request.id)
+
+    async def probe(self) -> None:
+        """Generate one token.
+
+        Raises:
+            EngineError: the engine is closed or failed.
+        """
+        params = self._params.SamplingParams(max_tokens=1, temperature=0, detokenize=False)
+        prompt = self._inputs.tokens_input([self._tokenizer.end_ids[0]])
+        try:
+            async for _ in self.llm.generate(prompt, params, f"probe-{next(self._numbers)}"):
+                self._hear()
+        except self._failures as error:
+            raise EngineError(f"vLLM failed: {first_line(error)}") from error
+
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+        if self._llm is not None:
+            self._tokenising.shutdown(wait=False, cancel_futures=True)
+            self._llm.shutdown()
+            self._llm = None
+
+    def _encode(self, turns: Sequence[Turn]) -> list[int]:
+        return self._tokenizer.encode_templated([self._tokenizer.template(turns)])[0]
+
+    def _hear(self) -> None:
+        self._last_heard = time.monotonic()
+
+    async def _prepare(self, request: GenerationRequest) -> PreparedRequest:
+        given = (request, self._tokenizer, self.context_length, self.adapters)
+        if sum(len(message.content) for message in request.messages) <= SHORT_PROMPT:
+            return prepare(*given)
+        return await asyncio.get_running_loop().run_in_executor(self._tokenising, prepare, *given)
+
+    async def _outputs(
+        self, prepared: PreparedRequest, kind: "RequestOutputKind"
+    ) -> "AsyncGenerator[CompletionOutput, None]":
+        values = sampling_values(prepared, self._tokenizer.end_ids)
+        adapter = prepared.request.adapter
+        try:
+            outputs = self.llm.generate(
+                self._inputs.tokens_input(prepared.prompt_ids),
+                # Made for this request alone, so that vLLM need not copy it to its depth.
+                self._params.SamplingParams(**values, output_kind=kind, skip_clone=True),
+                str(next(self._numbers)),
+                lora_request=None if adapter is None else self.adapters[adapter],
+            )
+            async with aclosing(outputs):
+                async for output in outputs:
+                    yield output.outputs[0]
+        except self._failures as error:
+            raise EngineError(f"vLLM failed: {first_line(error)}") from error
+        except self._refusals as error:
+            raise RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}") from error
+
+    def _read(self, prepared: PreparedRequest, output: "CompletionOutput", ids: list[int], cut: str) -> Completion:
+        if output.finish_reason not in ("stop", "length"):
+            raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
+        token_logprobs = None
+        if prepared.labels is not None:
+            token_logprobs = {index: entry.logprob for index, entry in output.logprobs[0].items()}
+        # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
+        text = cut if isinstance(output.stop_reason, str) else None
+        return finish(prepared, self._tokenizer, ids, token_logprobs=token_logprobs, text=text)
+
+    def _start(self, settings: VllmSettings) -> "AsyncLLM":
+        values = engine_values(self.model, settings, compute_capability()) | SERVED
+        if values["enforce_eager"]:
+            # vLLM compiles a few small functions even so. On CPUs that needs a C++ compiler and seconds.
+            os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        from app.engines.vllm.listening import listening
+
+        try:
+            with interrupts_kept_from_children():
+                return AsyncLLM.from_engine_args(AsyncEngineArgs(**values), stat_loggers=[listening(self._hear)])
+        except (OSError, ValueError, RuntimeError) as error:
+            raise SetupError(f"vLLM cannot load {self.model}: {first_line(error)}") from error

@@ -1,0 +1,220 @@
+"""The pure half of the vLLM engine: requests and settings as the plain values that vLLM takes."""
+
+import importlib
+import logging
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from app.engines.checkpoint import check_adapter, quantization_method
+from app.engines.constraints.plain import constraint_to_plain
+from app.engines.options import VllmSettings
+from app.engines.prepared import PreparedRequest
+from app.types import Choice, GenerationRequest
+
+if TYPE_CHECKING:
+    from vllm.lora.request import LoRARequest
+
+
+LOGITS_PROCESSOR = "app.engines.vllm.logits:RequestLogitsProcessor"
+CONSTRAINT, SAMPLING = "shopbench_constraint", "shopbench_sampling"
+"""Keys in `SamplingParams.extra_args`, which the logits processor reads."""
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""The adapter ranks that vLLM makes room for."""
+CPU_BLOCK = 32
+"""Tokens whose keys and values are kept, and found again, together on CPUs."""
+NO_FLOAT32 = ("gptq", "awq")
+"""Ways to pack weights whose kernels compute in 16 bits only, on CPUs too (vLLM 0.32)."""
+
+
+def sampling_values(prepared: PreparedRequest, end_ids: tuple[int, ...]) -> dict[str, Any]:
+    """The arguments of vLLM's `SamplingParams` for one request.
+
+    A choice is one token whose labels' log-probabilities vLLM gathers itself (`logprob_token_ids`), which,
+    unlike `prompt_logprobs`, leaves prefix caching on. Other constraints travel to the logits processor.
+    """
+    request = prepared.request
+    values: dict[str, Any] = {
+        "max_tokens": prepared.max_tokens,
+        # Sampling is noise from the logits processor, see sampling.py.
+        "temperature": 0.0,
+        "stop_token_ids": list(end_ids),
+        # Text is needed in the loop only to find stop strings in it.
+        "detokenize": bool(request.sampling.stop),
+    }
+    if request.sampling.stop:
+        values["stop"] = list(request.sampling.stop)
+    if prepared.labels is not None:
+        values["logprob_token_ids"] = prepared.label_ids
+        values["allowed_token_ids"] = prepared.label_ids
+    if extra := _extra_args(request):
+        values["extra_args"] = extra
+    return values
+
+
+def engine_values(model: str, settings: VllmSettings, capability: tuple[int, int] | None) -> dict[str, Any]:
+    """The arguments of vLLM's `EngineArgs`.
+
+    Args:
+        model: path or hub name of the checkpoint.
+        settings: the engine's settings.
+        capability: the GPU's compute capability, or None on a CPU.
+    """
+    on_cpu = capability is None
+    values: dict[str, Any] = {
+        "model": model,
+        "dtype": _dtype(settings.dtype, capability, model),
+        "seed": settings.seed,
+        "max_model_len": settings.max_model_len,
+        "max_num_seqs": settings.max_num_seqs,
+        "tensor_parallel_size": settings.tensor_parallel_size,
+        "pipeline_parallel_size": settings.pipeline_parallel_size,
+        "enable_prefix_caching": settings.enable_prefix_caching,
+        "enforce_eager": on_cpu if settings.enforce_eager is None else settings.enforce_eager,
+        "quantization": settings.quantization,
+        "logits_processors": [LOGITS_PROCESSOR],
+        # Decoding defaults that a checkpoint brings along must not leak into requests.
+        "generation_config": "vllm",
+        "trust_remote_code": False,
+        "disable_log_stats": True,
+        "use_tqdm_on_load": False,
+    }
+    if settings.max_num_batched_tokens is not None:
+        values["max_num_batched_tokens"] = settings.max_num_batched_tokens
+    if on_cpu:
+        # vLLM's own choice, 128, leaves nothing of a question's usual 100 tokens to share. Its CPU kernels want
+        # a multiple of 32.
+        values["block_size"] = CPU_BLOCK
+        values["kv_cache_memory_bytes"] = settings.cpu_cache_gib << 30
+    else:
+        values["gpu_memory_utilization"] = settings.gpu_memory_utilization
+    return values | _lora_values(settings, on_cpu=on_cpu)
+
+
+def _extra_args(request: GenerationRequest) -> dict[str, Any]:
+    """What the logits processor must know of a request, as plain data that can change process."""
+    extra: dict[str, Any] = {}
+    if request.constraint is not None and not isinstance(request.constraint, Choice):
+        extra[CONSTRAINT] = constraint_to_plain(request.constraint)
+    if request.sampling.temperature > 0:
+        extra[SAMPLING] = {"temperature": request.sampling.temperature, "seed": request.sampling.seed}
+    return extra
+
+
+def _lora_values(settings: VllmSettings, *, on_cpu: bool) -> dict[str, Any]:
+    if not settings.adapters:
+        return {}
+    ranks = [int(check_adapter(name, path).get("r", 8)) for name, path in settings.adapters.items()]
+    room = next((rank for rank in LORA_RANKS if rank >= max(ranks)), LORA_RANKS[-1])
+    count = len(settings.adapters)
+    # vLLM's CPU kernels give requests without an adapter the last slot's (index -1, vLLM 0.32), so that one
+    # is kept empty: adapters fill the slots from the first.
+    slots = count + 1 if on_cpu else min(count, 4)
+    return {"enable_lora": True, "max_lora_rank": room, "max_loras": slots, "max_cpu_loras": max(slots, count)}
+
+
+def _dtype(wanted: str, capability: tuple[int, int] | None, model: str) -> str:
+    if wanted != "auto":
+        return wanted
+    if capability is None:
+        return "bfloat16" if quantization_method(model) in NO_FLOAT32 else "float32"
+    # The competition's T4 (7.5) has no bfloat16.
+    return "auto" if capability >= (8, 0) else "half"
+
+
+REQUIRED = {
+    # The second model runner takes another kind of logits processor and does not run without Triton,
+    # that is, not on CPUs. The first one runs everywhere.
+    "VLLM_USE_V2_MODEL_RUNNER": "0",
+    # Offline, the engine runs in the caller's process and is fed step by step: it starts in less than half the
+    # time and answers a third more choices a second than with processes of its own. For a server it has one
+    # process either way; with this, vLLM on CPUs does not put the model in a second one behind it, which
+    # would cost a message through shared memory each way for every step.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+}
+DEFAULTS = {
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    # Standard output is for answers.
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    # Pinned to cores, the caller's own threads would share one, and two engines on a machine the same ones.
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+}
+"""What a variable of the same name overrides."""
+
+
+def prepare_environment() -> None:
+    """Set the variables: quiet, the first model runner, and no more processes than are needed."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    os.environ.update(REQUIRED)
+
+
+def prepare_serving_environment() -> None:
+    """As `prepare_environment`, for an engine beside a server on the same machine.
+
+    One core is left to the server. All threads of a computation wait for the last one: where the server takes a
+    core away from one of them, the others stand still. On two cores this made a third more answers
+    at 8 clients, and half to nine tenths more at 32.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) - 1)))
+    prepare_environment()
+
+
+def import_vllm() -> ModuleType:
+    """vLLM, imported late: it takes seconds, and its environment must be set first."""
+    logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
+    # Remarks of the library about itself, which its users can do nothing about.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"vllm\.")
+    return importlib.import_module("vllm")
+
+
+def compute_capability() -> tuple[int, int] | None:
+    """The GPU's, or None on a CPU."""
+    from vllm.platforms import current_platform
+
+    found = current_platform.get_device_capability()
+    return None if found is None else (found.major, found.minor)
+
+
+def first_line(error: Exception) -> str:
+    """The reason in one line of what vLLM says in many."""
+    text = str(error)
+    # Validation errors open with a headline; the reason is on a line of its own.
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    reason = next((line for line in lines if line.startswith("Value error")), lines[0] if lines else text)
+    return reason.removeprefix("Value error, ").split(" [type=")[0]
+
+
+def adapter_requests(settings: VllmSettings) -> "dict[str, LoRARequest]":
+    """The adapters by name, as vLLM asks for them."""
+    from vllm.lora.request import LoRARequest
+
+    return {
+        name: LoRARequest(name, number, str(Path(path).resolve()))
+        for number, (name, path) in enumerate(sorted(settings.adapters.items()), start=1)
+    }
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """What vLLM raises where it does not take a request."""
+    faults = importlib.import_module("vllm.exceptions")
+    return ValueError, faults.VLLMClientError
+
+
+@contextmanager
+def interrupts_kept_from_children() -> Iterator[None]:
+    """Ctrl+C reaches every process of a terminal. vLLM's would end at once, and with it what was accepted."""
+    # Started later, Python's resource tracker would let the signal through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

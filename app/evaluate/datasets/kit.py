@@ -1,0 +1,224 @@
+"""The starter kit's own format, and any JSON lines that say the same under plainer names."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from app.errors import InputError
+from app.evaluate.datasets.rows import FileRow
+from app.evaluate.names import BEHAVIOR, MULTILINGUAL, REASONING, SEMANTIC, UNDERSTANDING, Metric
+from app.files import write_lines
+from app.tasks.answers import literal, string_list
+from app.types import Question, Sample, TaskType
+
+LARGEST_RELEVANCE = 100.0
+"""The gain is 2^relevance; anything above this is no relevance grade."""
+
+
+def read_label(value: object, metric: Metric) -> object:
+    """The label in its metric's form; a string that holds a Python literal is read as that literal.
+
+    accuracy: int; hit rate@3: list[int], not empty; ndcg: list[float], not empty; micro f1: list[str];
+    others: str, and for the two semantic metrics also list[str], not empty.
+
+    Raises:
+        InputError: the value cannot be read so.
+    """
+    match metric:
+        case Metric.ACCURACY:
+            return _integer(value)
+        case Metric.HIT_RATE_AT_3:
+            return _integers(value)
+        case Metric.NDCG:
+            return _relevances(value)
+        case Metric.MICRO_F1:
+            return _entities(value)
+        case _:
+            return _text(value, several=metric in SEMANTIC)
+
+
+def _integer(value: object) -> int:
+    number = literal(value.strip()) if isinstance(value, str) else value
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise InputError(f"must be a whole number, not {_shown(value)}")
+    return number
+
+
+def _integers(value: object) -> list[int]:
+    numbers = literal(value.strip()) if isinstance(value, str) else value
+    if isinstance(numbers, int | float):
+        numbers = [numbers]
+    if not isinstance(numbers, list | tuple) or not numbers:
+        raise InputError(f"must be a list of whole numbers with at least one in it, not {_shown(value)}")
+    return [_integer(number) for number in numbers]
+
+
+def _relevances(value: object) -> list[float]:
+    numbers = literal(value.strip()) if isinstance(value, str) else value
+    if not isinstance(numbers, list | tuple) or not numbers:
+        raise InputError(f"must be a list of relevances, one an option, not {_shown(value)}")
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise InputError(f"must be a list of relevances, one an option, not {_shown(value)}")
+        if not math.isfinite(number) or not 0 <= number <= LARGEST_RELEVANCE:
+            raise InputError(f"holds the relevance {number!r}: give 0 to {LARGEST_RELEVANCE:g}")
+    return list(numbers)
+
+
+def _entities(value: object) -> list[str]:
+    entities: object = value
+    if isinstance(value, str):
+        entities = string_list(value.strip()) or [value.strip()]
+    if not isinstance(entities, list | tuple) or not all(isinstance(entity, str) for entity in entities):
+        raise InputError(f"must be a list of texts, not {_shown(value)}")
+    return list(entities)
+
+
+def _text(value: object, *, several: bool) -> str | list[str]:
+    texts: object = value
+    if several and isinstance(value, str):
+        texts = string_list(value.strip()) or value
+    if isinstance(texts, str) and texts.strip():
+        return texts
+    if not several:
+        raise InputError(f"must be a text that is not blank, not {_shown(value)}")
+    if isinstance(texts, list | tuple) and texts and all(isinstance(text, str) and text.strip() for text in texts):
+        return list(texts)
+    raise InputError(f"must be a text, or a list of texts, none of them blank, not {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+PROMPT = ("input_field", "prompt")
+LABEL = ("output_field", "target_field", "gold", "target", "answer")
+
+
+def kit_samples(rows: Sequence[FileRow], track: str = "") -> list[Sample]:
+    """Samples of the development set's format; `track` stands in where a row names none.
+
+    `input_field` may be called `prompt`, and `output_field` `target_field`, `gold`, `target` or `answer`.
+    A row without `id` is known by its number, counted from 0, and one without `task_name` by its file's name.
+
+    Raises:
+        InputError: a field is missing or cannot be read; the message names line and field.
+    """
+    return [_sample(row, number, track) for number, row in enumerate(rows)]
+
+
+def labelled(row: FileRow, metric: Metric, *names: str) -> object:
+    """The row's gold label in the metric's form.
+
+    Raises:
+        InputError: the label is missing or malformed; the message names line and field.
+    """
+    name, value = row.value(*names)
+    try:
+        return read_label(value, metric)
+    except InputError as error:
+        raise row.refuse(name, error) from error
+
+
+def kit_row(sample: Sample) -> dict[str, Any]:
+    """The sample in the kit's format, with its id."""
+    return {
+        "id": sample.question.id,
+        "input_field": sample.question.prompt,
+        "output_field": sample.gold,
+        "task_name": sample.task_name,
+        "task_type": sample.task_type.value,
+        "metric": sample.metric,
+        "is_multiple_choice": sample.question.is_multiple_choice,
+        "track": sample.track,
+    }
+
+
+def _sample(row: FileRow, number: int, track: str) -> Sample:
+    metric = _metric(row)
+    task_type = _task_type(row, metric)
+    return Sample(
+        question=Question(id=identity(row, number), prompt=row.text(*PROMPT), is_multiple_choice=_flag(row, task_type)),
+        task_name=row.text("task_name") if row.fields.get("task_name") else row.path.stem,
+        task_type=task_type,
+        metric=metric.value,
+        gold=labelled(row, metric, *LABEL),
+        track=row.text("track") if row.fields.get("track") else track,
+    )
+
+
+def identity(row: FileRow, number: int) -> str:
+    """The row's own id, else its number."""
+    given = row.fields.get("id")
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        return str(number)
+    return str(number) if any("\ud800" <= char <= "\udfff" for char in str(given)) else str(given)
+
+
+def _metric(row: FileRow) -> Metric:
+    name = row.text("metric")
+    try:
+        return Metric(name)
+    except ValueError as error:
+        raise row.refuse("metric", f"unknown metric {name!r}; known: {', '.join(Metric)}") from error
+
+
+def _task_type(row: FileRow, metric: Metric) -> TaskType:
+    if not row.fields.get("task_type"):
+        return metric.task_type
+    name = row.text("task_type")
+    if name != metric.task_type:
+        raise row.refuse("task_type", f"{name!r} does not go with the metric {metric.value!r}")
+    return metric.task_type
+
+
+def _flag(row: FileRow, task_type: TaskType) -> bool:
+    given = row.fields.get("is_multiple_choice")
+    expected = task_type is TaskType.MULTIPLE_CHOICE
+    if given is not None and given is not expected:
+        raise row.refuse("is_multiple_choice", f"must be {str(expected).lower()} for {task_type.value!r}")
+    return expected
+
+
+GROUPS = ("MCQ", "NER", "Generation", "Retrieval")
+"""The collection's folders. Sub-task names repeat between them."""
+
+UNSCORED_METRIC = "bool"
+"""Yes-or-no rows: no ShopBench metric reads them."""
+
+_TRACKS = {
+    UNDERSTANDING: ("CR", "PE", "EPF", "EPK", "ERK", "PKS", "SPA", "SAP", "NER", "RRA", "RRS", "PR"),
+    REASONING: ("ACR",),
+    BEHAVIOR: ("PRP", "QPRP", "QPRJ", "SA", "EBT", "PQA", "RTS"),
+    MULTILINGUAL: ("MT", "MDM"),
+}
+_TRACK_OF = {name: track for track, names in _TRACKS.items() for name in names}
+
+
+def ec_guide_samples(rows: Sequence[FileRow]) -> tuple[list[Sample], int]:
+    """The file's samples, and how many yes-or-no rows were dropped.
+
+    The task is named "MCQ/PRP" after folder and file; tracks follow what each sub-task asks for.
+
+    Raises:
+        InputError: a field is missing or cannot be read; the message names line and field.
+    """
+    kept = [row for row in rows if row.fields.get("metric") != UNSCORED_METRIC]
+    path = rows[0].path
+    name = _task_name(path)
+    samples = kit_samples(kept, _TRACK_OF.get(path.stem, ""))
+    return [replace(sample, task_name=name) for sample in samples], len(rows) - len(kept)
+
+
+def _task_name(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}" if path.parent.name in GROUPS else path.stem
+
+
+def write_kit(samples: Iterable[Sample], path: Path) -> int:
+    """Write the samples so that the kit's script reads them; the file appears whole or not at all. Their number."""
+    return write_lines(path, (kit_row(sample) for sample in samples))

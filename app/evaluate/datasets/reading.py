@@ -1,0 +1,88 @@
+"""Labelled samples from a file or a folder of files, in any of the formats that are in use."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from app.errors import InputError
+from app.evaluate.datasets.kit import ec_guide_samples, kit_samples
+from app.evaluate.datasets.rows import FileRow, read_file_rows
+from app.evaluate.datasets.shopping_mmlu import FOLDERS, choice_samples, free_samples
+from app.evaluate.names import TRACKS
+from app.types import Sample
+
+ENDINGS = (".csv", ".json", ".jsonl")
+_SKILL = re.compile(r"skill_?([1-4])")
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Samples with ids that are unique among them, and what a reader of scores must know."""
+
+    path: Path
+    samples: list[Sample]
+    notes: list[str] = field(default_factory=list)
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Samples of the development set's format, Shopping MMLU, EC-Guide or plain JSON lines.
+
+    The format is found from a file's ending and first row. A folder is read whole, files in order of name,
+    and its samples' ids begin with their file's name.
+
+    Raises:
+        InputError: nothing to read, or a malformed row; the message names file, line and field.
+    """
+    files = _files(path)
+    samples: list[Sample] = []
+    notes: list[str] = []
+    for file in files:
+        found, dropped = _samples(read_file_rows(file))
+        if dropped:
+            notes.append(f"{dropped} rows of {file.name} left out: yes-or-no answers have no ShopBench metric")
+        samples += found if file == path else [_prefixed(sample, file, path) for sample in found]
+    if not samples:
+        raise InputError(f"{path} holds no sample that can be scored")
+    _refuse_doubles(path, samples)
+    return Dataset(path, samples, notes)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    if path.is_file():
+        return [path]
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file())
+    by_task = [file for file in files if file.parent.name in FOLDERS]
+    # Shopping MMLU holds every sample twice: by task and, in the folder `skills`, by track.
+    files = by_task if by_task and any(file.parent.name == "skills" for file in files) else files
+    if not files:
+        raise InputError(f"{path} holds no {', '.join(ENDINGS)} file")
+    return files
+
+
+def _samples(rows: Sequence[FileRow]) -> tuple[list[Sample], int]:
+    fields, path = rows[0].fields, rows[0].path
+    if "choices" in fields and "question" in fields:
+        return choice_samples(rows), 0
+    if path.suffix.lower() == ".csv":
+        raise rows[0].refuse("question", "is missing: a CSV file has the columns question, choices and answer")
+    if "target_field" in fields and "metric" not in fields:
+        return free_samples(rows), 0
+    if "metric" in fields and "task_name" not in fields and "output_field" in fields and "id" not in fields:
+        return ec_guide_samples(rows)
+    skill = _SKILL.search(path.stem)
+    return kit_samples(rows, TRACKS[int(skill[1]) - 1].name if skill else ""), 0
+
+
+def _prefixed(sample: Sample, file: Path, folder: Path) -> Sample:
+    name = file.relative_to(folder).with_suffix("").as_posix()
+    return replace(sample, question=replace(sample.question, id=f"{name}/{sample.question.id}"))
+
+
+def _refuse_doubles(path: Path, samples: Sequence[Sample]) -> None:
+    identity, count = Counter(sample.question.id for sample in samples).most_common(1)[0]
+    if count > 1:
+        raise InputError(f"{path}: the id {identity!r} stands {count} times; make ids unique or leave them out")

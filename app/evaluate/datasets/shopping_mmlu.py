@@ -1,0 +1,117 @@
+"""Shopping MMLU (Jin et al., 2024): the competition's test set as it was published.
+
+Multiple-choice tasks are CSV files (`question`, `choices`, `answer`), the others JSON lines (`input_field`,
+`target_field`). Folders name the task type, files the task: `multiple_choice/<task>_dataset.csv`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.evaluate.datasets.kit import identity, labelled
+from app.evaluate.datasets.rows import FileRow
+from app.evaluate.names import MULTILINGUAL, Metric
+from app.tasks.answers import literal
+from app.types import Question, Sample, TaskType
+
+FOLDERS = {
+    "multiple_choice": TaskType.MULTIPLE_CHOICE,
+    "retrieval": TaskType.RETRIEVAL,
+    "ranking": TaskType.RANKING,
+    "named_entity_recognition": TaskType.NAMED_ENTITY_RECOGNITION,
+    "generation": TaskType.GENERATION,
+}
+SUFFIX = "_dataset"
+RATING = "review_rating_prediction"
+"""Its answer is the rating itself, 1 to 5, and it lists no options."""
+
+
+def choice_samples(rows: Sequence[FileRow]) -> list[Sample]:
+    """Multiple-choice samples of one CSV file, asked in the form of the development set.
+
+    Raises:
+        InputError: a field is missing or malformed; the message names line and field.
+    """
+    name = task_name(rows[0].path)
+    return [
+        Sample(
+            Question(identity(row, number), _choice_prompt(row, name), is_multiple_choice=True),
+            name,
+            TaskType.MULTIPLE_CHOICE,
+            Metric.ACCURACY.value,
+            labelled(row, Metric.ACCURACY, "answer"),
+            _track(name),
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+def free_samples(rows: Sequence[FileRow]) -> list[Sample]:
+    """Samples of one JSON file of any other type; its folder, its name or its labels tell which.
+
+    Raises:
+        InputError: a field is missing or malformed; the message names line and field.
+    """
+    path = rows[0].path
+    name = task_name(path)
+    metric = metric_of(_task_type(rows[0], name), name)
+    return [
+        Sample(
+            Question(identity(row, number), row.text("input_field")),
+            name,
+            metric.task_type,
+            metric.value,
+            labelled(row, metric, "target_field"),
+            _track(name),
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+def task_name(path: Path) -> str:
+    """The file's name without its ending."""
+    return path.stem.removesuffix(SUFFIX)
+
+
+def metric_of(task_type: TaskType, name: str) -> Metric:
+    """The benchmark's own rules: generation tasks are scored by what their name says, in this order."""
+    if task_type is not TaskType.GENERATION:
+        return next(metric for metric in Metric if metric.task_type is task_type)
+    if "extraction" in name:
+        return Metric.ROUGE_L
+    if "translation" in name:
+        return Metric.JP_BLEU if "JP" in name else Metric.BLEU
+    return Metric.MULTILINGUAL_SENT_TRANSFORMER if "multilingual" in name else Metric.SENT_TRANSFORMER
+
+
+def _choice_prompt(row: FileRow, name: str) -> str:
+    question = row.text("question")
+    if RATING in name:
+        return f"{question}\nAnswer: "
+    choices = literal(row.text("choices").strip())
+    if not isinstance(choices, list | tuple) or len(choices) < 2:
+        raise row.refuse("choices", "must be a Python list of at least two options")
+    options = "".join(f"\n{number}. {choice}" for number, choice in enumerate(choices))
+    return f"{question}{options}\nAnswer: "
+
+
+def _task_type(row: FileRow, name: str) -> TaskType:
+    folder = FOLDERS.get(row.path.parent.name)
+    if folder:
+        return folder
+    for word, task_type in FOLDERS.items():
+        if word in name:
+            return task_type
+    _, target = row.value("target_field")
+    value = literal(target.strip()) if isinstance(target, str) else target
+    if isinstance(value, list) and value:
+        if all(isinstance(part, str) for part in value):
+            return TaskType.NAMED_ENTITY_RECOGNITION
+        if any(isinstance(part, float) for part in value):
+            return TaskType.RANKING
+        return TaskType.RETRIEVAL
+    return TaskType.GENERATION
+
+
+def _track(name: str) -> str:
+    """The files name no track; only what is multi-lingual shows in a task's name."""
+    return MULTILINGUAL if "multilingual" in name or "translation" in name else ""

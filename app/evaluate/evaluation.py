@@ -1,0 +1,236 @@
+"""A whole evaluation: samples and answers in, a report and one result a sample out."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.errors import InputError
+from app.evaluate.calibration import calibration
+from app.evaluate.datasets.reading import Dataset
+from app.evaluate.driving import Driven
+from app.evaluate.metrics import encodable
+from app.evaluate.predictions import Answered, Joined
+from app.evaluate.provenance import sha256
+from app.evaluate.schema import (
+    PUBLISHED,
+    ChatMessage,
+    Durations,
+    EvalReport,
+    Joining,
+    Provenance,
+    RoutingAccuracy,
+    SampleResult,
+)
+from app.evaluate.scoring import SampleScore, Scorer
+from app.evaluate.summaries import TaskSummary, summarise_all, summarise_task, summarise_tracks
+from app.files import write_lines, write_whole
+from app.types import Sample
+
+REPORT = "report.json"
+SAMPLES = "samples.jsonl"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What an evaluation found."""
+
+    report: EvalReport
+    results: list[SampleResult]
+
+
+def evaluate(
+    dataset: Dataset,
+    joined: Joined,
+    provenance: Provenance,
+    scorer: Scorer,
+    *,
+    driven: Driven | None = None,
+    load_seconds: float | None = None,
+    predict_seconds: float | None = None,
+    seed: int = 0,
+    known: Dataset | None = None,
+) -> Evaluation:
+    """Score every sample and sum up. A sample without an answer is scored as an empty one.
+
+    `known` is data that the majority baseline takes its answers from, task by task, instead of the samples.
+
+    Raises:
+        InputError: an unknown metric, or a task that mixes task types.
+    """
+    started = time.perf_counter()
+    samples = dataset.samples
+    scores = scorer.score(samples, [answered.answer if answered else "" for answered in joined.answers])
+    results = [
+        _result(sample, score, answered)
+        for sample, score, answered in zip(samples, scores, joined.answers, strict=True)
+    ]
+    tasks = _summarise(samples, scores, scorer, seed, _by_task(known.samples if known else ()))
+    tracks, track_draws = summarise_tracks(tasks)
+    not_scored = Counter(sample.metric for sample, score in zip(samples, scores, strict=True) if score.score is None)
+    batches = driven.batches if driven else []
+    report = EvalReport(
+        created=datetime.now(UTC),
+        data=dataset.path.name,
+        data_sha256=sha256(dataset.path),
+        provenance=provenance,
+        joining=Joining(by=joined.by, missing=joined.missing, extra=joined.extra),
+        overall=summarise_all(tasks, tracks, track_draws, not_scored),
+        tracks=tracks,
+        tasks={name: task.score for name, task in tasks.items()},
+        outcomes=dict(Counter(result.outcome.value if result.outcome else UNKNOWN for result in results)),
+        routing=_routing(results),
+        calibration=calibration(results),
+        durations=Durations(
+            load_seconds=load_seconds,
+            predict_seconds=predict_seconds,
+            score_seconds=time.perf_counter() - started,
+            batches=batches,
+            over_limit=sum(not batch.within_limit for batch in batches),
+        ),
+        published=PUBLISHED,
+        scorers=dict(scorer.used),
+        notes=[*dataset.notes, *_notes(joined, tasks, samples, scores), *_baseline_notes(known, tasks)],
+    )
+    return Evaluation(report, results)
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Write `report.json` and `samples.jsonl` below `folder`; each appears whole or not at all.
+
+    Raises:
+        SetupError: the folder cannot be written to.
+    """
+    write_lines(folder / SAMPLES, (result.model_dump(mode="json") for result in evaluation.results))
+    write_whole(folder / REPORT, evaluation.report.model_dump_json(indent=2) + "\n")
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """What `write_evaluation` wrote.
+
+    Raises:
+        InputError: a file is missing, or not of this schema.
+    """
+    try:
+        report = EvalReport.model_validate_json((folder / REPORT).read_bytes())
+        lines = (folder / SAMPLES).read_text(encoding="utf-8").split("\n")
+        results = [SampleResult.model_validate_json(line) for line in lines if line]
+    except OSError as error:
+        raise InputError(f"{folder} holds no evaluation ({error.strerror}: {error.filename})") from error
+    except ValueError as error:
+        problem = str(error).splitlines()
+        raise InputError(f"{folder} was not written by this version: {' '.join(problem[:3])}") from error
+    return Evaluation(report, results)
+
+
+def _summarise(
+    samples: Sequence[Sample],
+    scores: Sequence[SampleScore],
+    scorer: Scorer,
+    seed: int,
+    known: Mapping[str, Sequence[Sample]],
+) -> dict[str, TaskSummary]:
+    groups: dict[str, list[int]] = defaultdict(list)
+    for position, sample in enumerate(samples):
+        groups[sample.task_name].append(position)
+    return {
+        name: summarise_task(
+            [samples[i] for i in inside], [scores[i] for i in inside], scorer, seed, known.get(name, ())
+        )
+        for name, inside in groups.items()
+    }
+
+
+def _by_task(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.task_name].append(sample)
+    return groups
+
+
+def _baseline_notes(known: Dataset | None, tasks: Mapping[str, TaskSummary]) -> list[str]:
+    if known is None:
+        return []
+    without = len(tasks.keys() - _by_task(known.samples).keys())
+    rest = f"; {without} tasks are not in it, and there it knows the gold labels" if without else ""
+    return [f"the majority baseline takes its answers from {known.path.name}{rest}"]
+
+
+def _result(sample: Sample, score: SampleScore, answered: Answered | None) -> SampleResult:
+    known = answered or Answered(None, "")
+    return SampleResult(
+        id=sample.question.id,
+        task_name=sample.task_name,
+        task_type=sample.task_type,
+        track=sample.track,
+        metric=sample.metric,
+        prompt=encodable(sample.question.prompt),
+        rendered=_chat(known),
+        raw=None if known.raw is None else encodable(known.raw),
+        answer=encodable(known.answer),
+        parsed=_readable(score.parsed),
+        gold=_readable(sample.gold),
+        score=score.score,
+        counts=score.counts,
+        not_scored_reason=score.reason,
+        outcome=known.outcome,
+        routed_type=known.task_type,
+        route_right=known.task_type is sample.task_type if known.task_type else None,
+        label_probs=dict(known.label_probs) if known.label_probs else None,
+        label_mass=known.label_mass,
+        seconds=known.seconds,
+        output_characters=len(known.answer),
+        output_tokens=known.output_tokens,
+        error=known.error,
+        missing=answered is None,
+    )
+
+
+def _readable(value: object) -> object:
+    """A parsed answer or a label whose texts can be written as UTF-8."""
+    if isinstance(value, list):
+        return [_readable(part) for part in value]
+    return encodable(value) if isinstance(value, str) else value
+
+
+def _chat(answered: Answered) -> list[ChatMessage] | None:
+    if answered.rendered is None:
+        return None
+    return [ChatMessage(role=message.role, content=encodable(message.content)) for message in answered.rendered]
+
+
+def _routing(results: Sequence[SampleResult]) -> RoutingAccuracy | None:
+    confusion: dict[str, Counter[str]] = defaultdict(Counter)
+    for result in results:
+        if result.routed_type is not None:
+            confusion[result.task_type.value][result.routed_type.value] += 1
+    if not confusion:
+        return None
+    return RoutingAccuracy(
+        right=sum(result.route_right is True for result in results),
+        n=sum(result.routed_type is not None for result in results),
+        confusion={gold: dict(row) for gold, row in confusion.items()},
+    )
+
+
+def _notes(
+    joined: Joined, tasks: dict[str, TaskSummary], samples: Sequence[Sample], scores: Sequence[SampleScore]
+) -> list[str]:
+    notes = []
+    if joined.missing:
+        notes.append(f"{len(joined.missing)} samples have no prediction: scored as empty answers")
+    if joined.extra:
+        notes.append(f"{len(joined.extra)} predictions belong to no sample: ignored")
+    reasons = Counter(
+        (sample.metric, score.reason) for sample, score in zip(samples, scores, strict=True) if score.reason
+    )
+    notes += [f"{n} samples of {metric} not scored: {reason}" for (metric, reason), n in reasons.items()]
+    unscored = [name for name, task in tasks.items() if task.score.score is None]
+    if unscored:
+        notes.append(f"left out of every mean, for want of a score: {', '.join(unscored)}")
+    if single := sum(task.score.n == 1 for task in tasks.values()):
+        notes.append(f"{single} tasks have a single sample: intervals of means take their scores as certain")
+    return notes

@@ -1,0 +1,213 @@
+"""A file of questions in, a file of answers out."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from app.errors import InputError
+from app.files import STANDARD_STREAM, is_stream
+from app.jobs.budget import Budget, Pace
+from app.jobs.formats.base import Format, Header
+from app.jobs.formats.choosing import input_format, output_format
+from app.jobs.identity import Identity, identity_digest, loaded_identity
+from app.jobs.job import Origin, Result
+from app.jobs.journal import Journal, journal_path, store_path
+from app.jobs.output import check_target, open_output, real_path
+from app.jobs.run import BatchRun, Ending, Limits
+from app.predictor import Predictor
+from app.process import Interruption
+from app.types import Failure, Outcome, TaskType
+
+SHOWN = 3
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts over the rows that were answered, and how the run ended.
+
+    `seconds` counts from the first row, without loading the engine; `total` is None where the rows could not
+    be counted before.
+    """
+
+    total: int | None
+    kept_in: Path | None = None
+    """Where the answers are kept, to go on from."""
+    counts: Counter[tuple[TaskType | None, Outcome]] = field(default_factory=Counter)
+    origins: Counter[Origin] = field(default_factory=Counter)
+    uncounted: int = 0
+    """Rows that have their result, which nobody looked at."""
+    errors: int = 0
+    first_failures: list[Failure] = field(default_factory=list)
+    """Of the first `SHOWN` rows that failed."""
+    seconds: float = 0.0
+    ending: Ending = Ending.FINISHED
+    exit_code: int = 0
+    """What a signal that stopped the run asks for, or 0."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that have their result."""
+        return self.counts.total() + self.uncounted
+
+    @property
+    def rate(self) -> float:
+        """Rows a second, without those that the journal had."""
+        return (self.rows - self.origins[Origin.RESUMED]) / self.seconds if self.seconds else 0.0
+
+    def add(self, result: Result) -> None:
+        """Count one result."""
+        self.counts[result.prediction.task_type, result.prediction.outcome] += 1
+        self.origins[result.origin] += 1
+        failure = result.prediction.error
+        if failure is not None:
+            self.errors += 1
+            if len(self.first_failures) < SHOWN:
+                self.first_failures.append(failure)
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """What to answer, where to, and when to stop early.
+
+    `time_budget` is in seconds from `started_at` on `time.monotonic`, loading included; `max_errors` is the
+    number of failed rows that ends the run.
+    """
+
+    source: Path
+    target: Path
+    input_format: str | None = None
+    output_format: str | None = None
+    overwrite: bool = False
+    max_errors: int | None = None
+    time_budget: float | None = None
+    started_at: float = field(default_factory=time.monotonic)
+
+
+class Watcher:
+    """Who is told how it goes. This one keeps it to itself."""
+
+    def began(self, total: int | None, found: int) -> None:
+        """The engine is ready, for `total` rows if that is known; the journal has `found` answers."""
+
+    def settled(self, result: Result) -> None:
+        """A row has its result; rows come in any order."""
+
+    def progressed(self, rows: int) -> None:
+        """So many more rows have their result, somewhere else."""
+
+    def said(self, line: str) -> None:
+        """Something worth reading at once."""
+
+
+def answer_file(
+    job: FileJob, load: Callable[[], Predictor], identity: Callable[[], Identity], watcher: Watcher | None = None
+) -> Summary:
+    """Answer every row of the source into the target, in input order, one row for every row.
+
+    `load` makes the predictor ready and `identity` tells what is known of it before; both are called late, when
+    everything that is cheap to check was checked. A run that was stopped, by whatever means, is continued by
+    the same call: its journal lies beside the target. Rows that failed have an error of their own.
+
+    Raises:
+        SetupError: the engine cannot be made ready, or a library for a format is missing.
+        EngineError: the engine failed; what was answered is in the journal.
+        InputError: the source cannot be read, the target not written, another run holds the target, or its
+            journal was made with something else.
+    """
+    watcher = watcher or Watcher()
+    job = replace(job, target=real_path(job.target))
+    read = input_format(job.source, job.input_format)
+    write = output_format(job.target, job.output_format, read)
+    check_target(job.target, job.source)
+    total = _count(read, job)
+    with _journal(job) as journal:
+        _check_no_store(job.target)
+        known = identity() if journal.identity else {}
+        journal.claim(known)
+        predictor = load()
+        try:
+            whole = loaded_identity(known or identity(), predictor)
+            journal.begin(whole)
+            if journal.dropped:
+                watcher.said(f"{journal.dropped:,} lines of the journal are damaged: their rows are asked again")
+            budget = _budget(job, total)
+            if budget is not None and budget.expired:
+                took = time.monotonic() - job.started_at
+                watcher.said(f"loading took {took:.0f} s, which leaves no time to ask anything: allow more")
+            return _answer(job, read, write, predictor, journal, whole, total, budget, watcher)
+        finally:
+            predictor.close()
+
+
+def _answer(
+    job: FileJob,
+    read: Format,
+    write: Format,
+    predictor: Predictor,
+    journal: Journal,
+    identity: Identity,
+    total: int | None,
+    budget: Budget | None,
+    watcher: Watcher,
+) -> Summary:
+    summary = Summary(total, kept_in=journal_path(job.target))
+    started = time.monotonic()
+    header = Header(predictor.prompts.fingerprint, Path(predictor.engine.model).name)
+    watcher.began(total, journal.found)
+    with Interruption(watcher.said) as interruption, open_output(job.target) as output:
+        writer = write.writer(output.file, header)
+
+        def settled(result: Result) -> None:
+            summary.add(result)
+            watcher.settled(result)
+
+        limits = Limits(lambda: interruption.requested, job.max_errors, budget)
+        run = BatchRun(predictor, journal, identity_digest(identity), writer.write, limits, settled=settled)
+        summary.ending = run.run(read.read(job.source))
+        writer.close()
+        if summary.ending is Ending.FINISHED:
+            output.complete()
+        elif summary.ending is Ending.INTERRUPTED:
+            summary.exit_code = interruption.exit_code
+    if summary.ending is Ending.FINISHED:
+        journal.finish()
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def _count(read: Format, job: FileJob) -> int | None:
+    if not is_stream(job.source):
+        total = read.count(job.source)
+        if total == 0:
+            next(read.read(job.source), None)  # says what is missing, before the engine is loaded
+        return total
+    if job.time_budget is not None:
+        raise InputError(f"a time budget needs rows that can be counted: give a file instead of '{job.source}'")
+    return None
+
+
+def _budget(job: FileJob, total: int | None) -> Budget | None:
+    if job.time_budget is None or total is None:
+        return None
+    left = max(0.0, job.time_budget - (time.monotonic() - job.started_at))
+    return Budget(left, total, Pace(time.monotonic), time.monotonic)
+
+
+def _journal(job: FileJob) -> Journal:
+    if job.target == STANDARD_STREAM:
+        return Journal.temporary()
+    path = journal_path(job.target)
+    if job.target.exists() and not (path.exists() or store_path(job.target).exists() or job.overwrite):
+        raise InputError(
+            f"{job.target} exists, and no journal beside it says what made it: "
+            "add --overwrite to replace it, or name another output"
+        )
+    return Journal.open(path, overwrite=job.overwrite)
+
+
+def _check_no_store(target: Path) -> None:
+    """Each kind of run locks what it keeps and looks for the other's then, so that never two write one output."""
+    if target != STANDARD_STREAM and (store := store_path(target)).exists():
+        raise InputError(f"{store} keeps a run on Ray: add --executor ray to go on with it, or remove that folder")

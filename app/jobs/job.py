@@ -1,0 +1,209 @@
+"""A row on its way to the engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from app.jobs.budget import AnswerKind
+from app.jobs.identity import request_key
+from app.predictor import Predictor, Prepared
+from app.routing import route
+from app.rows import Row, rounded
+from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Prediction, Question, TaskType
+
+
+class Origin(StrEnum):
+    """Where the answer to a row came from."""
+
+    ASKED = "asked"
+    """The model was asked in this run."""
+    RESUMED = "resumed"
+    """The journal of an earlier run had it."""
+    REPEATED = "repeated"
+    """Another row of this run asked the same."""
+    UNASKED = "unasked"
+    """No model was asked: the row held no question, its prompt could not fit, or time ran out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer cost, in tokens, and why it ended ("stop", "length" or "error")."""
+
+    prompt_tokens: int
+    output_tokens: int
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One row with its answer. `usage` is None where no model was asked."""
+
+    row: Row
+    prediction: Prediction
+    origin: Origin
+    usage: Usage | None = None
+
+
+def stored(prediction: Prediction, usage: Usage | None) -> dict[str, Any]:
+    """An answer as a JSON object, without the identity of the row that asked and without times."""
+    prediction = rounded(prediction)
+    failure = prediction.error
+    return {
+        "task_type": prediction.task_type,
+        "answer": prediction.answer,
+        "outcome": prediction.outcome,
+        "raw": prediction.raw if prediction.raw != prediction.answer else None,
+        "label_probs": dict(prediction.label_probs) if prediction.label_probs is not None else None,
+        "label_mass": prediction.label_mass,
+        "usage": [usage.prompt_tokens, usage.output_tokens, usage.finish_reason] if usage else None,
+    } | ({"error": [failure.code, failure.message]} if failure else {})
+
+
+def restored(data: dict[str, Any], row: Row, origin: Origin) -> Result:
+    """The inverse of `stored`, for the row that asks now.
+
+    Raises:
+        KeyError, TypeError, ValueError: `data` is not what `stored` gave.
+    """
+    task_type = data["task_type"]
+    prediction = Prediction(
+        row.id,
+        TaskType(task_type) if task_type is not None else None,
+        data["answer"],
+        Outcome(data["outcome"]),
+        raw=data["answer"] if data["raw"] is None else data["raw"],
+        label_probs=data["label_probs"],
+        label_mass=data["label_mass"],
+        error=Failure(*data["error"]) if "error" in data else None,
+    )
+    return Result(row, prediction, origin, Usage(*data["usage"]) if data["usage"] else None)
+
+
+def for_row(result: Result, row: Row, origin: Origin) -> Result:
+    """The same answer for another row."""
+    return replace(result, row=row, origin=origin, prediction=replace(result.prediction, id=row.id))
+
+
+def unanswerable(row: Row) -> Result:
+    """The result of a row that holds no question."""
+    prediction = Prediction(row.id, None, None, Outcome.ERROR, error=row.failure)
+    return Result(row, prediction, Origin.UNASKED)
+
+
+NO_TIME = "time_budget"
+"""The code of a row that was not asked as time was up: the run's own limit, and no fault of the row."""
+_KINDS = list(AnswerKind)
+
+
+@dataclass(slots=True)
+class Job:
+    """One request, the row that asks it, and the rows that ask the same.
+
+    `prepared` is None for a conversation that came ready made. `cap` is the time limit's, in tokens, where
+    that is below the task's own.
+    """
+
+    row: Row
+    key: bytes
+    request: GenerationRequest
+    prepared: Prepared | None
+    kind: AnswerKind
+    cap: int | None = None
+    asked_at: float = 0.0
+    followers: list[Row] = field(default_factory=list)
+
+    @property
+    def longest_first(self) -> tuple[int, str, str]:
+        """Where it stands in a window: the longest answers first, then by type, then by text.
+
+        Short answers then fill the places that long ones leave, down to the last row; the other way round, the
+        engine ends with a few long ones that keep it waiting. (Longest processing time first: Graham, "Bounds on
+        Multiprocessing Timing Anomalies", SIAM J. Appl. Math. 17, 1969.)
+        """
+        return -self.request.sampling.max_tokens, *self._likeness
+
+    @property
+    def shortest_first(self) -> tuple[int, str, str]:
+        """As `longest_first`, with one-token answers first: under a time limit they give most for it."""
+        return _KINDS.index(self.kind), *self._likeness
+
+    @property
+    def _likeness(self) -> tuple[str, str]:
+        """Equal types share their instructions, and so their computation."""
+        return (self.prepared.task.type if self.prepared else ""), _text(self.request.messages)
+
+    def shorten(self, run: bytes, tokens: int) -> None:
+        """Cap the answer, if that is below its own cap. A shorter answer has a key of its own."""
+        sampling = self.request.sampling
+        if tokens < sampling.max_tokens:
+            self.cap = tokens
+            self.request = replace(self.request, sampling=replace(sampling, max_tokens=tokens))
+            self.key = request_key(run, _prompt(self.row), self.request)
+
+    def finish(self, predictor: Predictor, completion: Completion) -> Result:
+        """The result that a completion stands for."""
+        usage = Usage(completion.prompt_tokens, completion.output_tokens, completion.finish_reason)
+        if self.prepared is None:
+            outcome = Outcome.ERROR if completion.error else Outcome.CLEAN
+            answer = None if completion.error else completion.text
+            prediction = Prediction(self.row.id, None, answer, outcome, error=completion.error)
+        else:
+            prediction = predictor.finish(self.prepared, completion)
+        if self.cap is not None and completion.finish_reason == "length" and prediction.outcome in _WHOLE:
+            prediction = replace(prediction, outcome=Outcome.SHORTENED)
+        return Result(self.row, prediction, Origin.ASKED, usage)
+
+    def unasked(self) -> Result:
+        """The answer when there is no time to ask."""
+        if self.prepared is None:
+            return _no_time(self.row)
+        return _default(self.row, Prediction(self.row.id, self.prepared.task.type, self._first_form(), Outcome.UNASKED))
+
+    def _first_form(self) -> str:
+        return self.prepared.reading.answer("").text if self.prepared else ""
+
+
+_WHOLE = frozenset({Outcome.CLEAN, Outcome.REPAIRED})
+
+
+def question_job(predictor: Predictor, run: bytes, row: Row, question: Question, number: str) -> Job | Result:
+    """The job that asks a question, or the result where its prompt cannot be made to fit."""
+    prepared = predictor.prepare(question, number)
+    if isinstance(prepared, Prediction):
+        return Result(row, prepared, Origin.UNASKED)
+    request = prepared.request
+    key = request_key(run, question.prompt, request)
+    return Job(row, key, request, prepared, AnswerKind.of(request))
+
+
+def chat_job(run: bytes, row: Row, request: GenerationRequest) -> Job:
+    """The job that continues a ready-made conversation."""
+    return Job(row, request_key(run, "", request), request, None, AnswerKind.of(request))
+
+
+def unasked(row: Row) -> Result:
+    """The answer to a row that was only read, when there is no time to ask."""
+    if row.question is None:
+        return _no_time(row)
+    task = route(row.question)
+    answer = task.read(row.question).answer("").text
+    return _default(row, Prediction(row.id, task.type, answer, Outcome.UNASKED))
+
+
+def _default(row: Row, prediction: Prediction) -> Result:
+    return Result(row, prediction, Origin.UNASKED)
+
+
+def _no_time(row: Row) -> Result:
+    """A row without a question keeps its own failure; a conversation has no default answer."""
+    failure = row.failure or Failure(NO_TIME, "not asked: the time was up; run again with a larger --time-budget")
+    return Result(row, Prediction(row.id, None, None, Outcome.ERROR, error=failure), Origin.UNASKED)
+
+
+def _prompt(row: Row) -> str:
+    return row.question.prompt if row.question else ""
+
+
+def _text(messages: Sequence[Message]) -> str:
+    return "\0".join(message.content for message in messages)

@@ -1,0 +1,105 @@
+"""The page of a comparison: which tasks rose, fell or cannot be told apart, and the samples that changed."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from app.evaluate.schema import Comparison, GroupComparison, SampleChange, Side, TaskComparison, Verdict
+from app.report import charts
+from app.report.page import readable, render_page, rounded, table
+
+CHANGE_TEXTS = ("id", "task_name", "task_type", "metric", "prompt", "answer_a", "answer_b", "gold")
+CHANGE_VALUES = ("score_a", "score_b", "difference")
+STYLES = {Verdict.ROSE: "rose", Verdict.FELL: "fell", Verdict.UNDECIDED: "same"}
+"""Verdict -> class in the style sheet."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictGroup:
+    """The tasks of one verdict, largest difference first."""
+
+    verdict: Verdict
+    tasks: tuple[tuple[str, TaskComparison], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One fact about where the answers came from, on both sides; None where it is not known."""
+
+    name: str
+    a: str | None
+    b: str | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether it could explain a difference in score."""
+        return self.a != self.b
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """The page `comparison.html`: one file that needs no network, like the report's."""
+    return render_page(
+        "comparison.html.j2",
+        data=table("comparison", _change_rows(comparison), CHANGE_TEXTS, CHANGE_VALUES),
+        comparison=comparison,
+        groups=verdict_groups(comparison),
+        origins=origins(comparison.a, comparison.b),
+        means=_means(comparison),
+        task_limit=charts.symmetric_limit(_ends(comparison.tasks.values())),
+        mean_limit=charts.symmetric_limit(_ends(_means(comparison))),
+        styles=STYLES,
+        types=list(dict.fromkeys(task.task_type.value for task in comparison.tasks.values())),
+    )
+
+
+def verdict_groups(comparison: Comparison) -> tuple[VerdictGroup, ...]:
+    """Risen tasks, fallen tasks, the rest; verdicts that no task got are left out."""
+    ordered = sorted(comparison.tasks.items(), key=lambda pair: -abs(pair[1].delta))
+    groups = (VerdictGroup(each, tuple(pair for pair in ordered if pair[1].verdict is each)) for each in Verdict)
+    return tuple(group for group in groups if group.tasks)
+
+
+def origins(a: Side, b: Side) -> list[Origin]:
+    """What is known of both sides, what differs first."""
+    left, right = _facts(a), _facts(b)
+    found = [Origin(name, left.get(name), right.get(name)) for name in dict.fromkeys([*left, *right])]
+    return sorted(found, key=lambda origin: not origin.differs)
+
+
+def _facts(side: Side) -> dict[str, str]:
+    source = side.provenance
+    facts = {
+        "model": source.model,
+        "engine": source.engine,
+        "engine version": source.engine_version,
+        "prompt fingerprint": source.prompt_fingerprint,
+        "git revision": source.git_revision,
+    } | {f"setting {name}": value for name, value in source.settings.items()}
+    return {name: str(value) for name, value in facts.items() if value is not None}
+
+
+def _means(comparison: Comparison) -> list[GroupComparison]:
+    return [comparison.mean_over_tasks, comparison.mean_over_tracks, *comparison.tracks.values()]
+
+
+def _ends(rows: Iterable[TaskComparison | GroupComparison]) -> Iterator[float]:
+    for row in rows:
+        yield row.delta
+        if row.interval:
+            yield row.interval.low
+            yield row.interval.high
+
+
+def _change_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
+    for change in comparison.changes:
+        yield _change_row(change, comparison.tasks[change.task_name])
+
+
+def _change_row(change: SampleChange, task: TaskComparison) -> dict[str, object]:
+    return change.model_dump() | {
+        "task_type": task.task_type.value,
+        "metric": task.metric,
+        "gold": readable(change.gold),
+        "score_a": rounded(change.score_a),
+        "score_b": rounded(change.score_b),
+        "difference": rounded(change.score_b - change.score_a),
+    }

@@ -1,0 +1,105 @@
+"""The report's page: one HTML file that needs nothing else, neither a network nor a server."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from app.evaluate.schema import EvalReport, PublishedScore, SampleResult, TaskScore, TrackScore
+from app.report import charts
+from app.report.page import render_page, sample_table
+from app.types import Outcome
+
+ALL_AROUND = "5"
+"""The track that is the mean over the other four, as published scores name it."""
+OUTCOME_ORDER = (*(outcome.value for outcome in Outcome), "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class TrackGroup:
+    """A track with its tasks, best first and those without a score last."""
+
+    track: TrackScore
+    tasks: tuple[tuple[str, TaskScore], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedMark:
+    """One system's published score on one track; None where it published none."""
+
+    system: str
+    score: float | None
+
+
+def render_report(report: EvalReport, samples: Iterable[SampleResult]) -> str:
+    """The page `report.html`: headline, charts, every sample and where the answers came from.
+
+    The samples stand in the page as JSON and are shown by a script; the figures and charts need none.
+    """
+    rows = list(samples)
+    return render_page(
+        "report.html.j2",
+        data=sample_table(rows),
+        report=report,
+        groups=track_groups(report),
+        published=list(report.published),
+        marks=lambda number: published_marks(report.published, number),
+        above=above_baselines(report),
+        outcomes=outcome_bars(report, rows),
+        outcome_order=[outcome for outcome in OUTCOME_ORDER if report.outcomes.get(outcome)],
+        points=charts.reliability(report.calibration) if report.calibration else (),
+        lengths=charts.histogram(
+            _by_type(rows, lambda sample: float(sample.output_characters)), charts.LENGTH_EDGES, "characters"
+        ),
+        times=charts.histogram(_by_type(rows, lambda sample: sample.seconds), charts.SECONDS_EDGES, "seconds"),
+        types=list(dict.fromkeys(sample.task_type.value for sample in rows)),
+        sample_count=len(rows),
+    )
+
+
+def track_groups(report: EvalReport) -> tuple[TrackGroup, ...]:
+    """Tracks by number, unknown ones last; a task whose track has no entry would be an error of the caller."""
+    tracks = sorted(report.tracks.values(), key=lambda track: (track.number is None, track.number or 0, track.name))
+    return tuple(
+        TrackGroup(track, tuple(sorted(((name, report.tasks[name]) for name in track.tasks), key=_best_first)))
+        for track in tracks
+    )
+
+
+def _best_first(task: tuple[str, TaskScore]) -> tuple[bool, float]:
+    score = task[1].score
+    return (score is None, -(score or 0.0))
+
+
+def published_marks(published: Sequence[PublishedScore], number: int | str | None) -> list[PublishedMark]:
+    """Every system's score on a track, in the report's order."""
+    return [PublishedMark(system.system, system.tracks.get(str(number))) for system in published]
+
+
+def above_baselines(report: EvalReport) -> tuple[int, int]:
+    """How many tasks' intervals lie wholly above all their baselines, and how many tasks have both."""
+    verdicts = []
+    for task in report.tasks.values():
+        baselines = [value for value in (task.baselines.random, task.baselines.majority) if value is not None]
+        if task.interval and baselines:
+            verdicts.append(task.interval.low > max(baselines))
+    return sum(verdicts), len(verdicts)
+
+
+def outcome_bars(report: EvalReport, samples: Iterable[SampleResult]) -> list[charts.StackedBar]:
+    """All samples first, as the report counts them, then each task type."""
+    by_type: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for sample in samples:
+        by_type[sample.task_type.value][sample.outcome.value if sample.outcome else "unknown"] += 1
+    bars = [charts.stacked_bar("all samples", report.outcomes, OUTCOME_ORDER)]
+    return bars + [charts.stacked_bar(name, counts, OUTCOME_ORDER) for name, counts in by_type.items()]
+
+
+def _by_type(
+    samples: Iterable[SampleResult], measure: Callable[[SampleResult], float | None]
+) -> dict[str, list[float]]:
+    groups: defaultdict[str, list[float]] = defaultdict(list)
+    for sample in samples:
+        value = measure(sample)
+        if value is not None and not sample.missing:
+            groups[sample.task_type.value].append(value)
+    return groups

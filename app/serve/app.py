@@ -1,0 +1,212 @@
+"""The application: `uvicorn --factory app.serve.app:create_app`."""
+
+import asyncio
+import gc
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app.jobs.identity import Identity, served_identity
+from app.predictor import AsyncPredictor, create_async_predictor
+from app.serve.admission import Admission, RateLimit, ShedLoad
+from app.serve.batches.api import batch_router
+from app.serve.batches.asking import ServiceAsking
+from app.serve.batches.service import Batches
+from app.serve.batches.state import State
+from app.serve.chat.api import Chat, openai_router
+from app.serve.logs import set_up_logging, take_over
+from app.serve.metrics import Metrics
+from app.serve.middleware.bodies import CheckBody
+from app.serve.middleware.context import RequestContext
+from app.serve.middleware.headers import RefuseRanges, SecurityHeaders
+from app.serve.middleware.keys import PUBLIC, VARIABLE, ApiKeys, RequireKey
+from app.serve.middleware.tracing import TraceRequests, create_provider, tracing_wanted
+from app.serve.operations import operations_router
+from app.serve.pages import docs_router, playground_router
+from app.serve.predict.api import question_router
+from app.serve.problems import Problem, add_problem_responses
+from app.serve.server_settings import ServerSettings
+from app.serve.service import Health, Service
+from app.settings import ROOT, Settings, load_settings
+
+DESCRIPTION = (
+    "Answers e-commerce questions in the form that the competition's evaluator reads. "
+    "With keys set, send one as `Authorization: Bearer <key>`."
+)
+CONFIG_VARIABLE = "SHOPBENCH_CONFIG"
+
+
+def create_app() -> FastAPI:
+    """The application from the environment: settings from the file that `SHOPBENCH_CONFIG` names, if any.
+
+    Raises:
+        SetupError: what is missing or wrong, with the fix.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    settings = load_settings(Path(named) if named else None)
+    server = ServerSettings.parse(settings.server_settings)
+    set_up_logging(server.log_level)
+    keys = ApiKeys.parse(os.environ.get(VARIABLE, ""))
+    check_data_folder(server)
+    service = create_service(settings, server)
+    chat = create_chat(service)
+    return build_app(service, keys, chat, batches=create_batches(settings, service, chat))
+
+
+def create_service(settings: Settings, server: ServerSettings) -> Service:
+    """Load the model.
+
+    Raises:
+        SetupError: what is missing or wrong, with the fix.
+    """
+    predictor = create_async_predictor(settings)
+    for library in ("vllm", "transformers"):
+        take_over(library)
+    service = guard(predictor, server, server.model_name or Path(settings.model).name)
+    # What is loaded stays: each look through it for garbage would hold up all answers for 0.4 s.
+    gc.collect()
+    gc.freeze()
+    return service
+
+
+def guard(predictor: AsyncPredictor, server: ServerSettings, model_name: str) -> Service:
+    """A predictor with its queue, its limits, its health and its figures."""
+    metrics = Metrics()
+    admission = Admission(server.max_pending)
+    metrics.watch("pending_questions", "Questions accepted and not yet answered.", lambda: admission.pending)
+    metrics.watch("max_pending_questions", "The most that are accepted.", lambda: admission.capacity)
+    health = Health(predictor.engine, server.canary_timeout)
+    metrics.watch("engine_alive", "1 unless the engine has failed for good.", lambda: health.live)
+    metrics.watch("engine_silent_seconds", "Since the engine's last token, for anybody.", lambda: health.silent)
+    return Service(predictor, server, model_name, admission, RateLimit(server.rate_limit), health, metrics)
+
+
+def create_chat(service: Service) -> Chat | None:
+    """Who answers conversations; None where the engine has no protocol layer of its own."""
+    if service.predictor.engine.name != "vllm":
+        return None
+    from app.engines.vllm.online import AsyncVllmEngine
+    from app.serve.chat.service import VllmChat
+
+    engine = service.predictor.engine
+    return VllmChat(engine, service.model_name) if isinstance(engine, AsyncVllmEngine) else None
+
+
+def check_data_folder(server: ServerSettings) -> None:
+    """See that files and batches can be kept, before the model is loaded.
+
+    Raises:
+        SetupError: the folder cannot be used, or another server uses it.
+    """
+    if server.data_dir is not None:
+        State(ROOT / server.data_dir).close()
+
+
+def create_batches(settings: Settings, service: Service, chat: Chat | None) -> Batches | None:
+    """Files and batches in the folder that the settings name; None where they name none."""
+    if service.settings.data_dir is None:
+        return None
+
+    @cache
+    def identity() -> Identity:
+        return {**served_identity(settings), "engine version": service.predictor.engine.version}
+
+    return Batches(service, ServiceAsking(service, chat), ROOT / service.settings.data_dir, identity)
+
+
+def build_app(
+    service: Service,
+    keys: ApiKeys,
+    chat: Chat | None = None,
+    when_dead: Callable[[], None] | None = None,
+    batches: Batches | None = None,
+) -> FastAPI:
+    """Routes and middleware around a loaded model. `when_dead` is called once the engine has failed for good."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if batches is not None:
+            batches.start()
+        watching = asyncio.create_task(_watch(service, when_dead))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            if batches is not None:
+                await batches.close()
+            await service.health.close()
+            service.predictor.close()
+            if traces is not None:
+                # uvicorn ends by the signal that it got, so nothing comes after this.
+                await asyncio.to_thread(traces.shutdown)
+
+    traces = create_provider() if tracing_wanted() else None
+    app = FastAPI(
+        title="ShopBench",
+        version=version("shopbench"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(question_router(service))
+    app.include_router(operations_router(service))
+    app.include_router(playground_router())
+    app.include_router(docs_router())
+    if chat is not None:
+        app.include_router(openai_router(service, chat))
+    if batches is not None:
+        app.include_router(batch_router(batches))
+    add_problem_responses(app)
+    # The last one added is the outermost.
+    settings = service.settings
+    app.add_middleware(CheckBody, settings=settings)
+    app.add_middleware(ShedLoad, admission=service.admission, metrics=service.metrics)
+    app.add_middleware(RefuseRanges)
+    app.add_middleware(RequireKey, keys=keys, insecure=settings.insecure)
+    if traces is not None:
+        app.add_middleware(TraceRequests, tracer=traces.get_tracer("shopbench"))
+    app.add_middleware(RequestContext, metrics=service.metrics, stall_timeout=settings.stall_timeout)
+    app.add_middleware(SecurityHeaders)
+    _describe(app)
+    return app
+
+
+DEAD_FOR = 15.0
+"""Seconds between the engine's end and `when_dead`: long enough for probes to see it and requests to hear of it."""
+
+
+async def _watch(service: Service, when_dead: Callable[[], None] | None) -> None:
+    while service.health.live:
+        await asyncio.sleep(1)
+    await asyncio.sleep(DEAD_FOR)
+    if when_dead is not None:
+        when_dead()
+
+
+def _describe(app: FastAPI) -> None:
+    """Complete the OpenAPI document: the shape of problems, how keys are sent, and where none is needed."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            parts = made.setdefault("components", {})
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            parts.setdefault("schemas", {}).update(problem.pop("$defs", {}) | {"Problem": problem})
+            parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            made["security"] = [{"key": []}]
+            for path in PUBLIC & made["paths"].keys():
+                for operation in made["paths"][path].values():
+                    operation["security"] = []
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # as FastAPI documents

@@ -1,0 +1,264 @@
+"""One line of a batch, answered as if it had been sent to its endpoint."""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from app.errors import EngineError
+from app.files import write_whole
+from app.serve.admission import Admission
+from app.serve.batches.lines import Line
+from app.serve.batches.wire import CHAT
+from app.serve.chat.api import Chat, check_limits
+from app.serve.chat.wire import ChatRequest
+from app.serve.predict.api import answer_all, asked_of, predict_response
+from app.serve.predict.service import ENGINE_FAILED
+from app.serve.predict.wire import PredictRequest
+from app.serve.problems import FieldError, ProblemError, invalid_fields
+from app.serve.service import Service
+from app.serve.waiting import until
+
+OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the endpoint would have sent."""
+
+    status: int
+    body: dict[str, Any]
+
+
+class Asking(Protocol):
+    """Who answers lines."""
+
+    async def reply(self, endpoint: str, line: Line) -> Reply:
+        """The answer to one line; cancelling it aborts it in the engine.
+
+        Raises:
+            EngineError: the engine failed; the line may be asked again.
+        """
+        ...
+
+
+class ServiceAsking:
+    """Lines go the way of online requests, but for the queue: they have a share of their own."""
+
+    def __init__(self, service: Service, chat: Chat | None) -> None:
+        self._service = service
+        self._chat = chat
+
+    async def reply(self, endpoint: str, line: Line) -> Reply:
+        """As `Asking`; what the endpoint refuses is a reply too."""
+        try:
+            body = await (self._complete(line.body) if endpoint == CHAT else self._predict(line.body))
+        except ValidationError as error:
+            return refused(invalid_fields(error.errors()))
+        except ProblemError as problem:
+            if problem.code == ENGINE_FAILED:
+                raise EngineError(problem.detail) from problem
+            return refused(problem)
+        return Reply(OK, body)
+
+    def _late(self) -> float:
+        return asyncio.get_running_loop().time() + self._service.settings.max_timeout
+
+    async def _complete(self, body: dict[str, Any]) -> dict[str, Any]:
+        if self._chat is None:
+            raise ProblemError(404, "no_such_path", "this server's engine completes no conversations")
+        request = ChatRequest.model_validate(body)
+        if request.stream:
+            message = "a batch has no streams: leave it out"
+            raise ProblemError(
+                422, "invalid_request", f"stream: {message}", errors=[FieldError(field="stream", message=message)]
+            )
+        check_limits(request, self._service.settings)
+        completion: dict[str, Any] = await until(self._late(), self._chat.complete(request))
+        return completion
+
+    async def _predict(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A whole request, or one question, which gets its prediction alone, as in `shopbench predict`."""
+        single = "questions" not in body
+        request = PredictRequest.model_validate(_wrapped(body) if single else body)
+        questions = asked_of(request, self._service)
+        # No more at a time than the share of batches has, whatever a line holds.
+        answers = await answer_all(self._service, self._late(), questions, self._service.settings.batch_concurrency)
+        for answered in answers:
+            failure = answered.prediction.error
+            if failure is not None and failure.code == ENGINE_FAILED:
+                raise EngineError(failure.message)
+        response = predict_response(self._service, request, answers)
+        return {**response["predictions"][0], "prompts": response["prompts"]} if single else response
+
+
+def _wrapped(question: dict[str, Any]) -> dict[str, Any]:
+    inner = {name: value for name, value in question.items() if name != "model"}
+    return {"questions": [inner]} | ({"model": question["model"]} if "model" in question else {})
+
+
+def refused(problem: ProblemError) -> Reply:
+    """The reply that a problem stands for."""
+    return Reply(problem.status, problem.document())
+
+
+class Share:
+    """Places for batch requests: `most` on an idle server, one less for each online question, one at least.
+
+    Online questions never wait for a place, and a batch goes on under any load, if slowly. Places are given in
+    the order of asking, so that many batches go on side by side. Who needs more of them than there are goes alone.
+    """
+
+    def __init__(self, most: int, admission: Admission) -> None:
+        self._most = most
+        self._admission = admission
+        self.in_use = 0
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+        admission.on_leave(self._give)
+
+    @property
+    def places(self) -> int:
+        """How many requests of batches may be in the engine now."""
+        return max(1, self._most - self._admission.pending)
+
+    async def take(self, places: int) -> None:
+        """Wait for so many places."""
+        if not self._waiting and self._fits(places):
+            self.in_use += places
+            return
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((mine, places))
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():
+                self.give_back(places)
+            else:
+                # The next one may need less.
+                self._give()
+            raise
+
+    def give_back(self, places: int) -> None:
+        """Let the next ones have the places."""
+        self.in_use -= places
+        self._give()
+
+    def _fits(self, places: int) -> bool:
+        return self.in_use == 0 or self.in_use + places <= self.places
+
+    def _give(self) -> None:
+        while self._waiting:
+            first, places = self._waiting[0]
+            if not first.done():
+                if not self._fits(places):
+                    return
+                self.in_use += places
+                first.set_result(None)
+            self._waiting.popleft()
+
+
+class Asked:
+    """Tasks, each with its places of the share, and the first fault of any."""
+
+    def __init__(self, share: Share) -> None:
+        """Nothing is asked yet."""
+        self._share = share
+        self._running: set[asyncio.Task[None]] = set()
+        self._fault: BaseException | None = None
+        self.unanswered: set[str] = set()
+        """Names of the lines that were begun and have no reply."""
+
+    async def start(self, line: Line, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for the line's places and begin.
+
+        Raises:
+            EngineError: an earlier line failed with it, as with every other error.
+        """
+        try:
+            await self._share.take(line.weight)
+        except asyncio.CancelledError:
+            work.close()
+            raise
+        self.unanswered.add(line.name)
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(partial(self._ended, line))
+        self._raise_fault()
+
+    async def all_ended(self) -> None:
+        """Wait for all that were begun.
+
+        Raises:
+            EngineError: as `start`.
+        """
+        await asyncio.gather(*self._running)
+        self._raise_fault()
+
+    async def cancel(self) -> None:
+        """Ask nothing more of what is running."""
+        left = list(self._running)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    def _ended(self, line: Line, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._share.give_back(line.weight)
+        if task.cancelled():
+            return
+        if (fault := task.exception()) is not None:
+            self._fault = self._fault or fault
+        else:
+            self.unanswered.discard(line.name)
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+
+
+log = logging.getLogger(__name__)
+MOST_DEATHS = 3
+"""A line is asked no more after so many deaths of the engine with it."""
+
+
+class Suspects:
+    """How often the engine died with a line, by the line's name, in a file that outlives the server."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what earlier servers saw.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        self._path = path
+        self._deaths: dict[str, int] = {}
+        if path.is_file():
+            try:
+                self._deaths = json.loads(path.read_bytes())
+            except ValueError:
+                # The machine lost its power: the lines have all their chances again, and the batch must go on.
+                log.warning("cannot read which lines the engine died with", extra={"path": str(path)})
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._deaths
+
+    def convicted(self, name: str) -> bool:
+        """Whether the line has had its chances."""
+        return self._deaths.get(name, 0) >= MOST_DEATHS
+
+    def add(self, names: Iterable[str]) -> None:
+        """The engine died with these lines. They are on the disk when the call returns.
+
+        Raises:
+            SetupError: the disk is full, or refuses otherwise.
+        """
+        for name in names:
+            self._deaths[name] = self._deaths.get(name, 0) + 1
+        write_whole(self._path, json.dumps(self._deaths))

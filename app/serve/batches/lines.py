@@ -1,0 +1,137 @@
+"""The lines of a batch file: checked all at once before anything is asked, then read one by one."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openai.types import BatchError
+from pydantic import ValidationError
+
+from app.errors import InputError
+from app.jobs.formats.openai_batch import BatchLine
+from app.jobs.identity import KEY_BYTES
+from app.rows import Row, encodes, read_objects
+
+ERRORS_SHOWN = 20
+LONGEST_NAME = 512
+DEEPEST = 128
+"""Objects and lists in one another, the line itself among them. Python's own limit depends on who calls, and so would
+a line that comes near it: refused by one reader, taken by the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One request of a batch; `number` counts from 0."""
+
+    number: int
+    custom_id: str
+    body: dict[str, Any]
+
+    def key(self, run: bytes) -> bytes:
+        """What the answer is stored under, 16 bytes: equal requests of a batch are asked each for itself."""
+        digest = hashlib.blake2b(run, digest_size=KEY_BYTES)
+        digest.update(json.dumps([self.number, self.custom_id, self.body], sort_keys=True).encode("utf-8", "replace"))
+        return digest.digest()
+
+    @property
+    def name(self) -> str:
+        """A name for this line that is the same whenever the output is written."""
+        text = f"{self.number}\0{self.custom_id}".encode()
+        return hashlib.blake2b(text, digest_size=12).hexdigest()
+
+    @property
+    def weight(self) -> int:
+        """How many requests the engine gets: the questions, or the choices (`n`) of a conversation.
+
+        One where the body says nonsense, which its endpoint refuses.
+        """
+        questions, choices = self.body.get("questions"), self.body.get("n")
+        found = len(questions) if isinstance(questions, list) else choices
+        return max(1, found) if isinstance(found, int) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a look at a whole file found."""
+
+    total: int
+    errors: list[BatchError]
+
+
+def check(path: Path, endpoint: str, most: int) -> Checked:
+    """Look at every line: is it a request, to this endpoint, with a name of its own?"""
+    errors: list[BatchError] = []
+    names: set[str] = set()
+    total = 0
+    try:
+        for number, data in read_objects(path):
+            total += 1
+            if total > most:
+                return Checked(total, [_error("too_many_requests", f"more than {most} requests: use several files")])
+            found = _fault(data, endpoint)
+            if found is None:
+                name = _parsed(data).custom_id
+                found = ("duplicate_custom_id", f"custom_id {name[:64]!r} stands twice") if name in names else None
+                names.add(name)
+            if found is not None:
+                errors.append(_error(*found, line=number + 1))
+                if len(errors) >= ERRORS_SHOWN:
+                    break
+    except InputError:
+        errors.append(_error("empty_file", "the file holds no request: give one JSON object a line"))
+    except UnicodeDecodeError:
+        errors.append(_error("invalid_text", "the file is not UTF-8"))
+    return Checked(total, errors)
+
+
+def read(path: Path) -> Iterator[Line]:
+    """The lines of a file that was checked."""
+    for number, data in read_objects(path):
+        line = _parsed(data)
+        yield Line(number, line.custom_id, line.body)
+
+
+def _parsed(data: object) -> BatchLine:
+    return BatchLine.model_validate(data)
+
+
+def _fault(data: object, endpoint: str) -> tuple[str, str] | None:
+    if isinstance(data, Row):
+        return "invalid_json_line", data.failure.message if data.failure else "not JSON"
+    if _too_deep(data):
+        return "nested_too_deeply", f"more than {DEEPEST} objects and lists in one another: give a flatter one"
+    try:
+        line = _parsed(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"]) or "the line"
+        return "invalid_request", f"{name}: {first['msg'].lower()}"
+    if line.url != endpoint:
+        return "mismatched_url", f"url is {line.url}, but the batch was made for {endpoint}"
+    if not 0 < len(line.custom_id) <= LONGEST_NAME or not encodes(line.custom_id):
+        return "invalid_custom_id", f"custom_id must be a text of 1 to {LONGEST_NAME} characters"
+    return None
+
+
+def _too_deep(data: object) -> bool:
+    """Level by level, since recursion has a limit of its own."""
+    level = [data]
+    for _ in range(DEEPEST + 1):
+        level = [value for value in level if isinstance(value, dict | list)]
+        if not level:
+            return False
+        level = [inner for value in level for inner in _inner(value)]
+    return True
+
+
+def _inner(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _error(code: str, message: str, line: int | None = None) -> BatchError:
+    return BatchError(code=code, message=message, line=line)

@@ -1,0 +1,269 @@
+"""One batch on its way from `validating` to its end. Whatever stops the server, the next one goes on from here."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from openai.types import Batch, BatchError, BatchRequestCounts
+
+from app.errors import EngineError, InputError, SetupError
+from app.jobs.identity import Identity, conversation_identity, differences
+from app.jobs.journal import Journal, UnreadableJournalError
+from app.serve.batches.asking import MOST_DEATHS, Asked, Asking, Reply, Share, Suspects, refused
+from app.serve.batches.ending import BROKEN, CANCELLED, EXPIRED, Cause, Ending, Record, Replies, server_changed
+from app.serve.batches.files import Files
+from app.serve.batches.lines import Line, check, read
+from app.serve.batches.state import Contents, Entry, State
+from app.serve.batches.wire import CHAT
+from app.serve.predict.service import ENGINE_FAILED
+from app.serve.problems import REQUEST_ID, ProblemError
+
+T = TypeVar("T")
+CHUNK = 64
+"""Lines that are read at a time."""
+ATTEMPTS = 3
+"""How often a line is asked while the engine fails and lives on."""
+RETRY_AFTER = 1.0
+"""Seconds between them."""
+AGAIN_AFTER = 10.0
+"""Seconds until a batch goes on that the disk has stopped."""
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all batches work with. Journals are used on the one thread of `disk` only; `tell` counts replies."""
+
+    state: State
+    contents: Contents
+    files: Files
+    journals: Path
+    asking: Asking
+    share: Share
+    identity: Callable[[], Identity]
+    live: Callable[[], bool]
+    tell: Callable[[int], None]
+    disk: ThreadPoolExecutor
+    most_lines: int
+
+
+class Run:
+    """The work on one batch."""
+
+    def __init__(self, entry: Entry, tools: Tools) -> None:
+        """Go on from where `entry` says it is."""
+        self._tools = tools
+        self._record = Record(entry, self._put)
+        self._ending = Ending(self._record, tools.contents, tools.files)
+        self._stop = asyncio.Event()
+        self._faults = 0
+        if self._record.cancelled:
+            self._stop.set()
+
+    @property
+    def owner(self) -> str:
+        """Whose batch it is."""
+        return self._record.owner
+
+    @property
+    def document(self) -> Batch:
+        """How it stands."""
+        return self._record.document
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self._record.ended
+
+    async def work(self) -> None:
+        """Bring the batch to its end, unless the engine fails for good or this is cancelled: then it stays as it is."""
+        while not self.ended and self._tools.live():
+            try:
+                await self._check()
+                if not self.ended:
+                    await self._answer_and_finish()
+            except EngineError as error:
+                log.warning("a batch waits for a restart", extra={"batch": self.document.id, "reason": str(error)})
+            except (InputError, SetupError, OSError) as error:
+                log.warning("a batch waits for the disk", extra={"batch": self.document.id, "reason": str(error)})
+                await asyncio.sleep(AGAIN_AFTER)
+            except Exception:  # the boundary of a batch: whatever it is, the batch comes to an end
+                log.exception("unexpected error in a batch", extra={"batch": self.document.id})
+                await self._break_off()
+        if self.ended:
+            await self._on_disk(self._forget)
+
+    async def cancel(self) -> bool:
+        """Ask nothing more; what was answered is kept. False where the batch is at its end already.
+
+        Raises:
+            OSError: the disk is full, or refuses otherwise; the batch goes on.
+        """
+        if not await self._record.cancel():
+            return False
+        self._stop.set()
+        return True
+
+    async def _break_off(self) -> None:
+        """Ask nothing more, so that what was answered is written; where that fails too, end without."""
+        self._faults += 1
+        if self._faults == 1:
+            return
+        try:
+            await self._record.fail([BatchError(code=BROKEN.code, message=BROKEN.error)])
+        except Exception:
+            log.exception("cannot enter that a batch failed", extra={"batch": self.document.id})
+            await asyncio.sleep(AGAIN_AFTER)
+
+    async def _check(self) -> None:
+        if self._record.total > 0:
+            return
+        path = self._tools.contents.path(self.document.input_file_id)
+        found = await self._on_disk(lambda: check(path, self.document.endpoint, self._tools.most_lines))
+        counts = BatchRequestCounts(total=found.total, completed=0, failed=0)
+        if found.errors:
+            await self._record.fail(found.errors, request_counts=counts)
+        else:
+            await self._record.advance("in_progress", request_counts=counts)
+
+    async def _answer_and_finish(self) -> None:
+        journal = await self._on_disk(self._open_journal)
+        try:
+            cause = await self._on_disk(lambda: self._obstacle(journal))
+            replies = Replies(journal)
+            if cause is None:
+                # At `finalizing` too: a machine that lost its power may have lost the last second's answers.
+                await self._answer(replies)
+            await self._finish(replies, cause)
+        finally:
+            await asyncio.shield(self._on_disk(journal.close))
+
+    def _obstacle(self, journal: Journal) -> Cause | None:
+        """Why nothing more is asked; None where the journal has begun and the batch goes on."""
+        # Of what is not asked any more, it does not matter who would answer.
+        if self._record.cancelled:
+            return CANCELLED
+        if self._faults:
+            return BROKEN
+        identity = self._tools.identity()
+        if self.document.endpoint == CHAT:
+            identity = conversation_identity(identity)
+        if different := differences(journal.identity, identity):
+            # Answers of two models must not end up in one file.
+            return server_changed(different)
+        journal.begin(identity)
+        return None
+
+    async def _answer(self, replies: Replies) -> None:
+        """Ask until all is answered, the batch is cancelled, or its time is over."""
+        left = (self.document.expires_at or 0) - time.time()
+        if left <= 0:
+            return
+        suspects = await self._on_disk(lambda: Suspects(self._suspects_path))
+        asking = asyncio.create_task(self._ask_all(replies, suspects))
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({asking, stopping}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                asking.result()
+        finally:
+            asking.cancel()
+            stopping.cancel()
+            await asyncio.gather(asking, stopping, return_exceptions=True)
+
+    async def _ask_all(self, replies: Replies, suspects: Suspects) -> None:
+        """Ask what has no reply, many lines at a time; those that the engine died with last and one by one."""
+        lines = read(self._tools.contents.path(self.document.input_file_id))
+        self._record.recount()
+        alone: list[Line] = []
+        asked = Asked(self._tools.share)
+        try:
+            while chunk := await self._on_disk(lambda: list(itertools.islice(lines, CHUNK))):
+                known = await self._on_disk(lambda: [replies.find(line) for line in chunk])
+                for line, reply in zip(chunk, known, strict=True):
+                    if reply is not None:
+                        self._record.count(reply.status)
+                    elif line.name in suspects:
+                        alone.append(line)
+                    else:
+                        await asked.start(line, self._ask(line, replies))
+            await asked.all_ended()
+            for line in alone:
+                if suspects.convicted(line.name):
+                    detail = f"not answered: the engine died {MOST_DEATHS} times while this line was asked"
+                    await self._store(line, refused(ProblemError(503, ENGINE_FAILED, detail)), replies)
+                    continue
+                await asked.start(line, self._ask(line, replies))
+                await asked.all_ended()
+        except EngineError:
+            await self._on_disk(lambda: suspects.add(asked.unanswered))
+            raise
+        finally:
+            await asked.cancel()
+
+    async def _ask(self, line: Line, replies: Replies) -> None:
+        REQUEST_ID.set(f"req_{line.name}")
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                reply = await self._tools.asking.reply(self.document.endpoint, line)
+                break
+            except EngineError as error:
+                if not self._tools.live():
+                    raise
+                # An engine that lives on fails by this request: the others must not wait for it.
+                reply = refused(ProblemError(503, ENGINE_FAILED, f"the engine failed {attempt} times: {error}"))
+                await asyncio.sleep(RETRY_AFTER)
+            except Exception as error:  # the boundary of a line: whatever it is, the others get their answers
+                if not self._tools.live():
+                    raise EngineError("the engine died") from error
+                log.exception("unexpected error", extra={"batch": self.document.id})
+                reply = refused(ProblemError(500, "internal", "an error of the server; the log has it under this id"))
+                break
+        await self._store(line, reply, replies)
+
+    async def _store(self, line: Line, reply: Reply, replies: Replies) -> None:
+        await self._on_disk(lambda: replies.add(line, reply))
+        self._tools.tell(reply.status)
+        self._record.count(reply.status)
+
+    async def _finish(self, replies: Replies, cause: Cause | None) -> None:
+        """Write what there is. `cause` is why lines were left, where that is not their time."""
+        if self.document.status == "in_progress":
+            await self._record.advance("finalizing")
+        cause = CANCELLED if self._record.cancelled else cause or EXPIRED
+        written = await self._on_disk(lambda: self._ending.write(replies, cause))
+        await self._ending.enter(written, cause)
+
+    def _open_journal(self) -> Journal:
+        try:
+            return Journal.open(self._journal_path)
+        except UnreadableJournalError as error:
+            # All that is lost is time: the questions are in the input file.
+            log.warning("a batch begins again", extra={"batch": self.document.id, "reason": str(error)})
+            self._journal_path.unlink()
+            return Journal.open(self._journal_path)
+
+    @property
+    def _journal_path(self) -> Path:
+        return self._tools.journals / f"{self.document.id}.journal"
+
+    @property
+    def _suspects_path(self) -> Path:
+        return self._tools.journals / f"{self.document.id}.suspects"
+
+    def _forget(self) -> None:
+        """Delete what only the way to the end needed. A start does so too, for a server that did not come to it."""
+        for path in (self._journal_path, self._suspects_path):
+            path.unlink(missing_ok=True)
+
+    async def _put(self, *entries: Entry) -> None:
+        await self._on_disk(lambda: self._tools.state.put(*entries))
+
+    async def _on_disk(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._tools.disk, work)

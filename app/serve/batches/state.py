@@ -1,0 +1,272 @@
+"""What there is of files and batches, by id and owner, in a database that outlives the server."""
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from app.errors import SetupError
+from app.files import lock_file
+
+Document = dict[str, Any]
+Order = Literal["asc", "desc"]
+
+
+class Kind(StrEnum):
+    """The kinds of things that are kept."""
+
+    FILE = "file"
+    BATCH = "batch"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing: its document as the interface shows it, and who may see it."""
+
+    kind: Kind
+    id: str
+    owner: str
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of an owner's things, and whether there are more."""
+
+    entries: list[Entry]
+    has_more: bool
+
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS entries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    purpose TEXT,
+    expires_at INTEGER,
+    document TEXT NOT NULL
+)
+"""
+_BEYOND: dict[Order, str] = {
+    "asc": "number > (SELECT number FROM entries WHERE id = ?)",
+    "desc": "number < (SELECT number FROM entries WHERE id = ?)",
+}
+_PUT = """
+INSERT INTO entries (id, kind, owner, purpose, expires_at, document)
+VALUES (:id, :kind, :owner, :purpose, :expires_at, :document)
+ON CONFLICT (id) DO UPDATE SET document = :document, expires_at = :expires_at
+"""
+_COLUMNS = "kind, id, owner, document"
+
+
+class State:
+    """SQLite in a folder that one server at a time holds. A change is on the disk when the call returns.
+
+    What the disk refuses is an OSError, from every method.
+    """
+
+    def __init__(self, folder: Path, now: Callable[[], float] = time.time) -> None:
+        """Open or create the database.
+
+        Raises:
+            SetupError: the folder cannot be written, another server holds it, or what is there is no such database.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock_file = lock_file(folder / "lock")
+        except BlockingIOError as error:
+            raise SetupError(
+                f"another server keeps its files and batches in {folder}: "
+                "set server_settings.data_dir to another folder"
+            ) from error
+        except OSError as error:
+            raise SetupError(
+                f"cannot keep files and batches in {folder}: {error.strerror}; set server_settings.data_dir "
+                "to a folder that can be written, or to null to do without"
+            ) from error
+        self._now = now
+        self._lock = threading.Lock()
+        try:
+            self._database = _open(folder / "state.sqlite3")
+        except SetupError:
+            self._lock_file.close()
+            raise
+
+    def put(self, *entries: Entry) -> None:
+        """Add or change things, all of them or none.
+
+        Raises:
+            OSError: the disk is full, or refuses otherwise.
+        """
+        rows = [
+            {
+                "id": entry.id,
+                "kind": entry.kind,
+                "owner": entry.owner,
+                "purpose": entry.document.get("purpose"),
+                "expires_at": entry.document.get("expires_at") if entry.kind is Kind.FILE else None,
+                "document": json.dumps(entry.document),
+            }
+            for entry in entries
+        ]
+        with self._alone() as database:
+            database.executemany(_PUT, rows)
+
+    def find(self, kind: Kind, name: str, owner: str) -> Entry | None:
+        """One thing of this owner, unless its time is over."""
+        found = self._rows(
+            "kind = ? AND id = ? AND owner = ? AND (expires_at IS NULL OR expires_at > ?)",
+            (kind, name, owner, self._now()),
+        )
+        return found[0] if found else None
+
+    def page(
+        self, kind: Kind, owner: str, after: Entry | None, limit: int, order: Order = "desc", purpose: str | None = None
+    ) -> Page:
+        """Up to `limit` things of this owner, by time of creation, that come after one of them."""
+        where = "kind = ? AND owner = ? AND (expires_at IS NULL OR expires_at > ?)"
+        values: list[object] = [kind, owner, self._now()]
+        if purpose is not None:
+            where += " AND purpose = ?"
+            values.append(purpose)
+        if after is not None:
+            where += f" AND {_BEYOND[order]}"
+            values.append(after.id)
+        found = self._rows(f"{where} ORDER BY number {order} LIMIT ?", (*values, limit + 1))
+        return Page(found[:limit], len(found) > limit)
+
+    def every(self, kind: Kind) -> list[Entry]:
+        """All things of a kind, the oldest first."""
+        return self._rows("kind = ? ORDER BY number", (kind,))
+
+    def outdated(self) -> list[Entry]:
+        """Files whose time is over."""
+        return self._rows("expires_at <= ?", (self._now(),))
+
+    def stored_bytes(self, owner: str) -> int:
+        """The size of an owner's files in all."""
+        query = "SELECT COALESCE(SUM(json_extract(document, '$.bytes')), 0) FROM entries WHERE kind = ? AND owner = ?"
+        with self._alone() as database:
+            return int(database.execute(query, (Kind.FILE, owner)).fetchone()[0])
+
+    def remove(self, name: str) -> None:
+        """Forget one thing.
+
+        Raises:
+            OSError: as `put`.
+        """
+        with self._alone() as database:
+            database.execute("DELETE FROM entries WHERE id = ?", (name,))
+
+    def close(self) -> None:
+        """Let another server in."""
+        with self._lock:
+            self._database.close()
+            self._lock_file.close()
+
+    @contextmanager
+    def _alone(self) -> Iterator[sqlite3.Connection]:
+        """One transaction at a time; what the disk refuses is an OSError."""
+        try:
+            with self._lock, self._database:
+                yield self._database
+        except sqlite3.DatabaseError as error:
+            # Its other kinds are faults of this program, such as a statement that breaks a constraint.
+            if type(error) not in (sqlite3.OperationalError, sqlite3.DatabaseError):
+                raise
+            raise OSError(f"cannot use the database of files and batches: {error}") from error
+
+    def _rows(self, where: str, values: Sequence[object]) -> list[Entry]:
+        with self._alone() as database:
+            # `where` is put together from constants above.
+            rows = database.execute(f"SELECT {_COLUMNS} FROM entries WHERE {where}", values).fetchall()  # noqa: S608
+        return [Entry(Kind(kind), name, owner, json.loads(document)) for kind, name, owner, document in rows]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open or create the database, and see that it is whole.
+
+    Raises:
+        SetupError: it is damaged, no such database, or cannot be read or written.
+    """
+    try:
+        database = sqlite3.connect(path, check_same_thread=False)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute(_TABLE)
+            _check_whole(database)
+        except BaseException:
+            database.close()
+            raise
+    except sqlite3.Error as error:
+        # The whole folder: a start with an empty database deletes the contents that it does not know.
+        raise SetupError(
+            f"cannot use {path}, the database of files and batches: {error}; see that it can be written, "
+            "move its whole folder away to begin anew, or set server_settings.data_dir to another folder"
+        ) from error
+    return database
+
+
+def _check_whole(database: sqlite3.Connection) -> None:
+    """See damage beyond the first page too, which would show only when the server is up and its model loaded.
+
+    Raises:
+        sqlite3.DatabaseError: it is damaged.
+    """
+    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError("it is damaged")
+
+
+class Contents:
+    """A folder of contents by file id. Ids are made here, never a client's."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use a folder, made if needed."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def path(self, name: str) -> Path:
+        """Where the content of a file lies."""
+        return self.folder / name
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[BinaryIO]:
+        """An open file that takes its place when the block ends well, on the disk by then."""
+        partial = self.folder / f"{name}.part"
+        try:
+            with partial.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.path(name))
+            self._sync_folder()
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def remove(self, name: str) -> None:
+        """Delete a content, if there is one."""
+        self.path(name).unlink(missing_ok=True)
+
+    def _sync_folder(self) -> None:
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def keep_only(folder: Path, wanted: Callable[[str], bool]) -> None:
+    """Delete the files of a folder that nobody knows by name: what a process has left that did not end well."""
+    for path in folder.iterdir():
+        if not wanted(path.name):
+            path.unlink()

@@ -1,0 +1,93 @@
+"""Headers that tell browsers what a page may do."""
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.serve.problems import ProblemError
+
+STRICT = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+CLOSED = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+# Swagger UI has pictures in its style sheet, and styles on its elements.
+DOCS = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; "
+)
+
+
+def _headers(policy: str) -> list[tuple[bytes, bytes]]:
+    values = {
+        "content-security-policy": policy + CLOSED,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+    }
+    return [(name.encode(), value.encode()) for name, value in values.items()]
+
+
+HEADERS, DOCS_HEADERS = _headers(STRICT), _headers(DOCS)
+NOT_KEPT = ((b"cache-control", b"no-store"),)
+
+
+class SecurityHeaders:
+    """Sets a Content-Security-Policy and its like on every response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; add to what comes back."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        added = DOCS_HEADERS if scope["path"] == "/docs" else HEADERS
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = message["headers"]
+                kept = () if any(name == b"cache-control" for name, _ in given) else NOT_KEPT
+                message = {**message, "headers": [*given, *added, *kept]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+DETAILS = {
+    400: ("bad_request", "the header Range cannot be read: send bytes=first-last, or leave it out"),
+    416: ("no_such_range", "there are no such bytes; the header Content-Range says how many there are"),
+}
+
+
+class RefuseRanges:
+    """Puts a problem document in the place of a refused range's plain text."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; look at what comes back where a range was asked for."""
+        if scope["type"] != "http" or "range" not in Headers(scope=scope):
+            await self._app(scope, receive, send)
+            return
+        refusal: ProblemError | None = None
+
+        async def send_problem(message: Message) -> None:
+            nonlocal refusal
+            if message["type"] == "http.response.start":
+                refusal = _refusal(message)
+            if refusal is None:
+                await send(message)
+            elif message["type"] == "http.response.body" and not message.get("more_body", False):
+                await refusal.response()(scope, receive, send)
+
+        await self._app(scope, receive, send_problem)
+
+
+def _refusal(start: Message) -> ProblemError | None:
+    headers = Headers(raw=start["headers"])
+    known = DETAILS.get(start["status"])
+    if known is None or not headers.get("content-type", "").startswith("text/plain"):
+        return None
+    code, detail = known
+    kept = {name: value for name, value in headers.items() if name == "content-range"}
+    return ProblemError(start["status"], code, detail, headers=kept)

@@ -1,0 +1,114 @@
+"""Work for a client that may go away or lose patience."""
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, Awaitable, Coroutine
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Send
+
+from app.serve.middleware.context import ClientGoneError
+from app.serve.problems import FieldError, ProblemError
+from app.serve.server_settings import ServerSettings
+
+TIMEOUT_HEADER = "x-request-timeout"
+TIMEOUT_PARAMETER: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": TIMEOUT_HEADER,
+            "in": "header",
+            "required": False,
+            "description": "Seconds until an answer is late.",
+            "schema": {"type": "number", "exclusiveMinimum": 0},
+        }
+    ]
+}
+"""For a route's part of the OpenAPI document."""
+T = TypeVar("T")
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled as soon as the client closes the connection.
+
+    Raises:
+        ClientGoneError: it did.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGoneError
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def until(late: float, work: Awaitable[T]) -> T:
+    """The result of `work`.
+
+    Raises:
+        ProblemError: 504, it is late (on the event loop's clock).
+    """
+    try:
+        async with asyncio.timeout_at(late):
+            return await work
+    except TimeoutError:
+        raise too_late() from None
+
+
+def too_late() -> ProblemError:
+    """504."""
+    return ProblemError(504, "timeout", "no answer within the request's time: allow more, or ask for less")
+
+
+class Stream(StreamingResponse):
+    """A response whose source is closed with it, in the same task, however it ends."""
+
+    def __init__(self, source: AsyncGenerator[str, None], media_type: str) -> None:
+        # Buffering proxies would turn a stream back into one late answer.
+        super().__init__(
+            source, media_type=media_type, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
+        self._source = source
+
+    async def stream_response(self, send: Send) -> None:
+        """Send what comes, then close the source."""
+        async with aclosing(self._source):
+            await super().stream_response(send)
+
+
+def deadline(request: Request, named: float | None, settings: ServerSettings) -> float:
+    """When the request is late, on the event loop's clock: from its field, its header, or by default.
+
+    Raises:
+        ProblemError: 422, a time that is no number of seconds or longer than allowed.
+    """
+    seconds, where = named, "timeout"
+    if seconds is None and (given := request.headers.get(TIMEOUT_HEADER)) is not None:
+        seconds, where = _number(given), TIMEOUT_HEADER
+    if seconds is None:
+        seconds = settings.default_timeout
+    elif not 0 < seconds <= settings.max_timeout:
+        message = f"seconds, more than 0 and at most {settings.max_timeout:g}, are needed"
+        raise ProblemError(
+            422, "invalid_request", f"{where}: {message}", errors=[FieldError(field=where, message=message)]
+        )
+    return asyncio.get_running_loop().time() + seconds
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,629 @@
+"""The instruction parts of a prompt, as opposed to its data."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import lru_cache
+from itertools import pairwise
+
+
+class FieldKind(Enum):
+    """What a label announces."""
+
+    INSTRUCTION = "instruction"
+    PROSE = "prose"
+    """Running text over any number of lines, up to the next label."""
+    LINE = "line"
+    """A name, a title or a query: one line."""
+    LIST = "list"
+    OUTPUT = "output"
+    """The cue after which the answer is to be written."""
+
+
+_VERB = (
+    r"(?:extract|identify|find|locate|select|choose|pick|list|name|tag|label|mark|give|output|return|write|translate"
+    r"|summari[sz]e|explain|describe|classify|rank|sort|order|rate|generate|create|suggest|rewrite|evaluate|read"
+    r"|consider|see|for|from|in|of|to|which|what|is|are|best)"
+)
+_WHOSE = (
+    r"(?:(?:the|this|following|user|customer|product|item|buyer|shopper|search|full|given|original|source) )*"
+    rf"(?:(?!{_VERB} )[^\W\d_][\w'’-]* )?"
+)
+"""Words before a label's noun: any one adjective ("German query"), but no verb that makes it an instruction."""
+_WHICH = r"(?: ?\([^()]*\))?(?: (?:[a-z]|#?\d{1,2}))?"
+"""What tells labels of one kind apart: "title (German)", "review 2", "product A"."""
+_NOUNS: tuple[tuple[FieldKind, str], ...] = (
+    (
+        FieldKind.OUTPUT,
+        r"(?:(?:your|the|final|expected|correct|best) )?"
+        r"(?:output|answer|response|result|reply|solution|ranking|selection)s?(?: ?\(.*)?",
+    ),
+    (
+        FieldKind.INSTRUCTION,
+        r"instructions?|tasks?|notes?|rules?|requirements?|guidelines?|(?:output |answer )?format|hints?|goal"
+        r"|objective|role|system|user|prompt|important|remember|attention|request",
+    ),
+    (
+        FieldKind.LIST,
+        r".*\blist|products|items|candidates|candidate \w+|options|choices|aspects|(?:review )?snippets|queries"
+        r"|brands|categories|statements|numbered \w+|(?:product|query|brand|answer) (?:options|candidates|choices)",
+    ),
+    (
+        FieldKind.PROSE,
+        rf"{_WHOSE}(?:reviews?(?: text| body)?|descriptions?|text|passage|article|paragraph|comments?|feedback|story"
+        r"|context|document|details|specifications?|about(?: this item)?|bullet points?|sentence|statement|message"
+        r"|conversation|dialogue|transcript|content|body|inputs?|question|inquiry|information|info|history|session"
+        rf"|(?:action|click|browsing|purchase|query|search|session|event) (?:sequence|history|session|log)){_WHICH}",
+    ),
+    (
+        FieldKind.LINE,
+        rf"{_WHOSE}(?:query|queries|search(?: (?:term|query|string|text|phrase))?|title|name|keywords?|aspects?|brand"
+        r"|category|attribute(?: name)?|entity(?: type)?|type|headline|listing|label|utterance|string"
+        r"|product(?: title| name| type| category)?|item|(?:such)?anfrage|(?:produkt)?titel|produkt|consulta"
+        r"|b[uú]squeda|t[ií]tulo|producto?|requête|recherche|titre|produit|kueri|pencarian|judul|produk"
+        rf"|クエリ|検索(?:語|キーワード)?|商品名?|タイトル|标题|商品标题|查询){_WHICH}",
+    ),
+)
+_KINDS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _NOUNS)
+_SEPARATOR = r"(?:[ \t*_]*[:：]| ?=>?(?=[ \t])|[ \t][-–—](?=[ \t]))"
+_LABEL = re.compile(rf"^[ \t>*#_]*(?P<label>[^\W\d_][^\n:：=\"'.?!]{{0,70}}?){_SEPARATOR}", re.MULTILINE)
+"""A label opens a line. A dash or an equals sign wants space behind it."""
+_HEADING = re.compile(r"^#{1,6}[ \t]*(?P<label>[^\W\d_][^\n:：]{0,40})$", re.MULTILINE)
+_INLINE_LABEL = re.compile(rf"[.?!] (?P<label>[A-Z][A-Za-z ]{{1,30}}?){_SEPARATOR}")
+"""A label behind a sentence opens with a capital letter."""
+_CUE = re.compile(r"[ \t>*#_]*(?P<label>[^\W\d_][^\s:：=]*(?:[ \t][^\s:：=]+){0,3})[ \t*_]*[:：=]?")
+_LINE_END = re.compile(r"[ \t\r]*\n")
+_INLINE_KINDS = frozenset({FieldKind.PROSE, FieldKind.LINE, FieldKind.OUTPUT})
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A label and the text that belongs to it. `start` and `end` bound `text`; `line_start` the label."""
+
+    label: str
+    kind: FieldKind
+    text: str
+    line_start: int
+    start: int
+    end: int
+    inline: bool = False
+    """Whether the label stands inside a line, behind a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    name: str
+    kind: FieldKind
+    inline: bool
+    line_start: int
+    start: int
+
+
+def find_fields(prompt: str) -> tuple[Field, ...]:
+    """The labelled fields, in order. A label that is not known belongs to the text around it."""
+    labels = [label for match in _LABEL.finditer(prompt) if (label := _label(match))]
+    labels += [label for match in _INLINE_LABEL.finditer(prompt) if (label := _label(match, inline=True))]
+    if "#" in prompt:
+        labels += [label for match in _HEADING.finditer(prompt) if (label := _label(match))]
+    labels.sort(key=lambda label: label.start)
+    cue = _cue(prompt)
+    if cue and (not labels or labels[-1].line_start < cue.line_start):
+        labels.append(cue)
+    bounds = [*(label.line_start for label in labels[1:]), len(prompt)]
+    return tuple(_field(prompt, label, end) for label, end in zip(labels, bounds, strict=False))
+
+
+def _label(match: re.Match[str], *, inline: bool = False) -> _Label | None:
+    name = " ".join(match["label"].lower().split())
+    for kind, pattern in _KINDS:
+        if pattern.fullmatch(name):
+            if inline and kind not in _INLINE_KINDS:
+                return None
+            shares_line = inline and not _LINE_END.match(match.string, match.end())
+            return _Label(name, kind, shares_line, match.start() + 2 * inline, match.end())
+    return None
+
+
+def _cue(prompt: str) -> _Label | None:
+    """A few words and a colon at the very end ("Key phrase:"): whatever they are, the answer goes there."""
+    end = len(prompt.rstrip())
+    start = prompt.rfind("\n", 0, end) + 1
+    is_heading = prompt.startswith("#", start)
+    if not is_heading and not prompt.endswith((":", "：", "="), 0, end):
+        return None
+    sentences = (prompt.rfind(mark, start, end) for mark in (". ", "? ", "! "))
+    start = max([start, *(place + 2 for place in sentences if place >= 0)])
+    match = _CUE.fullmatch(prompt, start, end)
+    if match is None:
+        return None
+    return _Label(" ".join(match["label"].lower().split()), FieldKind.OUTPUT, False, start, len(prompt))
+
+
+def _field(prompt: str, label: _Label, next_label: int) -> Field:
+    end = next_label
+    if label.kind is FieldKind.LINE or label.inline:
+        end = _end_of_line(prompt, label.start, next_label)
+    text = prompt[label.start : end]
+    start = label.start + len(text) - len(text.lstrip())
+    stripped = text.strip()
+    return Field(label.name, label.kind, stripped, label.line_start, start, start + len(stripped), label.inline)
+
+
+def _end_of_line(prompt: str, start: int, limit: int) -> int:
+    """The end of the first line with text in it, as a label may stand on a line of its own."""
+    while start < limit and prompt[start].isspace():
+        start += 1
+    end = prompt.find("\n", start, limit)
+    return limit if end < 0 else end
+
+
+_ANY_MARK = re.compile("['\"`‘“「『«„]")
+_PAIRS = {"‘": "’", "“": "”", "「": "」", "『": "』", "«": "»", "„": "“"}
+_OPENS_AFTER = frozenset(" \t\r\n([{:：=,;-–—/、。，．")
+_CLOSES_BEFORE = frozenset(" \t\r\n)]}.,;:?!：，。？！、")
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """The text between two quotation marks; `start` and `end` are its own bounds, marks excluded."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    position: int
+    opens: bool
+    closes: bool
+
+
+def find_quoted(text: str) -> tuple[Quoted, ...]:
+    """The outermost quoted spans, in order; none crosses a line. Linear in the length of `text`."""
+    found: list[Quoted] = []
+    offset = 0
+    for line in text.splitlines(keepends=True):
+        if _ANY_MARK.search(line):
+            bounds = _straight(line, "'") + _straight(line, '"') + _straight(line, "`") + _paired(line)
+            found += (Quoted(offset + a, offset + b, line[a:b]) for a, b in _outermost(bounds))
+        offset += len(line)
+    return tuple(found)
+
+
+def _straight(line: str, mark: str) -> list[tuple[int, int]]:
+    """Spans between marks that look the same on both sides.
+
+    A title may hold stray marks ("Girls' Shoes", 6''), so a mark that could close does so only where the
+    next mark could open.
+    """
+    if line.count(mark) < 2:
+        return []
+    marks = _marks(line, mark)
+    spans: list[tuple[int, int]] = []
+    index = 0
+    while index < len(marks):
+        if not marks[index].opens:
+            index += 1
+            continue
+        closing = _closing(marks, index)
+        if closing is None:
+            break
+        spans.append((marks[index].position + 1, marks[closing].position))
+        index = closing + 1
+    return spans
+
+
+def _marks(line: str, mark: str) -> list[_Mark]:
+    marks: list[_Mark] = []
+    position = line.find(mark)
+    while position >= 0:
+        before = line[position - 1] if position else " "
+        after = line[position + 1] if position + 1 < len(line) else " "
+        opens = before in _OPENS_AFTER and (not after.isspace() or before == " " == after)
+        closes = after in _CLOSES_BEFORE
+        if opens or closes:
+            marks.append(_Mark(position, opens, closes))
+        position = line.find(mark, position + 1)
+    return marks
+
+
+def _closing(marks: list[_Mark], opening: int) -> int | None:
+    """The first closing mark after which no other closing mark comes before an opening one."""
+    for index in range(opening + 1, len(marks)):
+        if marks[index].closes and (index + 1 == len(marks) or marks[index + 1].opens):
+            return index
+    return None
+
+
+def _paired(line: str) -> list[tuple[int, int]]:
+    """Spans between marks that differ left and right."""
+    spans: list[tuple[int, int]] = []
+    if line.isascii():
+        return spans
+    for opening, closing in _PAIRS.items():
+        start = line.find(opening)
+        while start >= 0:
+            end = line.find(closing, start + 1)
+            if end < 0:
+                break
+            spans.append((start + 1, end))
+            start = line.find(opening, end + 1)
+    return spans
+
+
+def _outermost(bounds: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    kept: list[tuple[int, int]] = []
+    for start, end in sorted(bounds, key=lambda bound: (bound[0], -bound[1])):
+        if end > start and (not kept or start > kept[-1][1]):
+            kept.append((start, end))
+    return kept
+
+
+_PREFIX = r"[ \t]*(?:[-*•][ \t]+)?(?:(?:option|choice|product|candidate|no\.?|#)[ \t]*)?"
+_MARKER = (
+    r"(?:(?P<open>[(\[])[ \t]?(?P<wrapped>\d{1,3})[ \t]?[)\]]"
+    r"|(?P<bare>\d{1,3})(?P<close>[.):\]、．]|[ \t]?(?:[-–|]|[-=]>)(?=[ \t])))"
+)
+_LINE_MARKER = re.compile(rf"^(?:{_PREFIX}){_MARKER}(?P<space>[ \t]*)(?P<next>\S?)", re.IGNORECASE | re.MULTILINE)
+_LABELLED_FIRST = re.compile(rf"[:：][ \t]*(?=[(\[]?[01][.)\]]){_MARKER}(?P<space>[ \t]*)(?P<next>\S?)")
+_INLINE_MARKER = re.compile(rf"(?:^|(?<=\s)){_MARKER}(?P<space>[ \t]+|\b|$)(?P<next>\S?)", re.MULTILINE)
+_FIRST = ("0.", "1.", "0)", "1)", "0]", "1]", "0:", "1:", "0-", "1-", "0 ", "1 ")
+_LETTER_MARKER = re.compile(
+    r"^[ \t]*(?:(?P<open>[(\[])(?P<wrapped>[A-Ja-j])[)\]]|(?P<bare>[A-Ja-j])(?P<close>[.):]))(?=\s|\S)", re.MULTILINE
+)
+_INLINE_LETTER = re.compile(
+    r"(?:^|(?<=[\s,;:]))(?P<open>[(\[]?)(?P<letter>[A-Ja-j])(?P<close>[)\]])(?=\s)", re.MULTILINE
+)
+_LIST_LABEL = re.compile(
+    r"\b(?:list|products?|items?|candidates?|options?|choices?|aspects?|snippets?|quer(?:y|ies)|brands?|categor(?:y|ies)"
+    r"|keywords?|keyphrases?|phrases?|titles?|entries|statements?|attributes?|following|below)\b",
+    re.IGNORECASE,
+)
+_PHRASE_END = re.compile(r"[.;!?] ")
+_OUTPUT_LINE = re.compile(
+    r"^[ \t]*(?:output|answer|response|result|reply)\b[^\n:：]{0,60}[:：]", re.IGNORECASE | re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a list. `start` and `end` bound `text`; `line_start` is where the label begins."""
+
+    number: int
+    text: str
+    line_start: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedList:
+    """Two or more entries with rising numbers, the first of them 0 or 1."""
+
+    entries: tuple[Entry, ...]
+    labelled: bool
+    """Whether the line before it announces a list ("Product List:")."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The labels, in order."""
+        return tuple(entry.number for entry in self.entries)
+
+    @property
+    def start(self) -> int:
+        """Where the first label begins."""
+        return self.entries[0].line_start
+
+    @property
+    def end(self) -> int:
+        """Where the last entry ends."""
+        return self.entries[-1].end
+
+
+@dataclass(frozen=True, slots=True)
+class _Marker:
+    number: int
+    style: str
+    tight: bool
+    doubtful: bool
+    line_start: int
+    start: int
+
+
+def find_lists(prompt: str) -> tuple[NumberedList, ...]:
+    """Every numbered list, in order; lists that run on within a line only where none has lines of its own."""
+    markers = sorted([*_markers(_LINE_MARKER, prompt), *_labelled_first(prompt)], key=lambda m: m.start)
+    runs = _runs(markers, largest_step=2)
+    if not runs:
+        runs = [run for run in _runs(_inline_markers(prompt), largest_step=1) if len(run) > 2]
+    runs.sort(key=lambda run: run[0].start)
+    starts = [*(run[0].line_start for run in runs), len(prompt)]
+    return tuple(_build(prompt, run, starts[bisect_right(starts, run[-1].line_start)]) for run in runs)
+
+
+def find_letters(prompt: str) -> tuple[str, ...]:
+    """The labels of the last lettered list ("A. ...", "(b) ..."), as they stand; empty where there is none."""
+    lines = (match["wrapped"] or match["bare"] for match in _LETTER_MARKER.finditer(prompt))
+    return _last_run(lines) or _last_run(match["letter"] for match in _INLINE_LETTER.finditer(prompt))
+
+
+def _last_run(letters: Iterable[str]) -> tuple[str, ...]:
+    best: list[str] = []
+    run: list[str] = []
+    for letter in letters:
+        if run and ord(letter) == ord(run[-1]) + 1:
+            run.append(letter)
+        elif letter in "Aa":
+            run = [letter]
+        if len(run) > 1:
+            best = run
+    return tuple(best)
+
+
+def principal(lists: tuple[NumberedList, ...]) -> NumberedList | None:
+    """The list that the prompt is about: announced rather than not, then the longest, then the last."""
+    if not lists:
+        return None
+    return max(lists, key=lambda found: (found.labelled, len(found.entries), found.start))
+
+
+def _markers(pattern: re.Pattern[str], prompt: str) -> Iterator[_Marker]:
+    for match in pattern.finditer(prompt):
+        number = match["wrapped"] or match["bare"]
+        close = (match["close"] or "").strip()
+        tight = not match["space"]
+        first = match.start("open") if match["open"] else match.start("bare")
+        # "3.5 mm" and "10:30" begin a line without beginning an entry, unless the list is set as tightly
+        doubtful = tight and match["next"].isdigit() and not match["open"]
+        style = f"{match['open'] or ''}{close}"
+        yield _Marker(int(number), style, tight, doubtful, first, match.start("next"))
+
+
+def _labelled_first(prompt: str) -> Iterator[_Marker]:
+    """Entries on the line of their label ("Products: 0. lamp 1. rug"). A line is read once, whatever its labels."""
+    end = 0
+    for first in _markers(_LABELLED_FIRST, prompt):
+        yield first
+        if first.start < end:
+            continue
+        end = prompt.find("\n", first.start)
+        end = len(prompt) if end < 0 else end
+        for marker in _inline_markers(prompt[first.start : end]):
+            yield replace(
+                marker, line_start=first.start + marker.line_start, start=first.start + marker.start, tight=first.tight
+            )
+
+
+def _inline_markers(prompt: str) -> list[_Marker]:
+    if not any(first in prompt for first in _FIRST):
+        return []
+    return [m for m in _markers(_INLINE_MARKER, prompt) if not m.tight or m.style in {"(", "["}]
+
+
+def _runs(markers: list[_Marker], largest_step: int) -> list[list[_Marker]]:
+    """Rising runs of one style each, at least two long. A gap of one number is allowed for."""
+    runs: list[list[_Marker]] = []
+    current: dict[str, list[_Marker]] = {}
+    for marker in markers:
+        run = current.get(marker.style)
+        if run and _continues(run[-1], marker, largest_step):
+            run.append(marker)
+        elif marker.number in (0, 1) and not marker.doubtful:
+            current[marker.style] = [marker]
+            runs.append(current[marker.style])
+    return [run for run in runs if len(run) > 1]
+
+
+def _continues(last: _Marker, marker: _Marker, largest_step: int) -> bool:
+    if marker.doubtful:
+        return last.tight and marker.number == last.number + 1
+    return 0 < marker.number - last.number <= largest_step
+
+
+def _build(prompt: str, run: list[_Marker], next_list: int) -> NumberedList:
+    bounds = [(here.start, after.line_start) for here, after in pairwise(run)]
+    one_line = all("\n" not in prompt[start:end].strip() for start, end in bounds)
+    bounds.append((run[-1].start, _last_end(prompt, run[-1].start, next_list, one_line=one_line)))
+    entries = tuple(
+        Entry(
+            marker.number, prompt[start:end].strip(), marker.line_start, start, start + len(prompt[start:end].rstrip())
+        )
+        for marker, (start, end) in zip(run, bounds, strict=True)
+    )
+    return NumberedList(entries, _announced(prompt, run[0].line_start))
+
+
+def _last_end(prompt: str, start: int, limit: int, *, one_line: bool) -> int:
+    """The last entry has no next one to end it: its line does, or a blank line, the cue for the answer, a new list."""
+    end = prompt.find("\n" if one_line else "\n\n", start, limit)
+    end = limit if end < 0 else end
+    cue = _OUTPUT_LINE.search(prompt, start, end)
+    return cue.start() if cue else end
+
+
+def _announced(prompt: str, line_start: int) -> bool:
+    before = prompt[max(0, line_start - 400) : line_start].rstrip()
+    label = _PHRASE_END.split(before.rsplit("\n", 1)[-1])[-1]
+    return label.endswith((":", "：")) and _LIST_LABEL.search(label) is not None
+
+
+_ASK = re.compile(
+    r"^[ \t]*(?:(?:now|then|finally|based on (?:this|the above)|from the above)[,]?[ \t]+)?(?:please[ \t]+)?"
+    r"(?:you (?:should|must|need to|are asked)|output|respond|answer|reply|return|select|choose|pick|rank|sort|extract"
+    r"|identify|translate|summari[sz]e|write|give|list|generate|explain|provide|find|locate|which|what)\b",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"(?<=[.?!;])[ \t]+")
+_FORBIDDEN = re.compile(r"\b(?:do not|don['’]t|never|without|no need to|(?:should|must|may|can) ?not|avoid)\b[^.;!\n]*")
+_QUESTION_LABEL = re.compile(r"\b(?:question|inquiry)\b")
+_LONG = 400
+_TRAILING_LINES = 4
+_BLANK = " … "
+"""What stands in the instructions where data was."""
+
+
+_LOOKED_AT = 4_000
+"""Characters at either end of the instructions that wordings are looked for in: real ones are shorter."""
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A prompt taken apart."""
+
+    prompt: str
+    spans: tuple[Span, ...]
+    """The stretches that are neither field nor list."""
+    asked: str
+    """Their text in lower case, white space folded, quotations blanked."""
+    wanted: str
+    """The same without what is forbidden ("Do not give explanations.")."""
+    fields: tuple[Field, ...]
+    asking: Field | None
+    """The field that is itself the question, in a prompt of nothing but fields."""
+    lists: tuple[NumberedList, ...]
+    list: NumberedList | None
+    """The list that the prompt is about."""
+    quoted: tuple[Quoted, ...]
+
+    @property
+    def cue(self) -> str:
+        """The label at the end that waits for the answer ("brand"), in lower case; empty where there is none."""
+        last = self.fields[-1] if self.fields else None
+        return last.label if last and not last.text else ""
+
+    def data(self, *kinds: FieldKind) -> tuple[Field, ...]:
+        """The fields of these kinds that hold text and are not the question, in order."""
+        return tuple(field for field in self.fields if field.kind in kinds and field.text and field is not self.asking)
+
+    def in_instructions(self, span: Quoted) -> bool:
+        """Whether a quotation stands in the instructions rather than in the data."""
+        index = bisect_right(self.spans, span.start, key=_start) - 1
+        return index >= 0 and span.end <= self.spans[index][1]
+
+    def embedded(self, found: NumberedList) -> bool:
+        """Whether a list belongs to a running text, such as the steps of a recipe in a description."""
+        index = bisect_right(self.fields, found.start, key=lambda field: field.start) - 1
+        if found.labelled or index < 0:
+            return False
+        field = self.fields[index]
+        return field.kind is FieldKind.PROSE and field.start < found.start < field.end
+
+
+@lru_cache(maxsize=256)
+def dissect(prompt: str) -> Parts:
+    """Take a prompt apart. Total; linear in its length. The last few results are kept."""
+    lists = find_lists(prompt)
+    quoted = find_quoted(prompt)
+    fields = tuple(_without_inline_ask(field) for field in _up_to_ask(prompt, find_fields(prompt), quoted))
+    fields = _without_trailing_ask(prompt, fields, lists)
+    data = [(field.line_start, field.end) for field in fields if field.kind in {FieldKind.PROSE, FieldKind.LINE}]
+    entries = [(entry.line_start, entry.end) for found in lists for entry in found.entries]
+    spans = _gaps(len(prompt), data + entries)
+    quotations = [(span.start, span.end) for span in quoted]
+    instructions = _BLANK.join(prompt[a:b] for a, b in _gaps(len(prompt), data + entries + quotations))
+    asking = None
+    if not _says_something(instructions, fields):
+        asking = _asking(fields)
+        spans = ((asking.start, asking.end),) if asking else ((0, len(prompt)),)
+        outside = [(0, spans[0][0]), (spans[0][1], len(prompt))]
+        instructions = _BLANK.join(prompt[a:b] for a, b in _gaps(len(prompt), outside + quotations))
+    text = _both_ends(instructions.lower())
+    wanted = _folded(_FORBIDDEN.sub(" ", text))
+    return Parts(prompt, spans, _folded(text), wanted, fields, asking, lists, principal(lists), quoted)
+
+
+def _start(span: Span) -> int:
+    return span[0]
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _both_ends(text: str) -> str:
+    if len(text) <= 2 * _LOOKED_AT:
+        return text
+    return f"{text[:_LOOKED_AT]}\n{text[-_LOOKED_AT:]}"
+
+
+def _gaps(length: int, covered: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """What the covered stretches leave of [0, length)."""
+    gaps: list[tuple[int, int]] = []
+    position = 0
+    for start, end in sorted(covered):
+        if start > position:
+            gaps.append((position, start))
+        position = max(position, end)
+    if position < length:
+        gaps.append((position, length))
+    return tuple(gaps)
+
+
+def _up_to_ask(prompt: str, fields: tuple[Field, ...], quoted: tuple[Quoted, ...]) -> tuple[Field, ...]:
+    """Quoted lines of data without the question that follows them ("Given the query: '...', select")."""
+    openings = {span.start: span for span in quoted}
+
+    def shorter(field: Field) -> Field:
+        span = openings.get(field.start + 1)
+        if field.kind is not FieldKind.LINE or span is None:
+            return field
+        if not _ASK.match(prompt[span.end + 1 : field.end].lstrip(" .,;:")):
+            return field
+        return Field(field.label, field.kind, span.text, field.line_start, span.start, span.end)
+
+    return tuple(shorter(field) for field in fields)
+
+
+def _without_inline_ask(field: Field) -> Field:
+    """End a text that shares its line with instructions before the sentence that asks for something."""
+    if not field.inline and field.kind is not FieldKind.LINE:
+        return field
+    sentences = [(match.start(), match.end()) for match in _SENTENCE_END.finditer(field.text)][-_TRAILING_LINES:]
+    cut = len(field.text)
+    for end, start in reversed(sentences):
+        if not field.text[start].isupper() or not _ASK.match(field.text[start : start + _LONG]):
+            break
+        cut = end
+    text = field.text[:cut]
+    return replace(field, text=text, end=field.start + cut)
+
+
+def _without_trailing_ask(prompt: str, fields: tuple[Field, ...], lists: tuple[NumberedList, ...]) -> tuple[Field, ...]:
+    """End the last running text before a line that asks for something ("Please select three numbers.")."""
+    texts = [index for index, field in enumerate(fields) if field.kind is FieldKind.PROSE]
+    if not texts or any(field.kind is not FieldKind.OUTPUT for field in fields[texts[-1] + 1 :]):
+        return fields
+    field = fields[texts[-1]]
+    start = max((found.end for found in lists if field.start <= found.end < field.end), default=field.start)
+    lines = prompt[start : field.end].split("\n")
+    end, cut = field.end, field.end
+    for line in reversed(lines[1:][-_TRAILING_LINES:]):
+        end -= len(line) + 1
+        if _ASK.match(line):
+            cut = end
+    if cut == field.end:
+        return fields
+    text = prompt[field.start : cut].rstrip()
+    shorter = Field(field.label, field.kind, text, field.line_start, field.start, field.start + len(text))
+    return (*fields[: texts[-1]], shorter, *fields[texts[-1] + 1 :])
+
+
+def _asking(fields: tuple[Field, ...]) -> Field | None:
+    """The field that is the question: the one that says so, else the first running text."""
+    texts = [field for field in fields if field.text and field.kind is FieldKind.PROSE]
+    questions = [field for field in texts if _QUESTION_LABEL.search(field.label)]
+    return next(iter(questions or texts), None)
+
+
+def _says_something(instructions: str, fields: tuple[Field, ...]) -> bool:
+    """Whether words are left once the labels themselves are taken away."""
+    if len(instructions) > _LONG:
+        return True
+    words = set(re.findall(r"[^\W\d_]{2,}", instructions.lower()))
+    labels = {word for field in fields for word in re.findall(r"[^\W\d_]{2,}", field.label)}
+    return len(words - labels) >= 2

@@ -1,0 +1,281 @@
+"""Learn gates on validation rows with frozen adapters, measure them on other rows, and write one adapter a task."""
+
+import json
+import random
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from transformers import AutoModelForCausalLM, set_seed
+from trl.trainer.utils import add_fused_lm_head
+
+from app.data.encoding import RowEncoder
+from app.engines.chat import load_chat_tokenizer
+from app.engines.checkpoint import check_checkpoint
+from app.errors import SetupError
+from app.prompting import PromptLibrary
+from app.train.adapters.combine import Combination, adapter_names, check_adapters, combine, load_adapters
+from app.train.adapters.gates import Gates, Kind, MixedAdapters
+from app.train.batches import AnswerCollator
+from app.train.examples import IGNORED, PlacedRow, encode_rows, read_data
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """What is learnt from what."""
+
+    adapters: tuple[Path, ...]
+    data: tuple[Path, ...]
+    output: Path
+    model: str | None = None
+    prompts: Path = Path("prompts")
+    by: Literal["task_type", "capability"] = "task_type"
+    """What has a gate of its own. Serving knows a question's task type, not its capability."""
+    kind: Kind = "constant"
+    steps: int = 100
+    batch_size: int = 8
+    max_length: int = 1024
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GateBatch:
+    """Tensors of a batch of rows."""
+
+    inputs: dict[str, torch.Tensor]
+    """What the network takes, labels included."""
+    weights: torch.Tensor
+    """Of the predicted tokens, (rows, tokens - 1)."""
+    tasks: torch.Tensor
+    """Task numbers (rows)."""
+    features: torch.Tensor
+    """The questions as vectors (rows, width)."""
+
+
+def task_key(placed: PlacedRow, settings: GateSettings) -> str:
+    """The name of the gate that the row belongs to."""
+    row = placed.row
+    return row.task_type.value if settings.by == "task_type" else row.capability.value
+
+
+def split_rows(settings: GateSettings, base: str) -> tuple[list[str], list[PlacedRow], list[PlacedRow]]:
+    """The tasks, the rows to learn from and the rows to measure on: half of each task's, by the seed.
+
+    Raises:
+        SetupError: a task has one row only.
+        InputError: a file cannot be used.
+    """
+    rows, _ = read_data(settings.data, ())
+    encoder = RowEncoder(load_chat_tokenizer(base), PromptLibrary(settings.prompts), settings.max_length)
+    kept = set(encode_rows(rows, encoder, "sqrt", "drop").places)
+    by_task: defaultdict[str, list[PlacedRow]] = defaultdict(list)
+    for placed in rows:
+        if placed.place in kept:
+            by_task[task_key(placed, settings)].append(placed)
+    learning, measuring = [], []
+    for name, listed in sorted(by_task.items()):
+        if len(listed) < 2:
+            raise SetupError(f"{name} has one row only; give more with --data, to learn from and to measure on")
+        random.Random(f"{settings.seed}/{name}").shuffle(listed)
+        learning += listed[::2]
+        measuring += listed[1::2]
+    return sorted(by_task), learning, measuring
+
+
+def make_batches(
+    mixed: MixedAdapters, rows: Sequence[PlacedRow], tasks: list[str], settings: GateSettings
+) -> list[GateBatch]:
+    """The rows in batches, shuffled by the seed."""
+    tokenizer = load_chat_tokenizer(mixed.network.base_model.model.name_or_path)
+    encoder = RowEncoder(tokenizer, PromptLibrary(settings.prompts), settings.max_length)
+    examples = encode_rows(rows, encoder, "sqrt", "drop").data
+    order = list(range(len(rows)))
+    random.Random(settings.seed).shuffle(order)
+    collate = AnswerCollator(tokenizer.end_ids[0])
+    batches = []
+    for first in range(0, len(order), settings.batch_size):
+        chosen = order[first : first + settings.batch_size]
+        batch = {name: value.to(mixed.device) for name, value in collate([examples[place] for place in chosen]).items()}
+        batch.pop("capability")
+        weights = batch.pop("weights")[:, 1:]
+        prompt = batch["attention_mask"] * (batch["labels"] == IGNORED)
+        with torch.no_grad():
+            features = mixed.features(batch["input_ids"], prompt)
+        numbers = torch.tensor([tasks.index(task_key(rows[place], settings)) for place in chosen], device=mixed.device)
+        batches.append(GateBatch(batch, weights, numbers, features))
+    return batches
+
+
+SUMMARY = "gates.json"
+RATES = {"constant": 0.1, "request": 0.02}
+"""Learning rates of Adam, by kind of gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskGate:
+    """One task's gate as it is exported, and what it is worth on rows that it was not learnt on."""
+
+    shares: tuple[float, ...]
+    """One for each adapter, sum 1: the gate's mean over the task's learning rows."""
+    learnt_on: int
+    measured_on: int
+    """Rows."""
+    losses: dict[str, float]
+    """Nats an answer token on the measured rows: each adapter alone, all alike, the gate, and the exported adapter."""
+    adapter: str
+    """Folder of the exported adapter, beside this file."""
+
+
+Shares = Callable[[GateBatch], torch.Tensor]
+"""The share of each adapter in each row: (rows, experts)."""
+
+
+def learn_gates(settings: GateSettings, report: Callable[[int, float], None]) -> dict[str, TaskGate]:
+    """Learn, measure and export. `report` hears of each step and its loss.
+
+    Raises:
+        SetupError: the adapters, the model or the output do not allow it.
+        InputError: a row cannot be used, or a task has too few.
+    """
+    configs = check_adapters(settings.adapters)
+    if settings.output.exists():
+        raise SetupError(f"{settings.output} is there already: remove it or name another folder")
+    base = settings.model or str(configs[0]["base_model_name_or_path"])
+    check_checkpoint(base)
+    mixed = _load(base, settings)
+    tasks, learning, measuring = split_rows(settings, base)
+    gates = Gates(settings.kind, len(tasks), mixed.experts, mixed.network.config.hidden_size).to(_device())
+    batches = make_batches(mixed, learning, tasks, settings)
+    _fit(gates, mixed, batches, settings, report)
+    counts = {name: (_count(learning, name, settings), _count(measuring, name, settings)) for name in tasks}
+    measured = make_batches(mixed, measuring, tasks, settings)
+    shares = _mean_shares(gates, batches, len(tasks))
+    losses = _losses(gates, mixed, measured, shares, settings)
+    result = {
+        task: TaskGate(
+            tuple(round(share, 4) for share in shares[number].tolist()),
+            *counts[task],
+            {name: round(values[number], 4) for name, values in losses.items()},
+            task,
+        )
+        for number, task in enumerate(tasks)
+    }
+    _export(result, shares.tolist(), settings, base)
+    return result
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _load(base: str, settings: GateSettings) -> MixedAdapters:
+    dtype = torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
+    set_seed(settings.seed)
+    network = AutoModelForCausalLM.from_pretrained(base, dtype=dtype).to(_device())
+    add_fused_lm_head(network)
+    return MixedAdapters(load_adapters(network, settings.adapters), adapter_names(len(settings.adapters)))
+
+
+def _token_losses(mixed: MixedAdapters, batch: GateBatch, shares: torch.Tensor) -> torch.Tensor:
+    """Negative log-likelihoods (rows, tokens), zero where nothing is learnt."""
+    mixed.shares = shares
+    losses: torch.Tensor = -mixed.network(**batch.inputs, use_cache=False, fused_lm_head=True).log_probs
+    return losses
+
+
+def _fit(
+    gates: Gates,
+    mixed: MixedAdapters,
+    batches: Sequence[GateBatch],
+    settings: GateSettings,
+    report: Callable[[int, float], None],
+) -> None:
+    optimizer = torch.optim.Adam(gates.parameters(), lr=RATES[settings.kind])
+    for step, batch in enumerate(_endless(batches, settings), start=1):
+        losses = _token_losses(mixed, batch, gates(batch.tasks, batch.features))
+        loss = (losses * batch.weights).sum() / batch.weights.sum()
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        report(step, float(loss.detach()))
+
+
+def _endless(batches: Sequence[GateBatch], settings: GateSettings) -> Iterator[GateBatch]:
+    rng = random.Random(settings.seed)
+    given = 0
+    while given < settings.steps:
+        for batch in rng.sample(batches, len(batches))[: settings.steps - given]:
+            given += 1
+            yield batch
+
+
+def _losses(
+    gates: Gates, mixed: MixedAdapters, batches: Sequence[GateBatch], means: torch.Tensor, settings: GateSettings
+) -> dict[str, list[float]]:
+    """What each way to mix is worth, by task."""
+    alone = torch.eye(mixed.experts, device=mixed.device)
+    # Folders may be called alike.
+    distinct = len({path.name for path in settings.adapters}) == len(settings.adapters)
+    names = [path.name if distinct else str(path) for path in settings.adapters]
+    ways: dict[str, Shares] = {name: _fixed(alone[number].expand_as(means)) for number, name in enumerate(names)}
+    ways["all alike"] = _fixed(torch.full_like(means, 1 / mixed.experts))
+    ways["gate"] = lambda batch: gates(batch.tasks, batch.features)
+    ways["exported"] = _fixed(means)
+    return {name: _mean_losses(mixed, batches, way, len(means)) for name, way in ways.items()}
+
+
+def _export(gates: Mapping[str, TaskGate], shares: list[list[float]], settings: GateSettings, base: str) -> None:
+    """Each task's adapter and `gates.json`, all or nothing."""
+    part = settings.output.with_name(f"{settings.output.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        for task, weights in zip(gates, shares, strict=True):
+            combine(settings.adapters, weights, Combination("cat"), part / task, base)
+        (part / SUMMARY).write_text(_summary(gates, settings, base), encoding="utf-8")
+        part.replace(settings.output)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _fixed(by_task: torch.Tensor) -> Shares:
+    return lambda batch: by_task[batch.tasks]
+
+
+@torch.no_grad()
+def _mean_shares(gates: Gates, batches: Sequence[GateBatch], tasks: int) -> torch.Tensor:
+    shares = torch.cat([gates(batch.tasks, batch.features) for batch in batches])
+    numbers = torch.cat([batch.tasks for batch in batches])
+    return torch.stack([shares[numbers == task].mean(0) for task in range(tasks)])
+
+
+@torch.no_grad()
+def _mean_losses(mixed: MixedAdapters, batches: Sequence[GateBatch], way: Shares, tasks: int) -> list[float]:
+    sums = torch.zeros(tasks, 2, device=_device())
+    for batch in batches:
+        losses = _token_losses(mixed, batch, way(batch)).float()
+        learnt = (batch.weights > 0).sum(1).float()
+        sums.index_add_(0, batch.tasks, torch.stack([losses.sum(1), learnt], dim=1))
+    return [float(loss / tokens) for loss, tokens in sums]
+
+
+def _count(rows: Sequence[PlacedRow], task: str, settings: GateSettings) -> int:
+    return sum(task_key(placed, settings) == task for placed in rows)
+
+
+def _summary(gates: Mapping[str, TaskGate], settings: GateSettings, base: str) -> str:
+    summary = {
+        "model": base,
+        "by": settings.by,
+        "kind": settings.kind,
+        "steps": settings.steps,
+        "seed": settings.seed,
+        "adapters": [str(path) for path in settings.adapters],
+        "data": [str(path) for path in settings.data],
+        "gates": {name: asdict(gate) for name, gate in gates.items()},
+    }
+    return json.dumps(summary, indent=2) + "\n"

@@ -1,0 +1,157 @@
+"""What a run does beside its steps: a log that survives, a stop that is asked for, and words to whoever watches."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import reduce
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from app.process import Interruption
+
+METRICS = "metrics.jsonl"
+
+
+class Watcher(Protocol):
+    """Whoever shows how a run goes."""
+
+    def began(self, steps: int, done: int) -> None:
+        """The first step comes next; `done` steps were made by an earlier start."""
+        ...
+
+    def stepped(self, step: int) -> None:
+        """One more step is done."""
+        ...
+
+    def logged(self, values: dict[str, float]) -> None:
+        """Losses and rates, by the names of `metrics.jsonl`."""
+        ...
+
+    def said(self, line: str) -> None:
+        """Something worth a line."""
+        ...
+
+    def ended(self) -> None:
+        """No step comes any more."""
+        ...
+
+
+class MetricsLog(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """One JSON object a line, by step; lines of steps that are made again are taken back first."""
+
+    def __init__(self, folder: Path) -> None:
+        """The log is `metrics.jsonl` in `folder`."""
+        self._path = folder / METRICS
+        self._before = 0.0
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Time in training, earlier starts included."""
+        return self._before + time.monotonic() - self._started
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What was logged so far."""
+        if not self._path.is_file():
+            return []
+        return [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        """Take back what an earlier start logged after the state that is resumed."""
+        del args, control
+        if not state.is_world_process_zero:
+            return
+        kept = [line for line in self._whole_lines() if line["step"] <= state.global_step]
+        self._before = max((line["seconds"] for line in kept), default=0.0)
+        self._started = time.monotonic()
+        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: object,
+    ) -> None:
+        """Write one line."""
+        del args, control
+        if not state.is_world_process_zero or not logs:
+            return
+        line = {"step": state.global_step, "seconds": round(self.seconds, 3), **logs}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _whole_lines(self) -> list[dict[str, Any]]:
+        """All lines but a last one that was cut off."""
+        if not self._path.is_file():
+            return []
+        text = self._path.read_text(encoding="utf-8")
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """After a signal to any of the processes, all of them save and stop at the same step."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        """`interruption` must be entered by the caller."""
+        self._interruption = interruption
+        self.stopped = False
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> TrainerControl:
+        """Look whether somebody asked."""
+        del args
+        if self._asked() and state.global_step < state.max_steps:
+            self.stopped = True
+            control.should_save = True
+            control.should_training_stop = True
+        return control
+
+    def _asked(self) -> bool:
+        asked = self._interruption.requested
+        if PartialState().num_processes == 1:
+            return asked
+        votes: torch.Tensor = reduce(torch.tensor(float(asked), device=PartialState().device), "sum")
+        return bool(votes)
+
+
+class Narrator(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """Tells a watcher, from the first process only."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        """`watcher` hears of every step."""
+        self._watcher = watcher
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        """Say how far the run is."""
+        del args, control
+        if state.is_world_process_zero:
+            self._watcher.began(state.max_steps, state.global_step)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Count a step."""
+        del args, control
+        if state.is_world_process_zero:
+            self._watcher.stepped(state.global_step)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: object,
+    ) -> None:
+        """Pass the losses on."""
+        del args, control
+        if state.is_world_process_zero and logs:
+            self._watcher.logged(logs)

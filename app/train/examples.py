@@ -1,0 +1,211 @@
+"""Rows as a data set of token ids, and the check that every answer is learnt whole."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from datasets import Dataset, Features, Value, concatenate_datasets
+from datasets import Sequence as Column
+
+from app.data.encoding import EncodedRow, RowEncoder
+from app.data.row import Capability, TrainingRow, row_from_json
+from app.errors import InputError, SetupError
+from app.routing import route
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedRow:
+    """A row and where it stands, for messages."""
+
+    place: str
+    row: TrainingRow
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """What a run says about one of its files."""
+
+    path: str
+    sha256: str
+    rows: int
+    """Rows that the run may use, after the filter by capability."""
+    capabilities: dict[str, int]
+    task_types: dict[str, int]
+
+
+def read_data(paths: Sequence[Path], capabilities: Collection[Capability]) -> tuple[list[PlacedRow], list[DataFile]]:
+    """The rows of all files, those of other capabilities left out.
+
+    Raises:
+        SetupError: a file cannot be read, or no row is left.
+        InputError: a line is not a training row.
+    """
+    rows: list[PlacedRow] = []
+    files = []
+    for path in paths:
+        found = [placed for placed in _read(path) if not capabilities or placed.row.capability in capabilities]
+        rows += found
+        files.append(
+            DataFile(
+                str(path),
+                file_digest(path),
+                len(found),
+                dict(Counter(placed.row.capability.value for placed in found)),
+                dict(Counter(placed.row.task_type.value for placed in found)),
+            )
+        )
+    if not rows:
+        wanted = f" of {', '.join(sorted(capabilities))}" if capabilities else ""
+        raise SetupError(f"no rows{wanted} in {', '.join(map(str, paths))}; see 'shopbench data build'")
+    return rows, files
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> Iterator[PlacedRow]:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield PlacedRow(f"{path}, line {number}", _row(path, number, line))
+    except OSError as error:
+        raise SetupError(f"cannot read {path}: {error.strerror}; make it with 'shopbench data build'") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text; make it with 'shopbench data build'") from error
+
+
+def _row(path: Path, number: int, line: str) -> TrainingRow:
+    try:
+        return row_from_json(json.loads(line))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}, line {number} is not JSON: {error.msg}; make it with 'shopbench data build'"
+        ) from error
+    except InputError as error:
+        raise InputError(f"{path}, line {number}: {error}") from error
+
+
+IGNORED = -100
+"""The label of a token that is not learnt (PyTorch's cross entropy leaves it out)."""
+CAPABILITIES = tuple(Capability)
+FEATURES = Features(
+    {
+        "input_ids": Column(Value("int32")),
+        "labels": Column(Value("int32")),
+        "weights": Column(Value("float32")),
+        "capability": Column(Value("int8")),
+    }
+)
+"""Every column has one value a token, so that rows can be packed."""
+PART = 4096
+"""Rows that are encoded before they become a table."""
+EXPONENTS = {"token": 0.0, "sqrt": 0.5, "row": 1.0}
+"""An answer token weighs the answer's length to minus this."""
+
+
+@dataclass(slots=True)
+class Examples:
+    """Encoded rows, and what happened on the way."""
+
+    data: Dataset
+    """Columns as in `FEATURES`, a row each."""
+    places: list[str]
+    """Where each row stands in its file."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """Rows by what was done to them."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all rows."""
+        return sum(len(ids) for ids in self.data.with_format("arrow")["input_ids"])
+
+
+def encode_rows(
+    rows: Sequence[PlacedRow],
+    encoder: RowEncoder,
+    weighting: str,
+    too_long: Literal["shorten", "drop", "refuse"],
+) -> Examples:
+    """The rows as ids, labels and weights.
+
+    A row that leaves no room for its answer even when shortened is dropped and counted.
+
+    Raises:
+        InputError: a row is too long and `too_long` is "refuse", or no row is left.
+    """
+    counts: Counter[str] = Counter()
+    kept: list[str] = []
+
+    def columns() -> Iterator[dict[str, list[Any]]]:
+        for placed in rows:
+            encoded = _encode(placed, encoder, too_long, counts)
+            if encoded is not None:
+                kept.append(placed.place)
+                yield _columns(encoded, EXPONENTS[weighting], CAPABILITIES.index(placed.row.capability))
+
+    # In parts: as Python's lists, all rows of a large mixture would take ten times their room.
+    remaining = columns()
+    parts = []
+    while part := list(islice(remaining, PART)):
+        parts.append(Dataset.from_list(part, features=FEATURES))
+    if not parts:
+        raise InputError(f"all {len(rows)} rows are too long; raise max_length")
+    counts["rows"] = len(kept)
+    return Examples(concatenate_datasets(parts), kept, counts)
+
+
+def check_answers(data: Dataset, places: Sequence[str], end_id: int, max_length: int) -> None:
+    """Refuse, before the first step, data in which an answer is missing or cut.
+
+    Raises:
+        InputError: naming the first row that has no learnt token, does not end with `end_id`, or is too long.
+    """
+    for place, row in zip(places, data, strict=True):
+        labels, ids = row["labels"], row["input_ids"]
+        if len(ids) > max_length:
+            raise InputError(f"{place}: {len(ids)} tokens are more than max_length {max_length}; raise it")
+        if all(label == IGNORED for label in labels):
+            raise InputError(f"{place}: no token of it would be learnt; raise max_length or drop the row")
+        if labels[-1] != end_id:
+            raise InputError(f"{place}: its answer is cut before its end; raise max_length or drop the row")
+
+
+def _encode(placed: PlacedRow, encoder: RowEncoder, too_long: str, counts: Counter[str]) -> EncodedRow | None:
+    if not placed.row.target.strip():
+        raise InputError(f"{placed.place}: its target is empty; drop the row or build the data again")
+    if route(placed.row.sample.question).type is not placed.row.task_type:
+        counts["served as another task type"] += 1
+    try:
+        encoded = encoder.encode(placed.row)
+    except InputError as error:
+        if too_long == "refuse":
+            raise InputError(f"{placed.place}: {error}; raise max_length or set too_long: drop") from error
+        counts["too long, dropped"] += 1
+        return None
+    if encoded.shortened:
+        if too_long == "refuse":
+            raise InputError(f"{placed.place} is too long; raise max_length or set too_long: shorten")
+        if too_long == "drop":
+            counts["too long, dropped"] += 1
+            return None
+        counts["prompt shortened"] += 1
+    return encoded
+
+
+def _columns(encoded: EncodedRow, exponent: float, capability: int) -> dict[str, list[Any]]:
+    prompt, answer = len(encoded.prompt), len(encoded.answer)
+    return {
+        "input_ids": [*encoded.prompt, *encoded.answer],
+        "labels": [*[IGNORED] * prompt, *encoded.answer],
+        "weights": [*[0.0] * prompt, *[answer**-exponent] * answer],
+        "capability": [capability] * (prompt + answer),
+    }

@@ -1,0 +1,184 @@
+"""One fine-tuning run from settings to a finished adapter or checkpoint."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from peft import PeftModel
+from safetensors import SafetensorError
+from torch.utils.tensorboard import SummaryWriter
+from transformers import AutoConfig, EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from transformers.integrations import TensorBoardCallback
+
+from app.data.encoding import RowEncoder
+from app.engines.chat import load_chat_tokenizer
+from app.jobs.identity import Identity
+from app.process import Interruption
+from app.prompting import PromptLibrary
+from app.train.arguments import trainer_arguments
+from app.train.batches import pack, refuse_leaks
+from app.train.callbacks import MetricsLog, Narrator, StopOnSignal, Watcher
+from app.train.examples import DataFile, Examples, PlacedRow, check_answers, encode_rows, read_data
+from app.train.network import choose_precision, fetch_checkpoint, load_network
+from app.train.recipe import FinetuneConfig
+from app.train.run_folder import SUMMARY, Progress, RunFolder, run_identity, summary_text, training_summary
+from app.train.trainer import AnswerTrainer, unsaved
+
+NOT_OURS = ("README.md", "training_args.bin")
+"""What the libraries write beside the weights: an empty card, and a pickle."""
+TOKENIZER = ("tokenizer*", "chat_template*", "special_tokens_map.json", "vocab*", "merges.txt", "added_tokens.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a call of `finetune` ended."""
+
+    finished: bool
+    """Whether the output is there; otherwise the run was asked to stop, and its state is saved."""
+    step: int
+    steps: int
+    already: bool = False
+    """Whether an earlier call had finished the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    train: Examples
+    validation: Examples | None
+    files: tuple[list[DataFile], list[DataFile]]
+
+
+def finetune(
+    config: FinetuneConfig, watcher: Watcher, interruption: Interruption, *, overwrite: bool = False
+) -> Ending:
+    """Train, or go on with training, and write the output. `interruption` must be entered.
+
+    Raises:
+        SetupError: a setting, a file or the machine does not allow it, or the disk is full.
+        InputError: a data file or a row cannot be used.
+    """
+    rows, train_files = read_data(config.train, config.capabilities)
+    validation_rows, validation_files = (
+        read_data(config.validation, config.capabilities) if config.validation else ([], [])
+    )
+    precision = choose_precision(config)
+    arguments = trainer_arguments(config, precision)
+    with PartialState().local_main_process_first():
+        fetch_checkpoint(config.model)
+    identity = dict(run_identity(config, train_files, validation_files))
+    identity["processes"] = str(PartialState().num_processes)
+    folder = RunFolder(config.run_folder, config.output)
+    with PartialState().main_process_first():
+        resumed = folder.open(identity, overwrite=overwrite and PartialState().is_main_process)
+    if folder.finished:
+        progress = json.loads((config.output / SUMMARY).read_text(encoding="utf-8"))["progress"]
+        return Ending(finished=True, step=progress["steps"], steps=progress["steps"], already=True)
+    data = _encode(config, rows, validation_rows, (train_files, validation_files), watcher)
+    log = MetricsLog(config.run_folder)
+    stop = StopOnSignal(interruption)
+    train = pack(data.train.data, config.max_length, config.seed) if config.packing else data.train.data
+    trainer = AnswerTrainer(
+        load_network(config, precision),
+        arguments,
+        train,
+        data.validation.data if data.validation else None,
+        load_chat_tokenizer(config.model).tokenizer,
+        [log, Narrator(watcher), stop, *_optional_callbacks(config)],
+        group_by_length=config.group_by_length and not config.packing,
+    )
+    trainer.remove_callback(PrinterCallback)
+    if config.packing:
+        model_config = trainer.model.config.get_text_config()
+        refuse_leaks(trainer.model, model_config.vocab_size, model_config._attn_implementation)
+    if resumed is not None:
+        _say(watcher, f"going on from {resumed}")
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    watcher.ended()
+    state = trainer.state
+    if stop.stopped:
+        return Ending(finished=False, step=state.global_step, steps=state.max_steps)
+    _write_output(config, trainer, lambda: summary_text(_summary(config, identity, data, trainer, log)))
+    return Ending(finished=True, step=state.global_step, steps=state.max_steps)
+
+
+def _encode(
+    config: FinetuneConfig,
+    rows: list[PlacedRow],
+    validation_rows: list[PlacedRow],
+    files: tuple[list[DataFile], list[DataFile]],
+    watcher: Watcher,
+) -> _Data:
+    encoder = RowEncoder(load_chat_tokenizer(config.model), PromptLibrary(config.prompts), config.max_length)
+    found: list[Examples] = []
+    for name, listed in (("training", rows), ("validation", validation_rows)):
+        if not listed:
+            continue
+        examples = encode_rows(listed, encoder, config.answer_weighting, config.too_long)
+        check_answers(examples.data, examples.places, encoder.end_id, config.max_length)
+        _say(watcher, f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in examples.counts.items()))
+        found.append(examples)
+    return _Data(found[0], found[1] if validation_rows else None, files)
+
+
+def _optional_callbacks(config: FinetuneConfig) -> list[TrainerCallback]:
+    callbacks: list[TrainerCallback] = []
+    if PartialState().is_main_process:
+        callbacks.append(TensorBoardCallback(SummaryWriter(str(config.run_folder / "tensorboard"))))
+    if config.evaluation.patience is not None:
+        callbacks.append(EarlyStoppingCallback(config.evaluation.patience))
+    return callbacks
+
+
+def _say(watcher: Watcher, line: str) -> None:
+    if PartialState().is_main_process:
+        watcher.said(line)
+
+
+def _summary(
+    config: FinetuneConfig, identity: Identity, data: _Data, trainer: AnswerTrainer, log: MetricsLog
+) -> dict[str, object]:
+    state = trainer.state
+    parameters = list(trainer.model.parameters())
+    progress = Progress(
+        steps=state.global_step,
+        epochs=round(state.epoch or 0.0, 4),
+        seconds=round(log.seconds, 1),
+        best_step=state.best_global_step if data.validation else None,
+        tokens=data.train.tokens,
+        parameters=sum(parameter.numel() for parameter in parameters),
+        trained_parameters=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+    )
+    counts = {"train": data.train.counts} | ({"validation": data.validation.counts} if data.validation else {})
+    return training_summary(config, identity, data.files, counts, progress, log.lines())
+
+
+def _write_output(config: FinetuneConfig, trainer: AnswerTrainer, summary: Callable[[], str]) -> None:
+    """Write beside the place and rename: the output is whole or not there."""
+    part = config.output.with_name(f"{config.output.name}.part")
+    try:
+        if config.method == "full" and not trainer.is_fsdp_enabled:
+            # Mixed precision trains in float32; what is served keeps the format that the base came in.
+            trainer.model.to(AutoConfig.from_pretrained(config.model).dtype or torch.float32)
+        trainer.save_model(str(part))
+        if not PartialState().is_main_process:
+            return
+        unwanted = (*NOT_OURS, *TOKENIZER) if isinstance(trainer.model, PeftModel) else NOT_OURS
+        for pattern in unwanted:
+            for path in part.glob(pattern):
+                path.unlink()
+        (part / SUMMARY).write_text(summary(), encoding="utf-8")
+        _take_place(part, config.output)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise unsaved(config.output, error) from error
+
+
+def _take_place(part: Path, output: Path) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.is_dir():
+        output.rmdir()
+    part.replace(output)

@@ -1,0 +1,134 @@
+"""The network of a run: loaded in the number format that suits the machine, with a new adapter where one is trained."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from huggingface_hub import snapshot_download
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from torch import nn
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel, set_seed
+
+from app.engines.checkpoint import check_checkpoint
+from app.errors import SetupError
+from app.train.recipe import FinetuneConfig, LoraSettings
+
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Number formats: of the matrix products, and of the weights that do not learn or learn by mixed precision."""
+
+    compute: torch.dtype
+    weights: torch.dtype
+
+
+def choose_precision(config: FinetuneConfig) -> Precision:
+    """What `precision` and `method` come to on this machine.
+
+    Weights that learn are float32 (mixed precision, Micikevicius et al. 2018); frozen ones are kept as they are used.
+
+    Raises:
+        SetupError: the machine cannot compute in that format.
+    """
+    on_gpu = config.device == "auto" and torch.cuda.is_available()
+    name = config.precision
+    if name == "auto":
+        name = ("bfloat16" if torch.cuda.is_bf16_supported() else "float16") if on_gpu else "float32"
+    if name == "float16" and not on_gpu:
+        raise SetupError("precision: float16 needs a GPU; on a CPU use float32 or bfloat16")
+    if name == "float16" and config.method == "qlora":
+        raise SetupError("method: qlora trains its adapter in bfloat16, which this GPU has not; set method: lora")
+    compute = DTYPES[name]
+    return Precision(compute, torch.float32 if config.method == "full" else compute)
+
+
+def fetch_checkpoint(model: str) -> None:
+    """Have the checkpoint on this machine: a folder is looked at, a hub name is downloaded to the cache.
+
+    Raises:
+        SetupError: there is no such folder and no such model.
+    """
+    check_checkpoint(model)
+    if Path(model).is_dir():
+        return
+    try:
+        snapshot_download(model, allow_patterns=["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model"])
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SetupError(f"{model}: cannot download it: {reason}; name a folder that holds it") from error
+
+
+def load_network(config: FinetuneConfig, precision: Precision) -> PreTrainedModel | PeftModel:
+    """The base model with a fresh adapter, or the whole model to train. The adapter is seeded.
+
+    Raises:
+        SetupError: the checkpoint cannot be loaded, QLoRA is not possible here, or there is no such target module.
+    """
+    base = _load(config, precision)
+    base.config.use_cache = False
+    if config.method == "full":
+        return base
+    if config.method == "qlora":
+        base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=config.gradient_checkpointing)
+    set_seed(config.seed)
+    return add_adapter(base, config.lora, config.model)
+
+
+def add_adapter(base: PreTrainedModel, settings: LoraSettings, name: str) -> PeftModel:
+    """A new adapter, zero in effect. `name` is how the adapter's own settings call the base.
+
+    Raises:
+        SetupError: the base has no such module.
+    """
+    if settings.targets != "all-linear" and "lm_head" in settings.targets:
+        raise SetupError("lora.targets: lm_head cannot be adapted, since the loss reads its weights; leave it out")
+    lora = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.scale,
+        lora_dropout=settings.dropout,
+        target_modules=settings.targets if settings.targets == "all-linear" else list(settings.targets),
+        use_rslora=settings.rslora,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        adapted = get_peft_model(base, lora)
+    except ValueError as error:
+        known = {path.rsplit(".", 1)[-1] for path, module in base.named_modules() if isinstance(module, nn.Linear)}
+        raise SetupError(
+            f"lora.targets: {str(error).splitlines()[0]}; {name} has: all-linear, {', '.join(sorted(known))}"
+        ) from error
+    adapted.peft_config["default"].base_model_name_or_path = name
+    return adapted
+
+
+def _load(config: FinetuneConfig, precision: Precision) -> PreTrainedModel:
+    arguments: dict[str, Any] = {"dtype": precision.weights, "trust_remote_code": False}
+    if config.attention is not None:
+        arguments["attn_implementation"] = config.attention
+    if config.method == "qlora":
+        arguments |= _quantized(precision)
+    try:
+        return AutoModelForCausalLM.from_pretrained(config.model, **arguments)
+    except (OSError, ValueError, ImportError) as error:
+        raise SetupError(f"{config.model}: cannot load the model: {str(error).strip().splitlines()[0]}") from error
+
+
+def _quantized(precision: Precision) -> dict[str, Any]:
+    """Four-bit NormalFloat with double quantization (Dettmers et al. 2023, arXiv 2305.14314, section 3)."""
+    if not torch.cuda.is_available():
+        raise SetupError("method: qlora needs an NVIDIA GPU, and there is none here; set method: lora")
+    if find_spec("bitsandbytes") is None:
+        raise SetupError("method: qlora needs bitsandbytes, which is not installed: pip install 'bitsandbytes>=0.48'")
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=precision.compute,
+    )
+    # Every process holds a whole copy on the GPU that it was given.
+    return {"quantization_config": quantization, "device_map": {"": PartialState().local_process_index}}

@@ -1,0 +1,172 @@
+"""Settings of a fine-tuning run: one YAML file, unknown keys refused."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from app.data.row import Capability
+from app.errors import SetupError
+from app.settings import explain, read_yaml
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, (str, Path)) else value
+
+
+def _at_least_rank_one(value: object) -> object:
+    if isinstance(value, int) and value < 1:
+        raise ValueError("a LoRA adapter needs a rank of 1 or more; 8 to 64 are usual")
+    return value
+
+
+Files = Annotated[tuple[Path, ...], BeforeValidator(_as_list), Field(min_length=1)]
+
+
+class LoraSettings(_Settings):
+    """The shape of an adapter (Hu et al. 2021, arXiv 2106.09685)."""
+
+    rank: Annotated[int, BeforeValidator(_at_least_rank_one)] = 16
+    alpha: float | None = Field(default=None, gt=0)
+    """By default twice the rank, so that the update's scale, alpha / rank, stays 2 at every rank."""
+    rslora: bool = False
+    """Scale by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv 2312.03732): for high ranks. The default of alpha is
+    then 2 * sqrt(rank), which keeps the scale at 2."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    """Names of the modules that get an adapter; `all-linear` is every linear layer but the output's."""
+
+    @property
+    def scale(self) -> float:
+        """What `alpha` is set to."""
+        if self.alpha is not None:
+            return self.alpha
+        return 2 * self.rank**0.5 if self.rslora else 2.0 * self.rank
+
+
+class OptimizerSettings(_Settings):
+    """Steps, sizes and rates. One step is `batch_size * accumulation` rows on each process."""
+
+    name: Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "adafactor"] = "adamw_torch"
+    learning_rate: float = Field(default=2e-4, gt=0)
+    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
+    warmup: float = Field(default=0.03, ge=0, lt=1)
+    """Share of the steps over which the rate rises."""
+    epochs: float = Field(default=1.0, gt=0)
+    steps: int | None = Field(default=None, gt=0)
+    """Overrides `epochs`."""
+    batch_size: int = Field(default=8, ge=1)
+    """Rows (packs, where `packing` is on) that one process computes at a time."""
+    accumulation: int = Field(default=1, ge=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+
+
+class EvaluationSettings(_Settings):
+    """When the validation rows are looked at, and when that ends the run."""
+
+    every: int = Field(default=100, ge=1)
+    """Steps."""
+    batch_size: int | None = Field(default=None, ge=1)
+    """By default the training's."""
+    patience: int | None = Field(default=None, ge=1)
+    """Evaluations without a better loss after which the run ends. The best state is what is kept, always."""
+
+
+class FinetuneConfig(_Settings):
+    """Everything that a run depends on."""
+
+    model: str
+    """Folder or hub name of the checkpoint to start from."""
+    train: Files
+    """JSON lines of training rows, as 'shopbench data build' writes them."""
+    validation: Annotated[tuple[Path, ...], BeforeValidator(_as_list)] = ()
+    capabilities: tuple[Capability, ...] = ()
+    """Only rows of these; empty for all. One run for each capability gives one adapter for each."""
+    output: Path
+    """The finished adapter's folder, or the finished checkpoint's."""
+    run: Path | None = None
+    """Resumable state and logs. By default `output` with `.run` at its end."""
+    prompts: Path = Path("prompts")
+    method: Literal["lora", "qlora", "full"] = "lora"
+    lora: LoraSettings = LoraSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    answer_weighting: Literal["token", "sqrt", "row"] = "sqrt"
+    """What an answer of n tokens weighs: n, the square root of n, or 1. With `token`, labels drown among sentences."""
+    max_length: int = Field(default=1024, ge=32)
+    """Prompt and answer together, in tokens."""
+    too_long: Literal["shorten", "drop", "refuse"] = "shorten"
+    """A longer row has its prompt's data cut as serving cuts it, or is dropped and counted, or ends the run. An answer
+    is never cut."""
+    packing: bool = False
+    """Put several rows into one sequence, none of which sees another."""
+    group_by_length: bool = False
+    """Rows of like length together: less padding. Has no effect with packing."""
+    attention: str | None = None
+    """Attention implementation of transformers: sdpa, eager, flash_attention_2, ... By default the library's choice."""
+    precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Of the computation. By default bfloat16 where the GPU has it, else float16 on a GPU and float32 on a CPU."""
+    device: Literal["auto", "cpu"] = "auto"
+    gradient_checkpointing: bool = False
+    """Compute activations again instead of keeping them: a third more time, a fraction of the memory."""
+    seed: int = Field(default=0, ge=0)
+    save_every: int = Field(default=100, ge=1)
+    """Steps."""
+    keep: int = Field(default=2, ge=2)
+    """Saved states that stay, the best one included. Two, so that one is whole while another is written."""
+    log_every: int = Field(default=10, ge=1)
+    """Steps."""
+
+    @model_validator(mode="after")
+    def _best_can_be_kept(self) -> "FinetuneConfig":
+        if self.validation and self.save_every % self.evaluation.every:
+            raise ValueError(
+                f"save_every ({self.save_every}) must be a multiple of evaluation.every ({self.evaluation.every}), "
+                "or the best state could not be kept"
+            )
+        if self.evaluation.patience is not None and not self.validation:
+            raise ValueError("evaluation.patience needs 'validation' rows to look at")
+        return self
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the state and the logs stand."""
+        return self.run or self.output.with_name(f"{self.output.name}.run")
+
+
+def load_finetune_config(path: Path) -> FinetuneConfig:
+    """Read the YAML file.
+
+    Raises:
+        SetupError: the file is missing, is not YAML, or holds an unknown or bad setting.
+    """
+    values = read_yaml(path, "the settings file")
+    try:
+        return FinetuneConfig.model_validate(values)
+    except ValidationError as error:
+        raise SetupError(f"{path}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """One line; what this module's own validators say stands as they say it."""
+    first = error.errors()[0]
+    if first["type"] == "value_error":
+        where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+        return where + str(first["ctx"]["error"])
+    return explain(error, _known(error))
+
+
+def _known(error: ValidationError) -> list[str]:
+    """The names that can be set where the first fault is."""
+    model: type[BaseModel] = FinetuneConfig
+    parents = error.errors()[0]["loc"][:-1]
+    for part in parents:
+        found = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            model = found
+    return [".".join(map(str, (*parents, name))) for name in model.model_fields]

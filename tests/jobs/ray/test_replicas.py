@@ -1,0 +1,53 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import SetupError
+from app.jobs.ray.replica import CALL_ROWS, LEAST_CALL_ROWS, Machine, Replicas, call_rows, plan_replicas
+
+EIGHT_GPUS = Machine(cpus=96, gpus=8)
+NO_GPU = Machine(cpus=16, gpus=0)
+
+
+def test_without_gpus_there_is_one_replica_a_machine_with_its_threads() -> None:
+    assert plan_replicas([NO_GPU, NO_GPU], None, 1) == Replicas(2, 0, 16)
+    assert plan_replicas([NO_GPU, Machine(4, 0)], None, 1) == Replicas(2, 0, 4)
+    assert plan_replicas([NO_GPU], 4, 1) == Replicas(4, 0, 4)
+
+
+def test_a_machine_that_takes_no_work_gets_no_replica() -> None:
+    assert plan_replicas([Machine(0, 0), NO_GPU], None, 1) == Replicas(1, 0, 16)
+
+
+@pytest.mark.parametrize(("each", "count"), [(1, 16), (2, 8), (3, 4), (4, 4), (8, 2)])
+def test_replicas_fill_the_gpus_of_each_machine(each: int, count: int) -> None:
+    assert plan_replicas([EIGHT_GPUS, EIGHT_GPUS, NO_GPU], None, each) == Replicas(count, each, 1)
+
+
+def test_fewer_replicas_than_fit_may_be_asked_for() -> None:
+    assert plan_replicas([EIGHT_GPUS], 3, 2).count == 3
+
+
+def test_what_does_not_fit_is_refused_with_what_does() -> None:
+    with pytest.raises(SetupError, match="takes 16 GPUs .* no machine has more than 8"):
+        plan_replicas([EIGHT_GPUS, EIGHT_GPUS], None, 16)
+    with pytest.raises(SetupError, match="room for 4"):
+        plan_replicas([EIGHT_GPUS], 5, 2)
+
+
+def test_a_cluster_without_a_cpu_for_ray_is_refused() -> None:
+    with pytest.raises(SetupError, match="no machine of the cluster has 2 CPUs"):
+        plan_replicas([Machine(1, 0), Machine(1, 0)], None, 1)
+
+
+def test_a_cluster_that_could_not_go_on_is_refused() -> None:
+    with pytest.raises(SetupError, match="fewer than 3 CPUs in all"):
+        plan_replicas([Machine(2, 0)], None, 1)
+    assert plan_replicas([Machine(2, 0), Machine(1, 0)], None, 1).count == 2
+
+
+@given(rows=st.integers(0, 10**9), replicas=st.integers(1, 1000))
+def test_a_call_is_neither_too_small_nor_too_large(rows: int, replicas: int) -> None:
+    size = call_rows(rows, replicas)
+    assert LEAST_CALL_ROWS <= size <= CALL_ROWS
+    assert size == LEAST_CALL_ROWS or rows // size >= 8 * replicas

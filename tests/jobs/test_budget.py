@@ -1,0 +1,211 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.jobs.budget import AnswerKind, Budget, Pace
+from app.jobs.identity import identity_digest
+from app.jobs.job import Origin, Result
+from app.jobs.run import BatchRun, Ending, Limits
+from app.predictor import Predictor
+from app.prompting import PromptLibrary
+from app.rows import Row
+from app.settings import ROOT
+from app.types import Failure, GenerationRequest, Message, Outcome, Question, SamplingParams, TaskType
+from tests.jobs.questions import choice, mixed, ranking, text
+from tests.jobs.stepped_engine import FakeClock, SteppedEngine
+
+PROMPTS = PromptLibrary(ROOT / "prompts")
+
+
+@dataclass
+class Timed:
+    """A run under a time limit, on a clock that only the engine's steps move."""
+
+    results: list[Result]
+    engine: SteppedEngine
+    seconds: float
+
+    def outcomes(self, task_type: TaskType) -> list[Outcome]:
+        return [r.prediction.outcome for r in self.results if r.prediction.task_type is task_type]
+
+
+def timed(questions: list[Question], limit: float, step_seconds: float, room: int = 8) -> Timed:
+    clock = FakeClock()
+    engine = SteppedEngine(room=room, step_seconds=step_seconds, wait=clock.wait)
+    results: list[Result] = []
+    budget = Budget(limit, len(questions), Pace(clock), clock)
+    run = BatchRun(Predictor(engine, PROMPTS), None, identity_digest({}), results.append, Limits(budget=budget), clock)
+    source = (Row(number, question.id, question) for number, question in enumerate(questions))
+    assert run.run(source) is Ending.FINISHED
+    return Timed(results, engine, clock.now)
+
+
+def needed(questions: list[Question], step_seconds: float) -> float:
+    """Seconds that the engine takes in full."""
+    return timed(questions, 1e9, step_seconds).seconds
+
+
+MIX = list(mixed(400))
+
+
+def test_with_time_enough_nothing_is_shortened() -> None:
+    run = timed(MIX, needed(MIX, 0.05) * 1.5, 0.05)
+    assert {result.prediction.outcome for result in run.results} <= {Outcome.CLEAN, Outcome.REPAIRED}
+
+
+def test_texts_get_shorter_first() -> None:
+    limit = needed(MIX, 0.05) * 0.7
+    run = timed(MIX, limit, 0.05)
+    assert run.seconds <= limit
+    assert Outcome.SHORTENED in run.outcomes(TaskType.GENERATION)
+    assert set(run.outcomes(TaskType.MULTIPLE_CHOICE)) == {Outcome.CLEAN}
+    assert set(run.outcomes(TaskType.RANKING)) == {Outcome.CLEAN}
+    shortened = [r for r in run.results if r.prediction.outcome is Outcome.SHORTENED]
+    assert all(result.prediction.answer for result in shortened)
+
+
+def test_then_texts_get_their_default_answer_and_choices_are_still_asked() -> None:
+    limit = needed(MIX, 0.05) * 0.25
+    run = timed(MIX, limit, 0.05)
+    assert run.seconds <= limit
+    assert run.outcomes(TaskType.GENERATION).count(Outcome.UNASKED) > 10
+    assert run.outcomes(TaskType.MULTIPLE_CHOICE).count(Outcome.CLEAN) == 300
+
+
+def test_at_last_everything_gets_its_default_answer() -> None:
+    run = timed(MIX, 1.0, 10.0)
+    assert len(run.results) == 400
+    assert {result.prediction.outcome for result in run.results} == {Outcome.UNASKED}
+    assert all(result.prediction.answer for result in run.results)
+    assert all(r.prediction.error is None and r.origin is Origin.UNASKED for r in run.results)
+
+
+def test_an_engine_that_becomes_slow_is_noticed() -> None:
+    clock = FakeClock()
+    engine = SteppedEngine(room=8, step_seconds=0.05, wait=clock.wait)
+
+    class Slowing(SteppedEngine):
+        def _step(self) -> None:
+            super()._step()
+            if self.steps == 60:
+                self.step_seconds = 0.5
+
+    engine = Slowing(room=8, step_seconds=0.05, wait=clock.wait)
+    results: list[Result] = []
+    limit = needed(MIX, 0.05) * 2
+    limits = Limits(budget=Budget(limit, len(MIX), Pace(clock), clock))
+    run = BatchRun(Predictor(engine, PROMPTS), None, identity_digest({}), results.append, limits, clock)
+    run.run(Row(number, question.id, question) for number, question in enumerate(MIX))
+    assert len(results) == 400
+    assert clock.now <= limit
+
+
+def test_expiry_is_noticed_by_the_clock_although_no_answer_comes() -> None:
+    clock = FakeClock()
+
+    class Stalling(SteppedEngine):
+        """Goes slow before its first answer is there: nothing ends any more before the limit."""
+
+        def _step(self) -> None:
+            super()._step()
+            if self.steps == 6:
+                self.step_seconds = 2.0
+
+    engine = Stalling(room=8, step_seconds=0.01, text_tokens=60, wait=clock.wait)
+    results: list[Result] = []
+    limits = Limits(budget=Budget(20.0, 8, Pace(clock), clock))
+    run = BatchRun(Predictor(engine, PROMPTS), None, identity_digest({}), results.append, limits, clock)
+    assert run.run(Row(number, f"g{number}", text(number)) for number in range(8)) is Ending.FINISHED
+    assert {result.prediction.outcome for result in results} == {Outcome.UNASKED}
+    assert len(results) == 8
+    assert 15.0 < clock.now <= 20.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    step=st.floats(0.001, 5.0),
+    part=st.floats(0.02, 2.0),
+    room=st.integers(1, 64),
+    kinds=st.lists(st.sampled_from([choice, ranking, text]), min_size=1, max_size=80),
+)
+def test_there_is_an_answer_for_every_row_before_the_limit(
+    step: float, part: float, room: int, kinds: list[Callable[[int], Question]]
+) -> None:
+    questions = [kind(number) for number, kind in enumerate(kinds)]
+    # At least a probe and one step for each place that is refilled must fit, or nothing can be learned in time.
+    limit = max(needed(questions, step) * part, 6 * step + 1.5)
+    run = timed(questions, limit, step, room)
+    assert len(run.results) == len(questions)
+    assert all(result.prediction.answer for result in run.results)
+    assert run.seconds <= limit
+
+
+def test_a_conversation_without_time_says_so() -> None:
+    clock = FakeClock()
+    chat = GenerationRequest("", (Message("user", "Hello"),), SamplingParams(50))
+    results: list[Result] = []
+    limits = Limits(budget=Budget(0.0, 1, Pace(clock), clock))
+    run = BatchRun(
+        Predictor(SteppedEngine(wait=clock.wait), PROMPTS), None, identity_digest({}), results.append, limits, clock
+    )
+    assert run.run([Row(0, "x", chat=chat)]) is Ending.FINISHED
+    (result,) = results
+    assert result.prediction.error is not None
+    assert result.prediction.error.code == "time_budget"
+
+
+def test_a_bad_row_keeps_its_own_error_when_time_is_up() -> None:
+    clock = FakeClock()
+    results: list[Result] = []
+    limits = Limits(budget=Budget(0.0, 1, Pace(clock), clock))
+    run = BatchRun(
+        Predictor(SteppedEngine(wait=clock.wait), PROMPTS), None, identity_digest({}), results.append, limits, clock
+    )
+    run.run([Row(0, "x", failure=Failure("no_text", "row 0 has no text"))])
+    assert results[0].prediction.error == Failure("no_text", "row 0 has no text")
+
+
+class TestPace:
+    def test_it_knows_nothing_at_first(self) -> None:
+        assert not Pace(FakeClock()).known
+
+    def test_idle_time_does_not_count(self) -> None:
+        clock = FakeClock()
+        pace = Pace(clock)
+        for _ in range(20):
+            clock.wait(1.0)
+            pace.finished(AnswerKind.TEXT, 0, 10, clock.now - 1.0, shortened=False)
+        before = pace.rate
+        clock.wait(1000.0)
+        pace.resume()
+        assert pace.rate == before == pytest.approx(10.0)
+
+    def test_shortened_answers_say_nothing_about_whole_ones(self) -> None:
+        clock = FakeClock()
+        pace = Pace(clock)
+        pace.saw(AnswerKind.TEXT, 40)
+        for tokens, shortened in ((40, False), (8, True), (8, True)):
+            clock.wait(1.0)
+            pace.finished(AnswerKind.TEXT, 0, tokens, 0.0, shortened=shortened)
+        assert pace.mean_work([AnswerKind.TEXT]) == 40
+
+    def test_what_was_not_seen_yet_is_taken_to_be_long(self) -> None:
+        clock = FakeClock()
+        pace = Pace(clock)
+        pace.saw(AnswerKind.TEXT, 100)
+        assert pace.mean_work([AnswerKind.TEXT]) == 100
+        for _ in range(100):
+            clock.wait(1.0)
+            pace.finished(AnswerKind.TEXT, 0, 20, clock.now - 1.0, shortened=False)
+        assert pace.mean_work([AnswerKind.TEXT]) == pytest.approx(20, rel=0.2)
+
+    def test_recent_times_count_more(self) -> None:
+        clock = FakeClock()
+        pace = Pace(clock)
+        for seconds in [1.0] * 100 + [5.0] * 100:
+            clock.wait(seconds)
+            pace.finished(AnswerKind.TEXT, 0, 10, clock.now - seconds, shortened=False)
+        assert pace.rate == pytest.approx(2.0, rel=0.05)

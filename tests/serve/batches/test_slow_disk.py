@@ -1,0 +1,43 @@
+"""Who waits for a slow disk: never the event loop, which has streams and probes to serve."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.serve.batches.state import State
+from tests.serve.batches.local_server import Gate, Local, in_server, predict_line
+from tests.serve.scripted_async_engine import ScriptedAsyncEngine
+
+
+def test_no_call_waits_on_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = ScriptedAsyncEngine()
+    waited: list[str] = []
+
+    def noting(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*words: Any) -> Any:  # noqa: ANN401  # passes all through
+            if threading.current_thread() is threading.main_thread():
+                waited.append(name)
+            return work(*words)
+
+        return noted
+
+    async def work(server: Local) -> None:
+        monkeypatch.setattr(os, "fsync", noting("fsync", os.fsync))
+        monkeypatch.setattr(State, "_alone", noting("database", State._alone))
+        gate = engine.script = Gate()
+        batch = await server.batch([predict_line("a")])
+        await server.alice.batches.list()
+        await server.alice.batches.cancel(batch.id)
+        gate.open.set()
+        done = await server.ended(batch)
+        await server.lines(done.error_file_id)
+        await server.alice.files.list()
+        await server.alice.files.retrieve(batch.input_file_id)
+        await server.alice.files.delete(batch.input_file_id)
+        assert waited == []
+
+    in_server(tmp_path, work, engine=engine)

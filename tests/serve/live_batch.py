@@ -1,0 +1,86 @@
+"""A batch on a server that is killed in the middle of it."""
+
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import openai
+from openai.types import Batch
+
+from tests.serve.live_server import KEY, LiveServer
+
+LINES = 600
+ENDED = ("completed", "failed", "expired", "cancelled")
+
+
+@dataclass(frozen=True)
+class LiveBatch:
+    """What is known of it after the server's death."""
+
+    folder: Path
+    id: str
+    settled: tuple[str, ...]
+    """The keys in its journal, as often as they stand there."""
+
+
+def connect(server: LiveServer) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{server.url}/v1", api_key=KEY, max_retries=0, timeout=120)
+
+
+def kill_in_the_middle(server: LiveServer) -> LiveBatch:
+    """Start a batch, and kill all of the server once part of it is answered."""
+    client = connect(server)
+    text = "".join(json.dumps(line) + "\n" for line in _lines())
+    file = client.files.create(file=("in.jsonl", text.encode()), purpose="batch")
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={"by": "tests"}
+    )
+    until = time.monotonic() + 900
+    while True:
+        found = client.batches.retrieve(batch.id)
+        assert found.status in ("validating", "in_progress"), found
+        assert time.monotonic() < until, found
+        if found.request_counts is not None and found.request_counts.completed >= 20:
+            break
+        time.sleep(0.02)
+    os.killpg(server.process.pid, signal.SIGKILL)
+    server.process.wait(30)
+    return LiveBatch(server.log.parent, batch.id, tuple(_keys(server.log.parent)))
+
+
+def wait(server: LiveServer, name: str, within: float = 900) -> Batch:
+    """The batch at its end."""
+    client = connect(server)
+    until = time.monotonic() + within
+    while (found := client.batches.retrieve(name)).status not in ENDED:
+        assert time.monotonic() < until, found
+        time.sleep(0.1)
+    return found
+
+
+def _lines() -> list[dict[str, object]]:
+    return [
+        {
+            "custom_id": f"line-{number}",
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {
+                "model": "coral" if number % 10 == 0 else "mini",
+                "messages": [{"role": "user", "content": f"Name a chair for garden number {number}."}],
+                "max_completion_tokens": 24,
+                "temperature": 0,
+                # Even a model that would end at once writes as much.
+                "structured_outputs": {"regex": "[a-z ]{40}"},
+            },
+        }
+        for number in range(LINES)
+    ]
+
+
+def _keys(folder: Path) -> list[str]:
+    (journal,) = (folder / "data" / "journals").iterdir()
+    whole = [line for line in journal.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return [value["key"] for value in map(json.loads, whole) if "key" in value]

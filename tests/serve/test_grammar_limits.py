@@ -1,0 +1,90 @@
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.serve.chat.api import check_regex, check_schema
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["type", "pattern", "$ref", "maxItems", "properties", "x"]), inner, max_size=4
+        )
+    ),
+    max_leaves=40,
+)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[0-9]{3}-[0-9]{2}", "(red|blue)", "a{1000}", "a{0,1000}", "x*", r"\{99999\}", r"\\\{99999\}", "a{,20}"]
+)
+def test_what_is_small_is_allowed(pattern: str) -> None:
+    check_regex(pattern, 256)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("a{1001}", "1001"),
+        ("a{2,1001}", "1001"),
+        ("(a{100}){11}", "1100"),
+        ("((a{11}){11}){11}", "1331"),
+        (r"(?:\\{99999}){1000}", "99999000"),
+        ("a" * 257, "256 characters"),
+        ("(", "not a regular expression"),
+        ("a{2,1}", "not a regular expression"),
+        ("(" * 120, "not a regular expression"),
+    ],
+)
+def test_what_costs_too_much_or_is_none_is_refused(pattern: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        check_regex(pattern, 256)
+
+
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        ({"type": "string", "pattern": "(a{100}){100}"}, "10000"),
+        ({"properties": {"a": {"items": {"pattern": "("}}}}, "not a regular expression"),
+        ({"patternProperties": {"(": {}}}, "not a regular expression"),
+        ({"$ref": "https://example.org/schema.json"}, "refer to itself"),
+        ({"type": "array", "maxItems": 10**9}, "maxItems"),
+        ({"type": "array", "maxItems": 1e9}, "maxItems"),
+        ({"enum": list(range(1001))}, "1000 values"),
+        ({"const": "x" * 40_000}, "32768 characters"),
+        ({"properties": {"x" * 40_000: {}}}, "32768 characters"),
+        ({"properties": {str(n): {"pattern": "[a-z]{1000}"} for n in range(11)}}, "add up to 11000"),
+        ({"properties": {str(n): {"maxLength": 900} for n in range(12)}}, "add up to 10800"),
+    ],
+)
+def test_schemas_that_cost_too_much_are_refused(schema: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        check_schema(schema, 256)
+
+
+def test_ordinary_schemas_are_allowed() -> None:
+    chair = {"type": "object", "properties": {"maxItems": True, "name": {"type": "string", "maxLength": 255}}}
+    check_schema({"type": "array", "maxItems": 100, "items": chair}, 256)
+
+
+def test_depth_is_limited() -> None:
+    schema: dict[str, object] = {}
+    for _ in range(20):
+        schema = {"items": schema}
+    with pytest.raises(ValueError, match="16 deep"):
+        check_schema(schema, 256)
+
+
+@given(st.dictionaries(st.text(max_size=5), ANY_JSON, max_size=4))
+def test_any_schema_is_taken_or_refused_with_a_reason(schema: dict[str, object]) -> None:
+    with suppress(ValueError):
+        check_schema(schema, 256)
+
+
+@given(st.text(max_size=60))
+def test_any_pattern_is_taken_or_refused_with_a_reason(pattern: str) -> None:
+    with suppress(ValueError):
+        check_regex(pattern, 256)

@@ -1,0 +1,197 @@
+"""What uvicorn must not lose: connections that come while a turn of the event loop is long, requests at its end."""
+
+import asyncio
+import json
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.cli.run_serve import bind
+from app.serve.http_server import KEEP_ALIVE, HttpServer, uvicorn_config
+from app.serve.server_settings import ServerSettings
+from app.types import GenerationRequest
+from tests.serve.calls import TEXT, app_of
+from tests.serve.scripted_async_engine import ScriptedAsyncEngine
+from tests.serve.served import raw_request
+
+CLIENTS = 50
+REQUEST = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+SLOW_REQUEST = b"GET /slow HTTP/1.1\r\nHost: test\r\n\r\n"
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+ANSWERED = b"HTTP/1.1 204 No Content"
+SETTINGS = ServerSettings.parse({"drain_timeout": 5})
+
+
+async def app(scope: Scope, _: Receive, send: Send) -> None:
+    """An empty answer to everything."""
+    if scope["type"] == "lifespan":
+        return
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.5)
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize(("given", "seconds"), [(0, 0), (0.9, 1), (30, 30)])
+def test_a_drain_takes_at_least_the_time_it_was_given(given: float, seconds: int) -> None:
+    config = uvicorn_config(app, ServerSettings.parse({"drain_timeout": given}))
+    assert config.timeout_graceful_shutdown == seconds
+
+
+def test_idle_connections_outlive_those_of_common_proxies() -> None:
+    assert uvicorn_config(app, SETTINGS).timeout_keep_alive == KEEP_ALIVE > 60
+
+
+@contextmanager
+def clients(port: int) -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(CLIENTS)]
+
+
+def ask(opened: list[socket.socket]) -> None:
+    for client in opened:
+        client.sendall(REQUEST)
+
+
+def answers(opened: list[socket.socket]) -> list[bytes]:
+    """What each received until its connection was closed."""
+    heard = []
+    for client in opened:
+        client.settimeout(30)
+        parts = []
+        while part := client.recv(4096):
+            parts.append(part)
+        heard.append(b"".join(parts))
+    return heard
+
+
+@asynccontextmanager
+async def started(served: ASGIApp = app, drain: float = 5) -> AsyncIterator[tuple[HttpServer, int]]:
+    """A server and its port; leaving waits until it has ended."""
+    listening = bind("127.0.0.1", 0)
+    server = HttpServer(uvicorn_config(served, ServerSettings.parse({"drain_timeout": drain})))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield server, listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def test_all_who_came_during_a_long_turn_are_taken_in_at_once() -> None:
+    async def main() -> int:
+        async with started() as (server, port):
+            with clients(port):
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                return len(server.server_state.connections)
+
+    assert asyncio.run(main()) == CLIENTS
+
+
+def test_requests_that_nobody_has_read_at_the_end_are_answered() -> None:
+    async def main() -> list[bytes]:
+        async with started() as (server, port):
+            with clients(port) as opened:
+                # One turn of the loop finds it all: connections, requests, and that the server shall end.
+                ask(opened)
+                server.should_exit = True
+                time.sleep(0.2)
+                return await asyncio.to_thread(answers, opened)
+
+    assert [one.partition(b"\r\n")[0] for one in asyncio.run(main())] == [ANSWERED] * CLIENTS
+
+
+def test_requests_that_come_just_after_the_end_on_open_connections_are_answered() -> None:
+    def late(opened: list[socket.socket]) -> list[bytes]:
+        time.sleep(0.3)
+        ask(opened)
+        return answers(opened)
+
+    async def main() -> list[bytes]:
+        async with started() as (server, port):
+            with clients(port) as opened:
+                server.should_exit = True
+                return await asyncio.to_thread(late, opened)
+
+    assert [one.partition(b"\r\n")[0] for one in asyncio.run(main())] == [ANSWERED] * CLIENTS
+
+
+def test_what_is_answered_during_the_end_says_that_its_connection_ends() -> None:
+    async def main() -> bytes:
+        async with started() as (server, port):
+            with clients(port) as opened:
+                opened[0].sendall(SLOW_REQUEST)
+                await asyncio.sleep(0.1)
+                server.should_exit = True
+                return (await asyncio.to_thread(answers, opened))[0]
+
+    assert b"connection: close" in asyncio.run(main())
+
+
+def test_every_answer_during_the_end_says_that_its_connection_ends() -> None:
+    async def main() -> list[bytes]:
+        async with started() as (server, port):
+            with clients(port) as opened:
+                server.should_exit = True
+                await asyncio.sleep(0.3)
+                ask(opened)
+                return await asyncio.to_thread(answers, opened)
+
+    assert all(b"connection: close" in one for one in asyncio.run(main()))
+
+
+def test_what_outlasts_the_drain_gets_a_document_and_no_blame(caplog: pytest.LogCaptureFixture) -> None:
+    async def never(_: GenerationRequest) -> str:
+        await asyncio.sleep(600)
+        return "too late"
+
+    async def main() -> bytes:
+        engine = ScriptedAsyncEngine(never)
+        async with started(app_of(engine), drain=1) as (server, port):
+            with clients(port) as opened:
+                opened[0].sendall(raw_request("/v1/predict", json.dumps({"questions": [TEXT]}).encode()))
+                while not engine.asked:
+                    await asyncio.sleep(0.01)
+                server.should_exit = True
+                return (await asyncio.to_thread(answers, opened))[0]
+
+    with caplog.at_level(logging.INFO):
+        head, _, body = asyncio.run(main()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503")
+    assert b"application/problem+json" in head
+    assert json.loads(body)["code"] == "shutting_down"
+    (line,) = [vars(line) for line in caplog.records if line.message == "request"]
+    assert line["status"] == 503
+
+
+def test_a_websocket_is_a_request_like_any_other() -> None:
+    async def main() -> list[bytes]:
+        async with started() as (server, port):
+            with clients(port) as opened:
+                opened[0].sendall(UPGRADE)
+                await asyncio.sleep(0.2)
+                server.should_exit = True
+                return await asyncio.to_thread(answers, opened[:1])
+
+    assert asyncio.run(main())[0].startswith(ANSWERED)
+
+
+def test_idle_connections_do_not_hold_up_the_end() -> None:
+    async def main() -> list[bytes]:
+        async with started() as (server, port):
+            with clients(port) as opened:
+                server.should_exit = True
+                return await asyncio.to_thread(answers, opened)
+
+    assert asyncio.run(main()) == [b""] * CLIENTS

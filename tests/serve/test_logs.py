@@ -1,0 +1,50 @@
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from logging.config import dictConfig
+
+import pytest
+from uvicorn.config import LOGGING_CONFIG
+
+from app.serve.logs import set_up_logging, take_over
+
+NAMES = ("", "uvicorn", "uvicorn.access", "vllm")
+
+
+@pytest.fixture(autouse=True)
+def kept() -> Iterator[None]:
+    """Loggers are the process'."""
+    # vLLM, where it is loaded in this process, adds fields to every record.
+    factory = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(logging.LogRecord)
+    loggers = [logging.getLogger(name) for name in NAMES]
+    before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
+    yield
+    logging.captureWarnings(False)
+    logging.setLogRecordFactory(factory)
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+def test_what_libraries_log_is_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    dictConfig(LOGGING_CONFIG)
+    logging.getLogger("vllm").addHandler(logging.StreamHandler())
+    logging.getLogger("vllm").propagate = False
+    set_up_logging("info")
+    take_over("vllm")
+    logging.getLogger("uvicorn.error").info("Uvicorn running on %s", "http://127.0.0.1:8000")
+    logging.getLogger("uvicorn.access").info("the request line says so already")
+    logging.getLogger("vllm.engine").error(
+        "out of memory", extra={"vllm_process_name": "APIServer", "_ray_timestamp_ns": 1}
+    )
+    warnings.warn("this will change", FutureWarning, stacklevel=1)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    first, second, third = map(json.loads, shown.err.splitlines())
+    assert (first["logger"], first["message"]) == ("uvicorn.error", "Uvicorn running on http://127.0.0.1:8000")
+    assert (second["logger"], second["message"]) == ("vllm.engine", "out of memory")
+    assert not {"vllm_process_name", "_ray_timestamp_ns"} & second.keys()
+    assert third["logger"] == "py.warnings"
+    assert "this will change" in third["message"]

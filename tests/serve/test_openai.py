@@ -1,0 +1,146 @@
+"""The OpenAI-compatible routes, asked by OpenAI's own client."""
+
+import json
+
+import openai
+import pytest
+from pydantic import BaseModel
+
+from tests.serve.live_server import KEY, LiveServer
+
+pytestmark = pytest.mark.timeout(600, func_only=True)
+MESSAGES: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Name a garden chair."}]
+
+
+@pytest.fixture
+def client(server: LiveServer) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{server.url}/v1", api_key=KEY, max_retries=0, timeout=120)
+
+
+def test_models(client: openai.OpenAI) -> None:
+    assert client.models.list().data[0].id == "mini"
+    assert client.models.retrieve("mini").id == "mini"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("other")
+
+
+def test_a_completion_with_usage_and_logprobs(client: openai.OpenAI) -> None:
+    made = client.chat.completions.create(
+        model="mini", messages=MESSAGES, max_completion_tokens=5, temperature=0, logprobs=True, top_logprobs=3
+    )
+    assert made.usage is not None
+    assert made.usage.completion_tokens <= 5
+    assert made.usage.total_tokens == made.usage.prompt_tokens + made.usage.completion_tokens
+    (choice,) = made.choices
+    assert choice.finish_reason in ("stop", "length")
+    assert choice.logprobs is not None
+    assert choice.logprobs.content is not None
+    assert [len(token.top_logprobs) for token in choice.logprobs.content] == [3] * made.usage.completion_tokens
+
+
+def test_a_stream_says_the_same_as_the_whole(client: openai.OpenAI) -> None:
+    whole = client.chat.completions.create(model="mini", messages=MESSAGES, max_completion_tokens=20, temperature=0)
+    pieces = list(
+        client.chat.completions.create(
+            model="mini",
+            messages=MESSAGES,
+            max_completion_tokens=20,
+            temperature=0,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
+    text = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
+    assert text == whole.choices[0].message.content
+    assert pieces[-1].usage == whole.usage
+
+
+def test_several_answers(client: openai.OpenAI) -> None:
+    made = client.chat.completions.create(model="mini", messages=MESSAGES, max_completion_tokens=3, n=3, seed=1)
+    assert [choice.index for choice in made.choices] == [0, 1, 2]
+    with pytest.raises(openai.UnprocessableEntityError) as caught:
+        client.chat.completions.create(model="mini", messages=MESSAGES, n=9)
+    assert caught.value.response.json()["detail"] == "n: at most 8"
+
+
+def test_a_json_schema_binds_the_answer(client: openai.OpenAI) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"colour": {"enum": ["blue", "green"]}, "seats": {"enum": [1, 2]}},
+        "required": ["colour", "seats"],
+        "additionalProperties": False,
+    }
+    made = client.chat.completions.create(
+        model="mini",
+        messages=MESSAGES,
+        max_completion_tokens=200,
+        temperature=0,
+        response_format={"type": "json_schema", "json_schema": {"name": "chair", "schema": schema}},
+        extra_headers={"x-request-timeout": "100"},
+    )
+    value = json.loads(made.choices[0].message.content or "")
+    assert value["colour"] in ("blue", "green")
+    assert value["seats"] in (1, 2)
+
+
+def test_a_regular_expression_and_a_choice_bind_the_answer(client: openai.OpenAI) -> None:
+    def ask(constraint: dict[str, object]) -> str:
+        made = client.chat.completions.create(
+            model="mini", messages=MESSAGES, max_completion_tokens=20, extra_body={"structured_outputs": constraint}
+        )
+        return made.choices[0].message.content or ""
+
+    assert ask({"regex": "[0-9]{3}-[0-9]{2}"}).replace("-", "").isdigit()
+    assert ask({"choice": ["chair", "table"]}) in ("chair", "table")
+
+
+@pytest.mark.parametrize(
+    ("extra", "field"),
+    [
+        ({"guided_json": {}}, "guided_json"),
+        ({"guided_regex": "a"}, "guided_regex"),
+        ({"structured_outputs": {"regex": "((a{100}){100}){100}"}}, "structured_outputs.regex"),
+        ({"structured_outputs": {"regex": "a" * 300}}, "structured_outputs.regex"),
+        ({"structured_outputs": {"regex": "("}}, "structured_outputs.regex"),
+        ({"structured_outputs": {"regex": "a", "choice": ["b"]}}, "structured_outputs"),
+        ({"chat_template": "{{ 7 }}"}, "chat_template"),
+        ({"prompt_logprobs": 1}, "prompt_logprobs"),
+        ({"top_logprobs": 3}, "top_logprobs"),
+        ({"best_of": 2}, "best_of"),
+    ],
+)
+def test_what_is_not_known_is_refused_by_name(client: openai.OpenAI, extra: dict[str, object], field: str) -> None:
+    with pytest.raises(openai.UnprocessableEntityError) as caught:
+        client.chat.completions.create(model="mini", messages=MESSAGES, max_completion_tokens=3, extra_body=extra)
+    assert field in [error["field"] for error in caught.value.response.json()["errors"]]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_the_engine_refuses_is_a_status_also_in_a_stream(client: openai.OpenAI, stream: bool) -> None:
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.create(model="other", messages=MESSAGES, stream=stream)
+    with pytest.raises(openai.UnprocessableEntityError):
+        client.chat.completions.create(model="mini", messages=MESSAGES, max_completion_tokens=5000, stream=stream)
+    schema = {"type": "object", "properties": {"a": {"type": "nothing-known"}}}
+    with pytest.raises(openai.UnprocessableEntityError):
+        client.chat.completions.create(
+            model="mini",
+            messages=MESSAGES,
+            stream=stream,
+            extra_body={"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}},
+        )
+
+
+def test_a_wrong_key_is_refused(server: LiveServer) -> None:
+    with pytest.raises(openai.AuthenticationError):
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="wrong", max_retries=0).models.list()
+
+
+def test_the_client_parses_into_a_type(client: openai.OpenAI) -> None:
+    class Chair(BaseModel):
+        foldable: bool
+
+    made = client.chat.completions.parse(
+        model="mini", messages=MESSAGES, response_format=Chair, max_completion_tokens=200, temperature=0
+    )
+    assert isinstance(made.choices[0].message.parsed, Chair)
