@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 
 from app.checkpoints.checks import TRAINING
 from app.checkpoints.tensors import CheckpointTensors
-from app.engines.checkpoint import check_adapter
+from app.engines.options import check_adapter
 from app.errors import InputError, SetupError
 from app.jobs.identity import folder_revision
 

@@ -22,7 +22,7 @@ from app.checkpoints.lineage import lineage_input, lineage_step, read_lineage, w
 from app.checkpoints.network import TOLERANCE, LogitDifference, compare_logits, last_logits, load_network, with_adapter
 from app.checkpoints.running import encoded_prompts
 from app.checkpoints.tensors import SHARD_BYTES, CheckpointTensors, refuse_to_replace, whole_checkpoint
-from app.engines.checkpoint import check_checkpoint
+from app.engines.options import check_checkpoint
 from app.errors import EngineError
 from app.types import Sample
 

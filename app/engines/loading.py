@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.engines.base import AsyncEngine, Engine
-from app.engines.checkpoint import check_adapter, check_checkpoint
-from app.engines.options import EngineSettings, TransformersSettings, VllmSettings
+from app.engines.options import EngineSettings, TransformersSettings, VllmSettings, check_adapter, check_checkpoint
 from app.engines.vllm.values import prepare_environment, prepare_serving_environment
 from app.errors import SetupError
 
@@ -32,7 +31,7 @@ ENGINES: Mapping[str, EngineEntry] = {
         "app.engines.vllm.offline:VllmEngine", VllmSettings, ("vllm", "torch", "transformers"), prepare_environment
     ),
     "transformers": EngineEntry(
-        "app.engines.transformers.engine:TransformersEngine", TransformersSettings, ("torch", "transformers")
+        "app.engines.transformers:TransformersEngine", TransformersSettings, ("torch", "transformers")
     ),
 }
 

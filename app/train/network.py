@@ -12,7 +12,7 @@ from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_t
 from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel, set_seed
 
-from app.engines.checkpoint import check_checkpoint
+from app.engines.options import check_checkpoint
 from app.errors import SetupError
 from app.train.recipe import FinetuneConfig, LoraSettings
 

@@ -8,7 +8,7 @@ from app.data.encoding import RowEncoder
 from app.data.row import TrainingRow
 from app.engines.chat import ChatTokenizer, load_chat_tokenizer
 from app.engines.options import TransformersSettings
-from app.engines.transformers.engine import TransformersEngine
+from app.engines.transformers import TransformersEngine
 from app.errors import InputError
 from app.predictor import Predictor
 from app.prompting import PromptLibrary

@@ -62,6 +62,6 @@ def test_a_missing_adapter_is_told_by_name(checkpoint: Path, tmp_path: Path) -> 
 
 def test_a_missing_library_is_told_with_what_to_install(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "app.engines.transformers.engine", raising=False)
+    monkeypatch.delitem(sys.modules, "app.engines.transformers", raising=False)
     with pytest.raises(SetupError, match=r"needs torch.*pip install 'shopbench\[cpu\]'"):
         create_engine("transformers", checkpoint, {})

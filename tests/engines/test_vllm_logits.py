@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from app.engines.chat import load_chat_tokenizer
-from app.engines.constraints.plain import constraint_to_plain
-from app.engines.vllm.values import CONSTRAINT
+from app.engines.vllm.values import CONSTRAINT, constraint_to_plain
 from app.types import Selection
 
 pytest.importorskip("vllm")

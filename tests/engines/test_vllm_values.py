@@ -4,10 +4,9 @@ from pathlib import Path
 import pytest
 
 from app.engines.chat import load_chat_tokenizer
-from app.engines.constraints.plain import constraint_from_plain
 from app.engines.options import VllmSettings
 from app.engines.prepared import prepare
-from app.engines.vllm.values import CONSTRAINT, SAMPLING, engine_values, sampling_values
+from app.engines.vllm.values import CONSTRAINT, SAMPLING, constraint_from_plain, engine_values, sampling_values
 from app.errors import EngineError
 from app.types import Choice, Copy, GenerationRequest, Message, SamplingParams, Selection
 

@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import AutoModelForCausalLM
 
 from app.engines.options import TransformersSettings
-from app.engines.transformers.engine import TransformersEngine
+from app.engines.transformers import TransformersEngine
 from app.errors import SetupError
 from app.settings import ROOT
 from app.types import Choice, GenerationRequest, Message, SamplingParams

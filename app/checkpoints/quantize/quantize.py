@@ -14,7 +14,7 @@ from app.checkpoints.quantize.gptq import GptqSettings, check_groups, quantize_g
 from app.checkpoints.quantize.int8 import quantize_int8
 from app.checkpoints.running import encoded_prompts
 from app.checkpoints.tensors import SHARD_BYTES, refuse_to_replace, weight_files, whole_checkpoint
-from app.engines.checkpoint import check_checkpoint
+from app.engines.options import check_checkpoint
 from app.types import Sample
 
 

@@ -15,9 +15,8 @@ from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, proces
 
 from app.engines.chat import load_chat_tokenizer
 from app.engines.constraints.automaton import Follower
-from app.engines.constraints.plain import constraint_from_plain
-from app.engines.sampling import add_noise, keep_only
-from app.engines.vllm.values import CONSTRAINT, SAMPLING
+from app.engines.decoding import add_noise, keep_only
+from app.engines.vllm.values import CONSTRAINT, SAMPLING, constraint_from_plain
 
 
 class _Row:

@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import os
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from itertools import count
@@ -223,10 +223,27 @@ class AsyncVllmEngine:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        from app.engines.vllm.listening import listening
-
         try:
             with interrupts_kept_from_children():
-                return AsyncLLM.from_engine_args(AsyncEngineArgs(**values), stat_loggers=[listening(self._hear)])
+                return AsyncLLM.from_engine_args(AsyncEngineArgs(**values), stat_loggers=[_listener(self._hear)])
         except (OSError, ValueError, RuntimeError) as error:
             raise SetupError(f"vLLM cannot load {self.model}: {first_line(error)}") from error
+
+
+def _listener(heard: Callable[[], None]) -> type:
+    """A logger that vLLM makes for the engine, and that hears whenever it has produced something for some caller."""
+    from vllm.v1.metrics.loggers import StatLoggerBase
+
+    class Listener(StatLoggerBase):  # type: ignore[misc]  # vLLM's types are not checked here
+        def __init__(self, config: object, engine_index: int = 0) -> None:
+            pass
+
+        def record(self, scheduler_stats: object, iteration_stats: object, *_: object, **__: object) -> None:
+            del scheduler_stats
+            if iteration_stats is not None:
+                heard()
+
+        def log_engine_initialized(self) -> None:
+            pass
+
+    return Listener

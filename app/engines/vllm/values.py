@@ -5,21 +5,42 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from app.engines.checkpoint import check_adapter, quantization_method
-from app.engines.constraints.plain import constraint_to_plain
-from app.engines.options import VllmSettings
-from app.engines.prepared import PreparedRequest
-from app.types import Choice, GenerationRequest
+from app.engines.options import VllmSettings, check_adapter, quantization_method
+from app.errors import EngineError
+from app.types import Choice, Copy, GenerationRequest, Selection
 
 if TYPE_CHECKING:
     from vllm.lora.request import LoRARequest
+
+    from app.engines.prepared import PreparedRequest
+
+
+def constraint_to_plain(constraint: Selection | Copy) -> dict[str, Any]:
+    """A value of strings, numbers and lists only."""
+    if isinstance(constraint, Selection):
+        return {"kind": "selection", "numbers": list(constraint.numbers), "count": constraint.count}
+    return {"kind": "copy", "source": constraint.source, "max_spans": constraint.max_spans}
+
+
+def constraint_from_plain(value: Mapping[str, Any]) -> Selection | Copy:
+    """The constraint again.
+
+    Raises:
+        EngineError: the value was not made by `constraint_to_plain`.
+    """
+    match value:
+        case {"kind": "selection", "numbers": [*numbers], "count": int(count)}:
+            return Selection(tuple(int(number) for number in numbers), count)
+        case {"kind": "copy", "source": str(source), "max_spans": int(max_spans)}:
+            return Copy(source, max_spans)
+    raise EngineError(f"not a constraint: {str(value)[:80]}")
 
 
 LOGITS_PROCESSOR = "app.engines.vllm.logits:RequestLogitsProcessor"
@@ -33,7 +54,7 @@ NO_FLOAT32 = ("gptq", "awq")
 """Ways to pack weights whose kernels compute in 16 bits only, on CPUs too (vLLM 0.32)."""
 
 
-def sampling_values(prepared: PreparedRequest, end_ids: tuple[int, ...]) -> dict[str, Any]:
+def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> dict[str, Any]:
     """The arguments of vLLM's `SamplingParams` for one request.
 
     A choice is one token whose labels' log-probabilities vLLM gathers itself (`logprob_token_ids`), which,
@@ -42,7 +63,7 @@ def sampling_values(prepared: PreparedRequest, end_ids: tuple[int, ...]) -> dict
     request = prepared.request
     values: dict[str, Any] = {
         "max_tokens": prepared.max_tokens,
-        # Sampling is noise from the logits processor, see sampling.py.
+        # Sampling is noise from the logits processor, see app/engines/decoding.py.
         "temperature": 0.0,
         "stop_token_ids": list(end_ids),
         # Text is needed in the loop only to find stop strings in it.

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from app.engines.checkpoint import check_adapter
+from app.engines.options import check_adapter
 from app.errors import SetupError
 from app.jobs.identity import folder_revision
 from app.train.trainer import unsaved

@@ -15,7 +15,7 @@ from trl.trainer.utils import add_fused_lm_head
 
 from app.data.encoding import RowEncoder
 from app.engines.chat import load_chat_tokenizer
-from app.engines.checkpoint import check_checkpoint
+from app.engines.options import check_checkpoint
 from app.errors import SetupError
 from app.prompting import PromptLibrary
 from app.train.adapters.combine import Combination, adapter_names, check_adapters, combine, load_adapters
