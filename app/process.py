@@ -2,7 +2,9 @@
 
 import re
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -46,6 +48,20 @@ class Interruption:
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         self.signal = signal.Signals(number)
         self._announce(f"{self.signal.name}: finishing what is in flight; once more stops at once")
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Leave in order on SIGTERM, by `SystemExit`, so that what was begun is cleared away."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}

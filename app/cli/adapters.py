@@ -1,10 +1,14 @@
-"""The command line for adapters: several as one."""
+"""`shopbench adapters`: combine adapters by weights, or by gates that are learnt."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from rich.table import Table
+
+from app.cli.options import numbers
+from app.cli.output import stderr, stdout, track_steps
+from app.cli.train import loading_training_libraries
 
 cli = typer.Typer(name="adapters", help="Combine LoRA adapters of one base model.", no_args_is_help=True)
 
@@ -12,33 +16,7 @@ Adapters = Annotated[list[Path], typer.Argument(metavar="ADAPTER...", help="Fold
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the result; must not be there yet.")]
 Model = Annotated[str | None, typer.Option(help="The base model. [default: as the adapters say]", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
-
-
-class How(StrEnum):
-    """Ways to combine; see `app.train.adapters.combine.Combination`."""
-
-    CAT = "cat"
-    SVD = "svd"
-    LINEAR = "linear"
-    TIES = "ties"
-    TIES_SVD = "ties_svd"
-    DARE_LINEAR = "dare_linear"
-    DARE_TIES = "dare_ties"
-    DARE_LINEAR_SVD = "dare_linear_svd"
-
-
-class By(StrEnum):
-    """What has a gate of its own."""
-
-    TASK_TYPE = "task_type"
-    CAPABILITY = "capability"
-
-
-class Kind(StrEnum):
-    """What a gate looks at."""
-
-    CONSTANT = "constant"
-    REQUEST = "request"
+How = Literal["cat", "svd", "linear", "ties", "ties_svd", "dare_linear", "dare_ties", "dare_linear_svd"]
 
 
 @cli.command(
@@ -50,7 +28,7 @@ def combine(
     weights: Annotated[
         str | None, typer.Option(help="One for each, such as 0.7,0.3. [default: all alike, sum 1]", show_default=False)
     ] = None,
-    how: Annotated[How, typer.Option(help="cat is the exact weighted sum; the others keep the rank small.")] = How.CAT,
+    how: Annotated[How, typer.Option(help="cat is the exact weighted sum; the others keep the rank small.")] = "cat",
     density: Annotated[float, typer.Option(help="ties and dare: share of the entries that stay.")] = 0.5,
     rank: Annotated[
         int | None, typer.Option(min=1, help="svd: rank of the result. [default: the largest]", show_default=False)
@@ -59,9 +37,13 @@ def combine(
     seed: Seed = 0,
 ) -> None:
     """Write one adapter that is the weighted combination of several."""
-    from app.cli.run_adapters import Wish, combine_adapters
+    shares = numbers(weights, "--weights") if weights else [1 / len(adapters)] * len(adapters)
+    with loading_training_libraries():
+        from app.train.adapters.combine import Combination
+        from app.train.adapters.combine import combine as combine_adapters
 
-    combine_adapters(adapters, weights, Wish(how.value, density, rank, seed), out, model)
+    done = combine_adapters(adapters, shares, Combination(how, density, rank, seed), out, model)
+    stderr.print(f"{out}: {done['method']} of {len(adapters)} adapters, rank {done['rank']}", markup=False)
 
 
 @cli.command(
@@ -72,8 +54,10 @@ def learn_gates(
     adapters: Adapters,
     data: Annotated[list[Path], typer.Option(help="Validation rows; half to learn, half to measure. Can be repeated.")],
     out: Out,
-    by: Annotated[By, typer.Option(help="What has a gate of its own.")] = By.TASK_TYPE,
-    kind: Annotated[Kind, typer.Option(help="constant: by task alone; request: by the question too.")] = Kind.CONSTANT,
+    by: Annotated[Literal["task_type", "capability"], typer.Option(help="What has a gate of its own.")] = "task_type",
+    kind: Annotated[
+        Literal["constant", "request"], typer.Option(help="constant: by task alone; request: by the question too.")
+    ] = "constant",
     steps: Annotated[int, typer.Option(min=1, help="Steps of the optimizer.")] = 100,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows a step.")] = 8,
     max_length: Annotated[int, typer.Option(min=32, help="Longer rows are left out, in tokens.")] = 1024,
@@ -81,9 +65,27 @@ def learn_gates(
     seed: Seed = 0,
 ) -> None:
     """Learn what share each adapter has in each task (MMoE), and write one servable adapter a task."""
-    from app.cli.run_adapters import learn_adapter_gates
+    with loading_training_libraries():
+        from app.train.adapters.learning import GateSettings
+        from app.train.adapters.learning import learn_gates as learn
 
-    learn_adapter_gates(
-        adapters=adapters, data=data, output=out, by=by.value, kind=kind.value, steps=steps, batch_size=batch_size,
-        max_length=max_length, model=model, seed=seed,
+    settings = GateSettings(
+        tuple(adapters), tuple(data), out, model, by=by, kind=kind, steps=steps, batch_size=batch_size,
+        max_length=max_length, seed=seed,
     )  # fmt: skip
+    with track_steps(steps, "Learning gates") as advance:
+        gates = learn(settings, lambda _step, _loss: advance(1))
+    table = Table(title="Share of each adapter, and loss on other rows (nats a token)", title_justify="left")
+    for heading in (by.replace("_", " "), *(f"share of {path.name}" for path in adapters)):
+        table.add_column(heading)
+    for heading in next(iter(gates.values())).losses:
+        table.add_column(heading, justify="right")
+    for task, gate in gates.items():
+        losses = (f"{loss:.4f}" for loss in gate.losses.values())
+        table.add_row(task, *(f"{share:.2f}" for share in gate.shares), *losses)
+    stdout.print(table)
+    served = ", ".join(f"{task}: {out / task}" for task in gates)
+    line = f"serve them with engine_settings: {{adapters: {{{served}}}}}"
+    if by == "task_type":
+        line += f" and task_adapters: {{{', '.join(f'{task}: {task}' for task in gates)}}}"
+    stderr.print(line, markup=False, soft_wrap=True)

@@ -1,30 +1,31 @@
-"""The command line from an adapter to a checkpoint that is served: merge, mix, pad, quantize, check and describe."""
+"""`shopbench checkpoint`: from an adapter to what is served: merge, mix, pad, quantize, check and describe."""
 
-from enum import StrEnum
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.table import Table
+
+from app.cli.options import Config, Engine, numbers
+from app.cli.output import figure, interval_text, stderr, stdout, told, track_steps, waiting
+from app.errors import SetupError
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from app.checkpoints.combine import Combination
+    from app.checkpoints.quantize.loss import QuantizationLoss
+    from app.checkpoints.running import Running
+    from app.checkpoints.sweep import Point
 
 cli = typer.Typer(
     name="checkpoint", help="From an adapter to a checkpoint: merge, mix, pad, quantize, verify.", no_args_is_help=True
 )
 
 
-class Dtype(StrEnum):
-    """Number formats of saved weights."""
-
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-
-
-class Scheme(StrEnum):
-    """Bits of weights (W) and activations (A)."""
-
-    W4A16 = "w4a16"
-    W8A8 = "w8a8"
-
+GIGABYTE = 10**9
 
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the new checkpoint.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the checkpoint at OUT.")]
@@ -36,10 +37,6 @@ Prompts = Annotated[
     ),
 ]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many of them, spread over the file.")]
-Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="YAML file of settings, see configs/.", show_default=False)
-]
-Engine = Annotated[str | None, typer.Option(help="vllm or transformers. [default: vllm]", show_default=False)]
 
 
 @cli.command(
@@ -49,7 +46,9 @@ def merge(
     base: Annotated[str, typer.Argument(metavar="BASE", help="Folder or hub name of the adapter's base.")],
     adapter: Annotated[Path, typer.Argument(metavar="ADAPTER", help="Folder of the LoRA adapter.")],
     target: Out,
-    dtype: Annotated[Dtype, typer.Option(help="Number format of the saved weights.")] = Dtype.BFLOAT16,
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"], typer.Option(help="Number format of the saved weights.")
+    ] = "bfloat16",
     prompts: Prompts = None,
     limit: Limit = 32,
     overwrite: Overwrite = False,
@@ -59,9 +58,26 @@ def merge(
     shard_size: ShardSize = 5.0,
 ) -> None:
     """Merge an adapter into its base in float32, and check that the result answers as base + adapter."""
-    from app.cli.run_checkpoint import MergeRequest, run_merge
+    from app.checkpoints.merge import merge_adapter
+    from app.checkpoints.running import DATA, read_samples
 
-    run_merge(MergeRequest(base, adapter, target, dtype.value, prompts, limit, overwrite, another_base, shard_size))
+    samples = read_samples(prompts or DATA, limit)
+    with waiting(f"Merging {adapter} into {base}"):
+        checks = merge_adapter(
+            local(base),
+            adapter,
+            target,
+            samples,
+            dtype=dtype,
+            overwrite=overwrite,
+            another_base=another_base,
+            shard_bytes=int(shard_size * GIGABYTE),
+        )
+    _print_figures(
+        f"Against base + adapter, {checks.merged.prompts} prompts",
+        {"merged, float32": checks.merged.to_json(), f"saved, {dtype}": checks.saved.to_json()},
+    )
+    told(target)
 
 
 @cli.command(epilog="Example:  shopbench checkpoint interpolate base merged mixed --alpha 0.56")
@@ -75,9 +91,8 @@ def interpolate(
 ) -> None:
     """WiSE-FT: weights on the line between a base and what it was tuned to."""
     from app.checkpoints.combine import interpolation
-    from app.cli.run_checkpoint import run_combination
 
-    run_combination([base, tuned], target, interpolation(alpha), overwrite=overwrite, shard_size=shard_size)
+    _combine([base, tuned], target, interpolation(alpha), overwrite, shard_size)
 
 
 @cli.command(
@@ -95,10 +110,9 @@ def average(
 ) -> None:
     """The (weighted) mean of several checkpoints of one architecture."""
     from app.checkpoints.combine import average as mean
-    from app.cli.run_checkpoint import numbers, run_combination
 
     shares = numbers(weights, "--weights") if weights else [1.0] * len(checkpoints)
-    run_combination(checkpoints, target, mean(shares), overwrite=overwrite, shard_size=shard_size)
+    _combine(checkpoints, target, mean(shares), overwrite, shard_size)
 
 
 @cli.command(epilog="Example:  shopbench checkpoint slerp a b between --t 0.5")
@@ -112,9 +126,34 @@ def slerp(
 ) -> None:
     """Spherical interpolation of two checkpoints, tensor by tensor."""
     from app.checkpoints.combine import spherical
-    from app.cli.run_checkpoint import run_combination
 
-    run_combination([first, second], target, spherical(t), overwrite=overwrite, shard_size=shard_size)
+    _combine([first, second], target, spherical(t), overwrite, shard_size)
+
+
+def _combine(
+    checkpoints: list[str], target: Path, combination: "Combination", overwrite: bool, shard_size: float
+) -> None:
+    """Write the combined checkpoint.
+
+    Raises:
+        InputError: the checkpoints do not fit together.
+        SetupError: one is missing, or the folder cannot be written.
+    """
+    from app.checkpoints.combine import combine
+    from app.checkpoints.tensors import refuse_to_replace
+
+    refuse_to_replace(target, overwrite=overwrite)
+    folders = [local(name) for name in checkpoints]
+    with track_steps(_size_of(folders[0]), combination.name) as advance:
+        combine(
+            folders,
+            target,
+            combination,
+            overwrite=overwrite,
+            shard_bytes=int(shard_size * GIGABYTE),
+            advance=advance,
+        )
+    told(target)
 
 
 @cli.command(
@@ -133,10 +172,34 @@ def sweep(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start afresh.")] = False,
 ) -> None:
     """Score interpolations from 0 to 1 on validation data and keep the best one."""
-    from app.cli.run_checkpoint import numbers, run_alpha_sweep, running
+    from app.checkpoints.running import read_samples
+    from app.checkpoints.sweep import SweepRequest, run_sweep
+    from app.evaluate.scoring import Scorer
 
     chosen = tuple(numbers(alphas, "--alphas"))
-    run_alpha_sweep((base, tuned, target, data), chosen, running(config, engine), seed=seed, overwrite=overwrite)
+    run_with = running(config, engine)
+    samples = read_samples(data, limit=10**9)
+    request = SweepRequest(local(base), local(tuned), target, data, chosen, run_with, seed, overwrite)
+
+    with track_steps(len(chosen), "sweep") as advance:
+
+        def on_point(point: "Point", was_known: bool) -> None:
+            known = " (known)" if was_known else ""
+            stderr.print(f"alpha {point.alpha:g}: {point.macro.score:.4f}{known}", markup=False)
+            advance(1)
+
+        sweep = run_sweep(request, samples, Scorer(), on_point)
+    table = Table(title=f"{data.name}: {len(samples)} samples", title_justify="left")
+    for name in ("alpha", "macro score", "95 % interval"):
+        table.add_column(name, justify="right")
+    for point in sweep.points:
+        style = "bold" if point.alpha == sweep.chosen else None
+        table.add_row(f"{point.alpha:g}", figure(point.macro.score), interval_text(point.macro.interval), style=style)
+    stdout.print(table)
+    if left_out := sweep.points[0].macro.not_scored:
+        stderr.print(f"note: {left_out} samples could not be scored and are left out", markup=False)
+    stdout.print(f"chosen: alpha {sweep.chosen:g}")
+    told(target / "checkpoint")
 
 
 @cli.command(epilog="Example:  shopbench checkpoint pad Qwen2-72B padded --tensor-parallel 4 --group-size 128")
@@ -149,16 +212,23 @@ def pad(
     shard_size: ShardSize = 5.0,
 ) -> None:
     """Widen the MLP with zeros, so that GPUs and quantization groups share it evenly. It answers as before."""
-    from app.cli.run_checkpoint import run_padding
+    from app.checkpoints.pad import pad_checkpoint
+    from app.checkpoints.tensors import refuse_to_replace
 
-    run_padding(
-        source,
-        target,
-        tensor_parallel=tensor_parallel,
-        group=group_size,
-        overwrite=overwrite,
-        shard_size=shard_size,
-    )
+    refuse_to_replace(target, overwrite=overwrite)
+    folder = local(source)
+    with track_steps(_size_of(folder), "pad") as advance:
+        width = pad_checkpoint(
+            folder,
+            target,
+            tensor_parallel=tensor_parallel,
+            group=group_size,
+            overwrite=overwrite,
+            shard_bytes=int(shard_size * GIGABYTE),
+            advance=advance,
+        )
+    stdout.print(f"MLP of {width:,} units: {tensor_parallel} x {width // tensor_parallel:,}")
+    told(target)
 
 
 @cli.command(
@@ -171,7 +241,9 @@ def pad(
 def quantize(
     source: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="The checkpoint to quantize.")],
     target: Out,
-    scheme: Annotated[Scheme, typer.Option(help="Bits of weights and activations; w4a16 needs gptqmodel.")],
+    scheme: Annotated[
+        Literal["w4a16", "w8a8"], typer.Option(help="Bits of weights and activations; w4a16 needs gptqmodel.")
+    ],
     data: Annotated[Path, typer.Option(help="Training rows to calibrate on.")],
     limit: Annotated[int, typer.Option(min=1, help="At most so many of them, spread over the file.")] = 256,
     check: Annotated[
@@ -191,12 +263,38 @@ def quantize(
     shard_size: ShardSize = 5.0,
 ) -> None:
     """Quantize to 4-bit weights (GPTQ) or 8-bit weights and activations, and measure what that costs."""
-    from app.cli.run_checkpoint import QuantizeRequest, run_quantization, running
+    from app.checkpoints.quantize.gptq import GptqSettings
+    from app.checkpoints.quantize.loss import measure_loss
+    from app.checkpoints.quantize.quantize import Quantization, Scheme
+    from app.checkpoints.quantize.quantize import quantize as write_quantized
+    from app.checkpoints.running import read_samples
+    from app.checkpoints.tensors import refuse_to_replace
+    from app.evaluate.scoring import Scorer
 
-    request = QuantizeRequest(
-        source, target, scheme.value, data, limit, group_size, smoothing, python, seed, overwrite, shard_size
-    )
-    if not run_quantization(request, check, running(config, engine), max_loss):
+    run_with = running(config, engine)
+    refuse_to_replace(target, overwrite=overwrite)
+    folder = local(source)
+    samples = read_samples(data, limit)
+    held_out = read_samples(check, limit=10**9) if check else []
+    gptq = GptqSettings(group_size, seed, python=python or Path(sys.executable))
+    with track_steps(_size_of(folder), f"quantize to {scheme}") as advance:
+        sizes = write_quantized(
+            folder,
+            target,
+            samples,
+            Quantization(Scheme(scheme), gptq, smoothing),
+            overwrite=overwrite,
+            shard_bytes=int(shard_size * GIGABYTE),
+            advance=advance,
+        )
+    stdout.print(f"{sizes.before:,} bytes -> {sizes.after:,} bytes ({sizes.after / sizes.before:.0%})")
+    within = True
+    if held_out:
+        with waiting(f"Answering {len(held_out)} samples with {folder}, then with {target}"):
+            loss = measure_loss(folder, target, held_out, run_with, run_with, Scorer())
+        within = _print_loss(loss, max_loss)
+    told(target)
+    if not within:
         raise typer.Exit(1)
 
 
@@ -216,11 +314,20 @@ def verify(
     engine: Engine = None,
 ) -> None:
     """Hold a checkpoint against what it was made of, in the engine that will serve it."""
+    from app.checkpoints.running import DATA, read_samples
     from app.checkpoints.verify import Limits, parse_reference
-    from app.cli.run_checkpoint import run_verification, running
+    from app.checkpoints.verify import verify as compare_answers
 
-    limits = Limits(logprob, same_text)
-    if not run_verification(checkpoint, parse_reference(against), prompts, limit, running(config, engine), limits):
+    reference = parse_reference(against)
+    run_with = running(config, engine)
+    samples = read_samples(prompts or DATA, limit)
+    with waiting(f"Answering with {reference.checkpoint}, then with {checkpoint}"):
+        agreement = compare_answers(checkpoint, reference, samples, run_with)
+    _print_figures(f"{checkpoint} against its reference", {run_with.engine: agreement.to_json()})
+    broken = Limits(logprob, same_text).broken_by(agreement)
+    for reason in broken:
+        stderr.print(f"[red]{reason}[/]")
+    if broken:
         raise typer.Exit(1)
 
 
@@ -247,7 +354,79 @@ def card(
 ) -> None:
     """Write the model card from the records of the runs: data, licences, settings, scores, lineage."""
     from app.checkpoints.card import CardRequest, write_card
-    from app.cli.run_checkpoint import told
 
     request = CardRequest(checkpoint, title, licence, about, record, mixture, tuple(evaluation or ()))
     told(write_card(request))
+
+
+def running(config: Path | None, engine: str | None) -> "Running":
+    """How the settings say that checkpoints are run.
+
+    Raises:
+        SetupError: an unreadable file, an unknown setting or a bad value.
+    """
+    from app.checkpoints.running import Running
+    from app.settings import load_settings
+
+    settings = load_settings(config, {"engine": engine})
+    return Running(settings.engine, {"seed": settings.seed} | settings.engine_settings, settings.prompts)
+
+
+def local(model: str) -> Path:
+    """The folder of a checkpoint; a hub name stands for its files in the local cache.
+
+    Raises:
+        SetupError: there is neither such a folder nor such a model in the cache.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError) as error:
+        raise SetupError(f"no checkpoint at {model!r}: name a folder, or download the model to the cache") from error
+
+
+def _size_of(folder: Path) -> int:
+    """Bytes of a checkpoint's tensors.
+
+    Raises:
+        InputError: its weights are missing or damaged.
+    """
+    from app.checkpoints.tensors import CheckpointTensors
+
+    return sum(plan.bytes for plan in CheckpointTensors(folder).plans.values())
+
+
+def _print_figures(title: str, columns: "Mapping[str, Mapping[str, JsonValue]]") -> None:
+    """Figures by name, one column for each thing that was measured."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("figure")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for name in next(iter(columns.values())):
+        table.add_row(name.replace("_", " "), *(_shown(column[name]) for column in columns.values()))
+    stdout.print(table)
+
+
+def _shown(value: "JsonValue") -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _print_loss(found: "QuantizationLoss", max_loss: float) -> bool:
+    _print_figures("Quantized against its source", {"agreement": found.agreement.to_json()})
+    interval = found.interval
+    told_interval = f" (95 % interval {interval.low:+.4f} to {interval.high:+.4f})" if interval else ""
+    stdout.print(
+        f"macro score {found.before.macro.score:.4f} -> {found.after.macro.score:.4f}: "
+        f"loss {found.loss:+.4f}{told_interval} on {found.before.macro.samples:,} samples",
+        soft_wrap=True,
+    )
+    if found.loss > max_loss:
+        stderr.print(f"[red]the loss is above the limit of {max_loss:g}[/]")
+        return False
+    return True

@@ -1,12 +1,28 @@
-"""The command line for training data: what there is, and making more of it."""
+"""`shopbench data`: list the training tasks, draw rows, write the generated shop, and build mixtures."""
 
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
+from rich.progress import TaskID
+from rich.table import Table
+from rich.text import Text
 
+from app.cli.output import progress_bar, stderr, stdout, track
 from app.data.row import Capability
+from app.errors import SetupError
+from app.files import FolderKind, whole_folder, write_lines
+from app.process import ended_by_sigterm
 from app.types import TaskType
+
+if TYPE_CHECKING:
+    from app.data.mixing.manifest import Manifest
+    from app.data.mixing.page import MixtureChart
+    from app.data.row import TrainingRow
+    from app.data.tasks.declared import Declaration
 
 cli = typer.Typer(name="data", help="List, generate and build training data.", no_args_is_help=True)
 
@@ -39,11 +55,16 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array instead of a table.")] = False,
 ) -> None:
     """Show every training task: capability, type, metric, source, wordings and rows."""
-    from app.cli.run_data import list_tasks, print_json, print_table
-    from app.data.tasks.declared import select_tasks
+    from app.data.tasks.declared import count_rows, select_tasks
 
-    listed = list_tasks(select_tasks(task or (), capability or (), task_type or (), source or ()), data)
-    (print_json if as_json else print_table)(listed)
+    tasks = select_tasks(task or (), capability or (), task_type or (), source or ())
+    rows = count_rows(tasks, data)
+    if as_json:
+        stdout.print(
+            json.dumps([_as_json(task, rows[task.name]) for task in tasks], indent=1), markup=False, soft_wrap=True
+        )
+    else:
+        stdout.print(_task_table(tasks, rows))
 
 
 @cli.command(
@@ -59,10 +80,6 @@ def generate(
     task_type: TaskTypes = None,
 ) -> None:
     """Draw training rows from the generated catalogue. OUT is a ShopBench file too: 'shopbench evaluate' reads it."""
-    from app.cli.output import stderr, track
-    from app.cli.run_data import generate_rows, generated_tasks
-    from app.files import write_lines
-
     chosen = generated_tasks(task or (), capability or (), task_type or ())
     drawn = (row.to_json() for row in generate_rows(chosen, rows, seed))
     written = write_lines(target, track(drawn, rows, "Drawing"))
@@ -76,10 +93,12 @@ def catalogue(
     seed: Seed = 0,
 ) -> None:
     """Write the generated shop itself: products, queries, sessions, co-purchases and reviews, as JSON lines."""
-    from app.cli.output import stderr
-    from app.cli.run_data import write_catalogue
+    from app.data.catalogue.catalogue import Catalogue
+    from app.data.catalogue.publishing import FILES, lines
 
-    written = write_catalogue(target, products, seed)
+    shop = Catalogue(seed, population=products)
+    with whole_folder(target, FolderKind("catalogue", next(iter(FILES))), overwrite=False) as made:
+        written = sum(write_lines(made / name, track(lines(shop, name, products), products, name)) for name in FILES)
     stderr.print(f"{written:,} lines -> {target}", markup=False)
 
 
@@ -93,7 +112,167 @@ def build(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a mixture that is there.")] = False,
 ) -> None:
     """Clean the rows of several sources and mix them: train, validation and test rows with a manifest."""
-    from app.cli.run_data import build as run
-    from app.cli.run_data import print_mixture
+    from app.data.mixing.build import build_mixture
+    from app.data.mixing.mixture import load_mixture
 
-    print_mixture(run(settings, target, overwrite=overwrite), target)
+    with ended_by_sigterm(), BuildProgress() as progress:
+        manifest = build_mixture(load_mixture(settings), target, progress, overwrite=overwrite)
+    _print_mixture(manifest, target)
+
+
+def generated_tasks(
+    names: Sequence[str], capabilities: Sequence[Capability], task_types: Sequence[TaskType]
+) -> "list[Declaration]":
+    """The tasks that fit the filters and need no published data.
+
+    Raises:
+        SetupError: a name is unknown or that of a task over published data, or nothing is left.
+    """
+    from app.data.tasks.declared import select_tasks, source_of, task_named
+    from app.data.tasks.task import GeneratedSource
+
+    for name in names:
+        source = source_of(task_named(name))
+        if not isinstance(source, GeneratedSource):
+            raise SetupError(f"{name!r} asks about {source.name}, which is not made here: use 'shopbench data build'")
+    chosen = select_tasks(names, capabilities, task_types)
+    return [task for task in chosen if isinstance(source_of(task), GeneratedSource)]
+
+
+def generate_rows(tasks: "Sequence[Declaration]", rows: int, seed: int) -> "Iterator[TrainingRow]":
+    """`rows` rows, the tasks in turn. Row k is the same whatever `rows` is."""
+    from app.data.tasks.declared import draw_row
+
+    for number in range(rows):
+        index, place = divmod(number, len(tasks))
+        yield draw_row(tasks[place], seed, index)
+
+
+def _as_json(task: "Declaration", rows: int | str) -> dict[str, object]:
+    """One line of the list. `rows` is a number, "unbounded" or "absent"."""
+    return {
+        "task": task.name,
+        "capability": task.capability.value,
+        "sub_skill": task.sub_skill,
+        "task_type": task.task_type.value,
+        "metric": task.metric,
+        "source": task.source,
+        "languages": list(task.languages),
+        "wordings": len(task.wordings),
+        "rows": rows,
+    }
+
+
+_SHORT = {
+    TaskType.MULTIPLE_CHOICE: "choice",
+    TaskType.RANKING: "ranking",
+    TaskType.RETRIEVAL: "retrieval",
+    TaskType.NAMED_ENTITY_RECOGNITION: "entities",
+    TaskType.GENERATION: "generation",
+}
+
+
+def _task_table(tasks: "Sequence[Declaration]", rows: Mapping[str, int | str]) -> Table:
+    """The tasks of a capability under its name."""
+    table = Table(title=f"{len(tasks)} training tasks", title_justify="left")
+    table.add_column("task", no_wrap=True)
+    table.add_column("sub-skill", overflow="fold")
+    table.add_column("type and metric", overflow="fold")
+    table.add_column("source")
+    table.add_column("wordings", justify="right")
+    table.add_column("rows", justify="right")
+    for capability in Capability:
+        members = [task for task in tasks if task.capability is capability]
+        if members:
+            table.add_row(Text(f"{capability.value.replace('_', ' ')} ({len(members)})", style="bold"))
+            for task in members:
+                kind = f"{_SHORT[task.task_type]}, {task.metric}"
+                count = rows[task.name]
+                shown = f"{count:,}" if isinstance(count, int) else count
+                table.add_row(f"  {task.name}", task.sub_skill, kind, task.source, str(len(task.wordings)), shown)
+            table.add_section()
+    return table
+
+
+class BuildProgress:
+    """A bar for each phase on a terminal, silent in a pipe."""
+
+    def __init__(self) -> None:
+        """Show nothing yet."""
+        self._bar = progress_bar(shown=stderr.is_terminal)
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def phase(self, name: str, total: int) -> None:
+        """One more bar."""
+        self._task = self._bar.add_task(name, total=total)
+
+    def advance(self, steps: int = 1) -> None:
+        """The last bar moves on."""
+        if self._task is not None:
+            self._bar.advance(self._task, steps)
+
+
+BAR_WIDTH = 12
+"""Characters of the longest bar."""
+SHOWN_SHARES = 10
+"""Shares that could not be met, in the terminal; the manifest has all."""
+
+
+def _print_mixture(manifest: "Manifest", target: Path) -> None:
+    """What was written and what was not, on standard output."""
+    from app.data.mixing.page import charts_of
+
+    splits = [file.removesuffix(".jsonl") for file in manifest.outputs]
+    for chart in charts_of(manifest):
+        stdout.print(_bars(chart, splits))
+    if (reasons := _reasons(manifest)).row_count:
+        stdout.print(reasons)
+    for share in manifest.unmet[:SHOWN_SHARES]:
+        stdout.print(
+            f"{share.split}: {share.level} {share.name} got {share.given:,} of {share.wanted:,} rows", markup=False
+        )
+    if len(manifest.unmet) > SHOWN_SHARES:
+        stdout.print(f"and {len(manifest.unmet) - SHOWN_SHARES} more shares that lack rows: see manifest.json")
+    written = sum(file.rows for file in manifest.outputs.values())
+    stderr.print(f"{manifest.read:,} rows read, {written:,} written -> {target}", markup=False)
+    stderr.print(f"charts and a row of each task: {target / 'report.html'}", markup=False)
+
+
+def _bars(chart: "MixtureChart", splits: list[str]) -> Table:
+    table = Table(title=f"Rows by {chart.title}", title_justify="left")
+    table.add_column(chart.title, overflow="fold")
+    for split in splits:
+        table.add_column(split, justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("", no_wrap=True, min_width=BAR_WIDTH)
+    for bar in chart.bars:
+        table.add_row(
+            bar.name,
+            *(f"{bar.by_split[split]:,}" for split in splits),
+            f"{100 * bar.share:.1f} %",
+            "█" * round(BAR_WIDTH * bar.width),
+        )
+    return table
+
+
+def _reasons(manifest: "Manifest") -> Table:
+    table = Table(title="Repaired and left out", title_justify="left")
+    table.add_column("")
+    table.add_column("reason", overflow="fold")
+    table.add_column("rows", justify="right")
+    for name, source in manifest.sources.items():
+        for reason, n in source.faults.items():
+            table.add_row(f"source {name}", reason, f"{n:,}")
+    for kind, reasons in (("repaired", manifest.repaired), ("left out", manifest.dropped)):
+        for reason, n in reasons.items():
+            table.add_row(kind, reason, f"{n:,}")
+    return table

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.output import stderr, stdout, track_steps, waiting
+from app.cli.output import figure, interval_text, stderr, stdout, track_steps, waiting
 from app.errors import InputError
 from app.evaluate.compare import compare
 from app.evaluate.datasets.kit import write_kit
@@ -185,16 +185,6 @@ def _overall_rows(overall: Overall) -> list[tuple[str, str, float | None, Interv
     by_task = overall.mean_over_tasks, overall.mean_over_tasks_interval, _baselines(overall.baselines)
     by_track = overall.mean_over_tracks, overall.mean_over_tracks_interval, ("", "")
     return [("All tasks", "mean over tasks", *by_task), ("All tracks", "mean over tracks", *by_track)]
-
-
-def figure(value: float | None) -> str:
-    """A score for a table."""
-    return "not scored" if value is None else f"{value:.4f}"
-
-
-def interval_text(interval: Interval | None) -> str:
-    """An interval for a table; blank where there is none."""
-    return "" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
 
 
 def _baselines(given: Baselines) -> tuple[str, str]:

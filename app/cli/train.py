@@ -1,9 +1,26 @@
-"""The command line for training: an adapter or a checkpoint from training rows."""
+"""`shopbench train`: a run with its progress, its signals and its last words."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
+from rich.console import Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import TextColumn
+from rich.table import Table
+
+from app.cli.output import progress_bar, stderr, waiting
+from app.errors import SetupError
+from app.process import Interruption
+
+if TYPE_CHECKING:
+    from app.train.finetune import Ending
+    from app.train.recipe import FinetuneConfig
 
 cli = typer.Typer()
 
@@ -11,6 +28,10 @@ EXIT_CODES = (
     "Exit codes: 0 done; 2 a setting, a file or the disk must be mended; 130 interrupted, 143 terminated: the state "
     "is saved, and the same command goes on."
 )
+LIBRARIES = frozenset({"accelerate", "datasets", "peft", "safetensors", "tensorboard", "torch", "transformers", "trl"})
+TRAINING, EVALUATION = "answer_loss", "eval_loss"
+WINDOW = 600
+"""Seconds from which the time left is estimated."""
 
 
 @cli.command(
@@ -25,8 +46,128 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Fine-tune a model with LoRA, QLoRA or whole. Given again after a stop, it goes on."""
-    from app.cli.run_train import train_model
     from app.train.recipe import load_finetune_config
 
-    if code := train_model(load_finetune_config(config), overwrite=overwrite, quiet=quiet):
-        raise typer.Exit(code)
+    settings = load_finetune_config(config)
+    with loading_training_libraries():
+        from transformers.utils import logging
+
+        from app.train.finetune import finetune
+
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+    with TrainingProgress(quiet=quiet) as progress, Interruption(stderr.print) as interruption:
+        ending = finetune(settings, progress, interruption, overwrite=overwrite)
+    if not quiet:
+        stderr.print(_last_words(settings, ending), soft_wrap=True)
+    if not ending.finished:
+        raise typer.Exit(interruption.exit_code)
+
+
+@contextmanager
+def loading_training_libraries() -> Iterator[None]:
+    """Around imports of the training libraries: a missing one is told with the command that installs it.
+
+    Raises:
+        SetupError: one is missing.
+    """
+    try:
+        with waiting("Loading the training libraries"):
+            yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in LIBRARIES:
+            raise
+        raise SetupError(
+            f"training needs {error.name}, which is not installed: pip install 'shopbench[train]'"
+        ) from error
+
+
+class TrainingProgress:
+    """A watcher (`app.train.callbacks.Watcher`) for people."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        """Show nothing until the run begins."""
+        self._quiet = quiet
+        self._bar = progress_bar(TextColumn("steps"), WINDOW)
+        self._live: Live | None = None
+        self._losses: dict[str, dict[str, float]] = {TRAINING: {}, EVALUATION: {}}
+        self._steps = self._first = self._step = 0
+        self._began = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ended()
+
+    def began(self, steps: int, done: int) -> None:
+        """Show the bar; the time left counts from here."""
+        self._steps, self._first, self._step, self._began = steps, done, done, time.monotonic()
+        if stderr.is_terminal and not self._quiet:
+            self._task = self._bar.add_task("Training", total=steps, completed=done)
+            self._live = Live(self._view(), console=stderr, refresh_per_second=4)
+            self._live.start()
+
+    def stepped(self, step: int) -> None:
+        """One step further."""
+        self._step = step
+        if self._live is not None:
+            self._bar.update(self._task, completed=step)
+
+    def logged(self, values: dict[str, float]) -> None:
+        """Show the losses: in the table on a terminal, as a line in a pipe."""
+        for kind, shown in self._losses.items():
+            found = {name: value for name, value in values.items() if name.split("/")[0] == kind}
+            if not found:
+                continue
+            shown.update(found)
+            if self._live is None and not self._quiet:
+                stderr.print(escape(self._line(kind, found)), soft_wrap=True)
+        if self._live is not None:
+            self._live.update(self._view())
+
+    def said(self, line: str) -> None:
+        """Above the bar."""
+        if not self._quiet:
+            stderr.print(escape(line), soft_wrap=True)
+
+    def ended(self) -> None:
+        """Leave the last view on the terminal."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _line(self, kind: str, values: dict[str, float]) -> str:
+        parts = [f"step {self._step:,}/{self._steps:,}", f"{kind} {values[kind]:.4f}"]
+        parts += [f"{name.split('/')[1]} {value:.4f}" for name, value in values.items() if "/" in name]
+        if self._step > self._first:
+            left = (time.monotonic() - self._began) / (self._step - self._first) * (self._steps - self._step)
+            parts.append(f"{left / 60:.1f} min left")
+        return "  ".join(parts)
+
+    def _view(self) -> Group:
+        table = Table(box=None, pad_edge=False)
+        names = ["", *sorted({name.split("/")[1] for found in self._losses.values() for name in found if "/" in name})]
+        table.add_column("loss, nats a token")
+        for name in names:
+            table.add_column(name.replace("_", " ") or "all", justify="right")
+        for kind, label in ((TRAINING, "training"), (EVALUATION, "validation")):
+            if found := self._losses[kind]:
+                keys = [f"{kind}/{name}" if name else kind for name in names]
+                table.add_row(label, *(f"{found[key]:.4f}" if key in found else "-" for key in keys))
+        return Group(self._bar, table)
+
+
+def _last_words(config: "FinetuneConfig", ending: "Ending") -> str:
+    output = escape(str(config.output))
+    if not ending.finished:
+        return f"stopped after step {ending.step:,} of {ending.steps:,}: give the same command again to go on"
+    if ending.already:
+        return f"{output} was finished before, in {ending.steps:,} steps; --overwrite trains it afresh"
+    if config.method == "full":
+        return f"{output}: serve it with --model {output}"
+    return (
+        f"{output}: serve it with engine_settings: {{adapters: {{a-name: {output}}}}} and model: {escape(config.model)}"
+    )

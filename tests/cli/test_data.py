@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.cli.run_data import generate_rows, generated_tasks
+from app.cli.data import generate_rows, generated_tasks
 from app.data.row import Capability, row_from_json
 from app.data.tasks.declared import TASKS
 from app.evaluate.datasets.reading import read_dataset

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from app.cli import output, run_predict
-from app.cli.output import BatchProgress
+from app.cli import output, predict, progress
+from app.cli.progress import BatchProgress
 from app.errors import EngineError
 from app.jobs.file_job import FileJob, Summary
 from app.jobs.job import Origin, Result
@@ -101,7 +101,7 @@ def test_bad_options_are_one_line(tmp_path: Path, words: list[str], says: str) -
 @pytest.fixture
 def console(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     text = io.StringIO()
-    monkeypatch.setattr(run_predict, "stderr", Console(file=text, width=300))
+    monkeypatch.setattr(progress, "stderr", Console(file=text, width=300))
     return text
 
 
@@ -124,7 +124,7 @@ JOB = FileJob(Path("in.jsonl"), Path("out.jsonl"))
 def test_the_report_counts_what_is_worth_knowing(console: io.StringIO) -> None:
     results = [result(0), result(1, origin=Origin.RESUMED), result(2, origin=Origin.REPEATED)]
     results += [result(3, Outcome.UNASKED), result(4, Outcome.SHORTENED), *(result(n, Outcome.ERROR) for n in range(5))]
-    run_predict.report(summary(*results), JOB)
+    progress.report(summary(*results), JOB)
     said = console.getvalue()
     assert "10 rows in 2.0 s (4.5 rows/s) -> out.jsonl" in said
     assert "1 rows were answered by an earlier run" in said
@@ -136,20 +136,20 @@ def test_the_report_counts_what_is_worth_knowing(console: io.StringIO) -> None:
 
 
 def test_exit_codes(console: io.StringIO) -> None:
-    assert run_predict.conclude(summary(result(0)), JOB) == 0
-    assert run_predict.conclude(summary(result(0, Outcome.ERROR)), JOB) == 1
+    assert progress.conclude(summary(result(0)), JOB) == 0
+    assert progress.conclude(summary(result(0, Outcome.ERROR)), JOB) == 1
     assert console.getvalue() == ""
 
 
 def test_rows_that_nobody_looked_at_count(console: io.StringIO) -> None:
     stopped = summary(result(0), ending=Ending.INTERRUPTED, exit_code=143)
     stopped.uncounted = 41
-    run_predict.conclude(stopped, JOB)
+    progress.conclude(stopped, JOB)
     assert "stopped after 42 of 100 rows" in console.getvalue()
 
 
 def test_a_stop_says_how_to_go_on(console: io.StringIO) -> None:
-    assert run_predict.conclude(summary(result(0), ending=Ending.INTERRUPTED, exit_code=143), JOB) == 143
+    assert progress.conclude(summary(result(0), ending=Ending.INTERRUPTED, exit_code=143), JOB) == 143
     assert console.getvalue() == (
         "stopped after 1 of 100 rows: give the same command again to go on; "
         "the answers so far are kept in out.jsonl.journal\n"
@@ -160,8 +160,8 @@ def test_brackets_in_paths_are_no_markup(console: io.StringIO) -> None:
     job = FileJob(Path("in[a].jsonl"), Path("out[v2].jsonl"))
     stopped = summary(result(0, Outcome.ERROR), ending=Ending.TOO_MANY_ERRORS)
     stopped.kept_in = Path("out[v2].jsonl.journal")
-    run_predict.report(stopped, job)
-    run_predict.conclude(stopped, job)
+    progress.report(stopped, job)
+    progress.conclude(stopped, job)
     for path in ("-> out[v2].jsonl", "in in[a].jsonl", "kept in out[v2].jsonl.journal"):
         assert path in console.getvalue()
 
@@ -171,15 +171,15 @@ def test_an_engine_that_fails_says_how_to_go_on(tmp_path: Path, monkeypatch: pyt
         journal_path(job.target).touch()
         raise EngineError("vLLM failed: no memory")
 
-    monkeypatch.setattr(run_predict, "answer_file", fails)
+    monkeypatch.setattr("app.jobs.file_job.answer_file", fails)
     job = FileJob(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
     with pytest.raises(EngineError, match="no memory. Give the same command again to go on; answers are kept in "):
-        run_predict.predict_file(job, load_settings(None), quiet=True)
+        predict.predict_file(job, load_settings(None), quiet=True)
 
 
 def test_too_many_errors_name_the_first(console: io.StringIO) -> None:
     stopped = summary(result(0, Outcome.ERROR), ending=Ending.TOO_MANY_ERRORS)
-    assert run_predict.conclude(stopped, JOB) == 4, "no output is not the same as one with failed rows"
+    assert progress.conclude(stopped, JOB) == 4, "no output is not the same as one with failed rows"
     assert "stopped after 1 failed rows (--max-errors), first: row 0 has [no] text. Mend them in in.jsonl" in (
         console.getvalue()
     )
@@ -187,17 +187,18 @@ def test_too_many_errors_name_the_first(console: io.StringIO) -> None:
 
 def test_a_stopped_pipe_says_what_would_have_helped(console: io.StringIO) -> None:
     stopped = summary(result(0), ending=Ending.INTERRUPTED, exit_code=130)
-    assert run_predict.conclude(stopped, FileJob(Path("in.jsonl"), Path("-"))) == 130
+    assert progress.conclude(stopped, FileJob(Path("in.jsonl"), Path("-"))) == 130
     assert "write to a file instead of '-'" in console.getvalue()
 
 
 def test_the_bar_shows_rate_and_what_an_earlier_run_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     text = io.StringIO()
-    monkeypatch.setattr(output, "stderr", Console(file=text, width=200, force_terminal=True, highlight=False))
-    with BatchProgress(quiet=False) as progress:
-        progress.began(4, 2)
+    for module in (output, progress):
+        monkeypatch.setattr(module, "stderr", Console(file=text, width=200, force_terminal=True, highlight=False))
+    with BatchProgress(quiet=False) as bar:
+        bar.began(4, 2)
         for one in (result(0, origin=Origin.RESUMED), result(1, origin=Origin.RESUMED), result(2), result(3)):
-            progress.settled(one)
+            bar.settled(one)
     said = text.getvalue()
     assert "going on: the journal has 2 answers" in said
     assert "Answering (2 from the journal)" in said
@@ -210,8 +211,9 @@ def test_without_a_terminal_or_when_quiet_there_is_no_bar(
     monkeypatch: pytest.MonkeyPatch, terminal: bool, quiet: bool
 ) -> None:
     text = io.StringIO()
-    monkeypatch.setattr(output, "stderr", Console(file=text, width=200, force_terminal=terminal))
-    with BatchProgress(quiet=quiet) as progress:
-        progress.began(1, 0)
-        progress.settled(result(0))
+    for module in (output, progress):
+        monkeypatch.setattr(module, "stderr", Console(file=text, width=200, force_terminal=terminal))
+    with BatchProgress(quiet=quiet) as bar:
+        bar.began(1, 0)
+        bar.settled(result(0))
     assert text.getvalue() == ""

@@ -8,11 +8,10 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from app.cli import run_train
+from app.cli import train
 from app.cli.main import cli
-from app.cli.run_train import TrainingProgress
-from app.errors import SetupError
-from app.train.recipe import FinetuneConfig
+from app.cli.train import TrainingProgress
+from app.errors import InputError, SetupError
 from tests.train.adapters.test_combine import make_adapter
 from tests.train.runs import values_for
 
@@ -20,8 +19,7 @@ from tests.train.runs import values_for
 @pytest.fixture
 def console(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     text = io.StringIO()
-    for module in (run_train, run_train):
-        monkeypatch.setattr(module, "stderr", Console(file=text, width=300))
+    monkeypatch.setattr(train, "stderr", Console(file=text, width=300))
     return text
 
 
@@ -45,10 +43,10 @@ def test_a_signal_saves_and_says_how_to_go_on(
             if step == 1:
                 signal.raise_signal(number)
 
-    config = FinetuneConfig.model_validate(small(tmp_path, checkpoint))
-    with monkeypatch.context() as changed:
-        changed.setattr(run_train, "TrainingProgress", Interrupting)
-        assert run_train.train_model(config) == code
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(small(tmp_path, checkpoint)), encoding="utf-8")
+    monkeypatch.setattr(train, "TrainingProgress", Interrupting)
+    assert CliRunner().invoke(cli, ["train", str(path)], catch_exceptions=False).exit_code == code
     said = console.getvalue()
     assert f"{number.name}: finishing what is in flight" in said
     assert "stopped after step 1 of 4: give the same command again to go on" in said
@@ -75,7 +73,7 @@ def test_the_command_trains_shows_losses_and_says_how_to_serve(
 
 def test_a_terminal_shows_a_bar_and_losses_by_capability(monkeypatch: pytest.MonkeyPatch) -> None:
     text = io.StringIO()
-    monkeypatch.setattr(run_train, "stderr", Console(file=text, width=200, force_terminal=True))
+    monkeypatch.setattr(train, "stderr", Console(file=text, width=200, force_terminal=True))
     with TrainingProgress(quiet=False) as progress:
         progress.began(10, 4)
         progress.stepped(5)
@@ -92,7 +90,7 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
         pytest.raises(
             SetupError, match=r"training needs trl, which is not installed: pip install 'shopbench\[train\]'"
         ),
-        run_train.needing_train_extra(),
+        train.loading_training_libraries(),
     ):
         import trl  # noqa: F401
 
@@ -104,5 +102,5 @@ def test_adapters_are_combined_from_the_command_line(checkpoint: Path, tmp_path:
     assert done.exit_code == 0
     assert (tmp_path / "out" / "adapter_model.safetensors").is_file()
     wrong = CliRunner().invoke(cli, ["adapters", "combine", *folders, "--weights", "much", "--out", out])
-    assert isinstance(wrong.exception, SetupError)
-    assert "--weights are numbers with commas between" in str(wrong.exception)
+    assert isinstance(wrong.exception, InputError)
+    assert "--weights must be numbers with commas" in str(wrong.exception)

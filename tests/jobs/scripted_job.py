@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from app.cli.run_predict import conclude
+from app.cli.progress import conclude
 from app.errors import InputError
 from app.jobs.file_job import FileJob, Summary, answer_file
 from app.predictor import Predictor

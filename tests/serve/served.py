@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from starlette.types import ASGIApp
 
-from app.cli.run_serve import bind
+from app.cli.serve import bind
 from app.serve.http_server import HttpServer, uvicorn_config
 from app.serve.server_settings import ServerSettings
 

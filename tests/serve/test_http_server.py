@@ -11,7 +11,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.cli.run_serve import bind
+from app.cli.serve import bind
 from app.serve.http_server import KEEP_ALIVE, HttpServer, uvicorn_config
 from app.serve.server_settings import ServerSettings
 from app.types import GenerationRequest

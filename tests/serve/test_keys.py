@@ -5,7 +5,7 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from app.cli.run_serve import check_address
+from app.cli.serve import check_address
 from app.errors import SetupError
 from app.serve.middleware.keys import PUBLIC, ApiKeys
 from app.serve.server_settings import ServerSettings

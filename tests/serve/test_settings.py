@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.run_serve import bind
+from app.cli.serve import bind
 from app.errors import SetupError
 from app.serve.logs import JsonFormatter
 from app.serve.server_settings import ServerSettings

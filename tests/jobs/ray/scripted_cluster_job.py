@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ray
 
-from app.cli.run_predict import conclude
+from app.cli.progress import conclude
 from app.errors import InputError, ShopBenchError
 from app.jobs.file_job import FileJob, Summary
 from app.jobs.ray.job import Cluster, answer_on_cluster

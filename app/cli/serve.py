@@ -2,42 +2,46 @@
 
 import logging
 import os
-import signal
 import socket
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from types import FrameType
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from app.cli.options import EXIT_CODES, Config, Model, Seed
 from app.errors import EngineError, SetupError
-from app.serve.app import build_app, check_data_folder, create_batches, create_chat, create_service
-from app.serve.http_server import HttpServer, uvicorn_config
-from app.serve.logs import set_up_logging
-from app.serve.middleware.keys import VARIABLE, ApiKeys, is_loopback
-from app.serve.server_settings import ServerSettings
-from app.settings import Settings
+from app.process import ended_by_sigterm
 
+if TYPE_CHECKING:
+    from app.serve.middleware.keys import ApiKeys
+    from app.serve.server_settings import ServerSettings
+
+cli = typer.Typer()
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """What the command line says about where to listen; None leaves it to the settings."""
+@cli.command(epilog="Example:  SHOPBENCH_API_KEYS=alice:a-long-secret shopbench serve --host 0.0.0.0\n\n" + EXIT_CODES)
+def serve(
+    config: Config = None,
+    model: Model = None,
+    seed: Seed = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port. [default: 8000]", show_default=False)
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without any key.")] = False,
+) -> None:
+    """Answer questions over HTTP, with a page for people at /. Keys come from SHOPBENCH_API_KEYS."""
+    from app.serve.app import build_app, check_data_folder, create_batches, create_chat, create_service
+    from app.serve.http_server import HttpServer, uvicorn_config
+    from app.serve.logs import set_up_logging
+    from app.serve.middleware.keys import VARIABLE, ApiKeys
+    from app.serve.server_settings import ServerSettings
+    from app.settings import load_settings
 
-    host: str | None = None
-    port: int | None = None
-    insecure: bool | None = None
-
-
-def serve(settings: Settings, address: Address) -> None:
-    """Serve until a signal or until the engine fails for good.
-
-    Raises:
-        SetupError: what is missing or wrong, or a public address without keys.
-        EngineError: the engine failed for good.
-    """
-    given = {"host": address.host, "port": address.port, "insecure": address.insecure}
+    settings = load_settings(config, {"model": model, "seed": seed})
+    given = {"host": host, "port": port, "insecure": insecure or None}
     server = ServerSettings.parse(
         settings.server_settings | {name: value for name, value in given.items() if value is not None}
     )
@@ -47,6 +51,7 @@ def serve(settings: Settings, address: Address) -> None:
     check_data_folder(server)
     bound = bind(server.host, server.port)
     log.info("loading", extra={"model": settings.model, "url": _url(bound)})
+    # vLLM's processes outlive one that just dies.
     with ended_by_sigterm():
         service = create_service(settings, server)
     engine_failed = False
@@ -61,20 +66,6 @@ def serve(settings: Settings, address: Address) -> None:
     runner.run(sockets=[bound])
     if engine_failed:
         raise EngineError("the engine failed for good; the log has the reason")
-
-
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Leave in order where SIGTERM comes while the model loads: vLLM's processes outlive one that just dies."""
-
-    def leave(number: int, _: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -95,12 +86,14 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def check_address(server: ServerSettings, keys: ApiKeys) -> None:
+def check_address(server: "ServerSettings", keys: "ApiKeys") -> None:
     """Refuse to be open to everyone by accident.
 
     Raises:
         SetupError: an address beyond this machine, and no keys.
     """
+    from app.serve.middleware.keys import VARIABLE, is_loopback
+
     if not keys and not server.insecure and not is_loopback(server.host):
         raise SetupError(
             f"{server.host} can be reached from other machines and no keys are set: set {VARIABLE}=name:key, "

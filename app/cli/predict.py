@@ -1,0 +1,218 @@
+"""`shopbench route`, `predict` and `demo`: a file of questions in, a file of answers out."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from app.cli.options import EXIT_CODES, SOME_ROWS_FAILED, Config, Engine, Model, Seed
+from app.cli.output import stderr, stdout, waiting
+from app.errors import EngineError, InputError, SetupError
+from app.types import TaskType
+
+if TYPE_CHECKING:
+    from app.jobs.file_job import FileJob, Summary
+    from app.predictor import Predictor
+    from app.settings import Settings
+
+cli = typer.Typer()
+
+
+@cli.command(epilog="Example:  shopbench route questions.jsonl types.jsonl")
+def route(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Questions, one JSON object a line.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where 'id' and 'task_type' go.")],
+) -> None:
+    """Tell the task type of every question; needs no engine."""
+    from app.files import write_lines
+    from app.routing import route
+    from app.rows import read_rows
+
+    counts: Counter[TaskType | None] = Counter()
+
+    def routed() -> Iterator[dict[str, Any]]:
+        for row in read_rows(source):
+            task_type = route(row.question).type if row.question is not None else None
+            counts[task_type] += 1
+            failure = row.failure
+            told = {"error": {"code": failure.code, "message": failure.message}} if failure else {}
+            yield {"id": row.id, "task_type": task_type} | told
+
+    write_lines(target, routed())
+    for task_type, n in counts.most_common():
+        stderr.print(f"{n:>9,}  {task_type or '(no question)'}")
+    if counts[None]:
+        raise typer.Exit(SOME_ROWS_FAILED)
+
+
+@cli.command(
+    epilog="Example:  shopbench predict questions.jsonl answers.jsonl --model tests/fixtures/mini\n\n" + EXIT_CODES
+)
+def predict(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN", help="Questions: .jsonl (or .gz of it), .csv, .parquet, or a pipe: - or <(command)."
+        ),
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Where the answers go, as IN. OUT.journal beside it keeps the run.")
+    ],
+    config: Config = None,
+    engine: Engine = None,
+    model: Model = None,
+    seed: Seed = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Answer anew where OUT is finished or was made with other settings; an unfinished run of the same "
+            "settings goes on. The old answers go when the engine is ready, the old OUT when the new one is whole.",
+        ),
+    ] = False,
+    max_errors: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many failed rows. [default: never]", show_default=False)
+    ] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(help="Answer every row within this time, such as 70m, loading included.", show_default=False),
+    ] = None,
+    input_format: Annotated[
+        str | None,
+        typer.Option(help="jsonl, csv, parquet or openai. [default: from IN's name]", show_default=False),
+    ] = None,
+    output_format: Annotated[
+        str | None,
+        typer.Option(help="jsonl, csv, parquet or openai. [default: from OUT's name]", show_default=False),
+    ] = None,
+    executor: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="One engine in this process, or engines on the machines of a Ray cluster."),
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster, host:port or auto. [default: one on this machine]", show_default=False),
+    ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(min=1, help="Engines on the cluster. [default: as many as fit]", show_default=False),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")] = False,
+) -> None:
+    """Answer every question of a file, in the file's order. Given again after a stop, it goes on."""
+    started = time.monotonic()
+    from app.cli.progress import conclude, report
+    from app.jobs.file_job import FileJob
+    from app.process import parse_duration
+    from app.settings import load_settings
+
+    seconds = parse_duration(time_budget) if time_budget else None
+    job = FileJob(source, target, input_format, output_format, overwrite, max_errors, seconds, started)
+    settings = load_settings(config, {"engine": engine, "model": model, "seed": seed})
+    if executor == "ray":
+        summary = predict_on_cluster(job, settings, ray_address, replicas, quiet=quiet)
+    elif ray_address or replicas:
+        raise InputError("--ray-address and --replicas are for --executor ray: add it, or leave them out")
+    else:
+        summary = predict_file(job, settings, quiet=quiet)
+    if not quiet:
+        report(summary, job)
+    if code := conclude(summary, job):
+        raise typer.Exit(code)
+
+
+@cli.command(epilog="Example:  shopbench demo --engine transformers")
+def demo(
+    config: Config = None,
+    engine: Engine = None,
+    model: Model = None,
+    seed: Seed = None,
+) -> None:
+    """Answer the project's own sample questions and show them as a table."""
+    from app.cli.progress import prediction_table
+    from app.predictor import create_predictor
+    from app.rows import read_rows
+    from app.settings import ROOT, load_settings
+
+    settings = load_settings(config, {"engine": engine, "model": model, "seed": seed})
+    source = ROOT / "data" / "sample.jsonl"
+    started = time.monotonic()
+    with waiting(f"Loading {settings.model}"):
+        predictor = create_predictor(settings)
+    loaded = time.monotonic()
+    questions = [row.question for row in read_rows(source) if row.question is not None]
+    try:
+        predictions = predictor.predict(questions)
+    finally:
+        predictor.close()
+    answered = time.monotonic()
+    pairs = zip((question.prompt for question in questions), predictions, strict=True)
+    stdout.print(prediction_table(pairs, f"{source.name}: {len(predictions)} questions"))
+    stdout.print(
+        f"{predictor.engine.name} {predictor.engine.version}, prompts {predictor.prompts.fingerprint}: "
+        f"ready in {loaded - started:.1f} s, answered in {answered - loaded:.1f} s"
+    )
+
+
+def predict_file(job: "FileJob", settings: "Settings", *, quiet: bool = False) -> "Summary":
+    """Answer a file with the engine that the settings name, as `app.jobs.file_job.answer_file` does.
+
+    Raises:
+        SetupError: the engine cannot be made ready.
+        InputError: the source cannot be read, or the target not written or not continued.
+        EngineError: the engine failed.
+    """
+    from app.cli.progress import BatchProgress
+    from app.files import STANDARD_STREAM
+    from app.jobs.file_job import answer_file
+    from app.jobs.identity import file_identity
+    from app.jobs.journal import journal_path
+    from app.jobs.output import real_path
+    from app.predictor import create_predictor
+
+    def load() -> "Predictor":
+        with waiting(f"Loading {settings.model}"):
+            return create_predictor(settings)
+
+    with BatchProgress(quiet=quiet) as progress:
+        try:
+            return answer_file(job, load, lambda: file_identity(settings), progress)
+        except EngineError as error:
+            kept = journal_path(real_path(job.target))
+            if job.target == STANDARD_STREAM or not kept.exists():
+                raise
+            raise EngineError(f"{error}. Give the same command again to go on; answers are kept in {kept}") from error
+
+
+def predict_on_cluster(
+    job: "FileJob", settings: "Settings", address: str | None, replicas: int | None, *, quiet: bool = False
+) -> "Summary":
+    """Answer a file with engines on a Ray cluster, as `app.jobs.ray.job.answer_on_cluster` does.
+
+    Raises:
+        SetupError: Ray is not installed or not to be reached, or an engine cannot be made ready.
+        InputError: the source cannot be read, or the target not written or not continued.
+        EngineError: an engine or Ray failed.
+    """
+    try:
+        from app.jobs.ray.job import Cluster, answer_on_cluster
+    except ModuleNotFoundError as error:
+        if error.name not in ("ray", "pyarrow"):
+            raise
+        raise SetupError(
+            f"--executor ray needs {error.name}, which is not installed: pip install 'shopbench[ray]'"
+        ) from error
+    from app.cli.progress import BatchProgress
+    from app.engines.loading import check_engine
+    from app.jobs.identity import cluster_identity
+    from app.predictor import create_predictor
+
+    engine = check_engine(settings.engine, settings.model, settings.engine_settings)
+    cluster = Cluster(address, replicas, engine.devices)
+    load = partial(create_predictor, settings)
+    with BatchProgress(quiet=quiet) as progress:
+        return answer_on_cluster(job, cluster, load, lambda: cluster_identity(settings), progress)
