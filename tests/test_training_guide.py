@@ -2,13 +2,16 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
+from app.data.catalogue.catalogue import Catalogue
 from app.data.mixing.checks import check
+from app.data.row import Capability
 from app.data.tasks import concepts
-from app.data.tasks.declared import SOURCES
-from app.data.tasks.task import GeneratedSource, TrainingTask
+from app.data.tasks.concepts import CATALOGUE
+from app.data.tasks.task import TaskGroup, TrainingTask
 from app.evaluate.scoring import Scorer
 from app.routing import route
 from app.settings import ROOT
@@ -35,16 +38,18 @@ def test_commands_were_found() -> None:
     assert len(commands()) >= 8
 
 
-def test_the_example_of_a_task_makes_rows_that_score_full_marks() -> None:
+def test_the_example_of_a_task_makes_rows_that_score_full_marks(tmp_path: Path) -> None:
     code = re.search(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    wordings = re.search(r"```yaml\n(category_by_synonym:.*?)```", GUIDE, re.DOTALL)
     assert code is not None
+    assert wordings is not None
+    (tmp_path / "concepts.yaml").write_text(wordings[1], encoding="utf-8")
     names = dict(vars(concepts))
+    names["_concept"] = TaskGroup(CATALOGUE, Capability.CONCEPT_UNDERSTANDING, str(tmp_path / "concepts"))
     exec(code[1], names)  # noqa: S102 - the guide's own text
     task = names["category_by_synonym"]
     assert isinstance(task, TrainingTask)
-    source = SOURCES[task.source]
-    assert isinstance(source, GeneratedSource)
-    shop = source.make(0)
+    shop = Catalogue(0)
     rows = [next(task.draw_rows(shop, 0, index)) for index in range(40)]
     assert {row.target for row in rows} == {"0", "1", "2", "3"}
     scorer = Scorer()

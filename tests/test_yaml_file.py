@@ -12,7 +12,7 @@ def test_what_a_file_holds_is_read(tmp_path: Path) -> None:
     assert read_yaml(path, "the list") == {"a": [1, "zwölf"]}
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\xfa"])
+@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\xfa", b"a: 1\nb: {c: 1, c: 2}"])
 def test_what_is_not_yaml_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(content)

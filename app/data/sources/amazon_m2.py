@@ -5,6 +5,7 @@ products_train.csv (`id`, `locale`, `title`, also price, brand, color, size, mod
 challenge's own getting-started notebook. Locales are UK, DE, JP, ES, FR and IT.
 """
 
+import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -12,8 +13,21 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from app.data.row import Capability
 from app.data.sources.reading import RawRow, TitlePool, count, find_tables, read_table
 from app.data.sources.spill import SpillTable
+from app.data.tasks.task import (
+    CHOICE,
+    LISTED,
+    OPTIONS,
+    RETRIEVAL,
+    Draft,
+    PublishedSource,
+    TaskGroup,
+    TrainingTask,
+    choices,
+    selection,
+)
 
 SESSIONS = ("prev_items", "next_item", "locale")
 PRODUCTS = ("id", "locale", "title")
@@ -113,3 +127,46 @@ def _locale(row: RawRow) -> str:
     if locale not in LOCALES:
         raise row.wrong("locale", f"one of {', '.join(LOCALES)}", locale)
     return locale
+
+
+AMAZON_M2 = PublishedSource(
+    "Amazon-M2", "Apache-2.0", "AIcrowd, Amazon KDD Cup 2023 (Jin et al. 2023)", "Amazon-M2", read_amazon_m2
+)
+_SHOWN = 6
+"""The last products of a session; longer ones say little more and fill the context."""
+
+
+def _choice(record: Session, rng: random.Random) -> Iterator[Draft]:
+    others = record.others()[: OPTIONS - 1]
+    if len(others) == OPTIONS - 1:
+        options, number = choices(record.next, others, rng)
+        yield _draft(record, {"options": options}, number)
+
+
+def _list(record: Session, rng: random.Random) -> Iterator[Draft]:
+    others = record.others()[: LISTED - 1]
+    if len(others) == LISTED - 1:
+        listed, numbers = selection([record.next], others, rng)
+        yield _draft(record, {"list": listed}, numbers)
+
+
+def _draft(record: Session, variables: dict[str, object], gold: object) -> Draft:
+    shown = "\n".join(f"- {title}" for title in record.previous[-_SHOWN:])
+    return Draft({"session": shown, **variables}, gold, language=record.language)
+
+
+def _tasks(suffix: str, capability: Capability, *languages: str) -> tuple[TrainingTask[Session], ...]:
+    task = TaskGroup[Session](AMAZON_M2, capability, "amazon_m2", "m2_next_", suffix)
+    for kind, draft in ((CHOICE, _choice), (RETRIEVAL, _list)):
+        wanted = task(
+            "session-based recommendation", kind, None, languages, where=lambda one: one.language in languages
+        )
+        wanted(draft)
+    return task.tasks()
+
+
+SOURCES = (AMAZON_M2,)
+TASKS = (
+    *_tasks("", Capability.USER_BEHAVIOUR, "en"),
+    *_tasks("_languages", Capability.MULTILINGUAL, "de", "ja", "es", "fr", "it"),
+)

@@ -5,13 +5,29 @@ Schema, JSON lines (.gz too): <Category>.jsonl with `rating`, `title`, `text`, `
 `categories`, `bought_together` (often null), `store`, `details` (the set's own page and card, McAuley Lab).
 """
 
+import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
+from app.data.row import Capability
 from app.data.sources.reading import RawRow, TitlePool, count, find_tables, read_table
 from app.data.sources.spill import SpillTable
+from app.data.tasks.task import (
+    CHOICE,
+    GENERATION,
+    LISTED,
+    RANKING,
+    RETRIEVAL,
+    Draft,
+    PublishedSource,
+    TaskGroup,
+    graded,
+    selection,
+)
+from app.evaluate.names import Metric
 
 REVIEWS = ("rating", "title", "text", "parent_asin", "helpful_vote")
 PRODUCTS = ("parent_asin", "title", "features", "description")
@@ -110,7 +126,7 @@ def _product(
     if meta is None:
         faults["Amazon Reviews: a product without meta data, its reviews kept"] += 1
         meta = {"title": "", "category": category.replace("_", " "), "features": [], "description": ""}
-    together = [_title(products, other) for other in meta.get("bought_together", ())]
+    together = [_title_of(products, other) for other in meta.get("bought_together", ())]
     count(faults, "Amazon Reviews: a product bought together without a title, left out", together.count(""))
     return ReviewedProduct(
         id=identity,
@@ -124,7 +140,7 @@ def _product(
     )
 
 
-def _title(products: SpillTable, identity: str) -> str:
+def _title_of(products: SpillTable, identity: str) -> str:
     found = products.first(identity)
     return found["title"] if found else ""
 
@@ -139,3 +155,77 @@ def _line(text: str) -> str:
 
 def _whole(value: object) -> int:
     return int(str(value))
+
+
+AMAZON_REVIEWS = PublishedSource(
+    "Amazon Reviews 2023",
+    "none stated",
+    "Hugging Face, McAuley-Lab/Amazon-Reviews-2023 (Hou et al. 2024)",
+    "AmazonReviews2023",
+    read_amazon_reviews,
+)
+_review = TaskGroup[ReviewedProduct](AMAZON_REVIEWS, Capability.USER_BEHAVIOUR, "amazon_reviews", "reviews_")
+_RANKED = 5
+_SELECTED = 3
+_EXCERPT = 240
+_LONGEST = 1200
+_REVIEWS_USED = 3
+"""Of one product, so that one with many does not fill the mixture."""
+
+
+def _shortened(review: Review) -> str:
+    return f"{review.text[:_EXCERPT].rsplit(' ', 1)[0]} ..." if len(review.text) > _EXCERPT else review.text
+
+
+def _cut(text: str) -> str:
+    return text[:_LONGEST]
+
+
+@_review("review rating", CHOICE)
+def _rating(record: ReviewedProduct, rng: random.Random) -> Iterator[Draft]:  # noqa: ARG001 - as the others take it
+    for review in record.reviews[:_REVIEWS_USED]:
+        yield Draft({"review": _cut(review.text), "category": record.category}, review.rating, record.id)
+
+
+@_review("review helpfulness", RANKING)
+def _helpful(record: ReviewedProduct, rng: random.Random) -> Iterator[Draft]:
+    """Five reviews with different numbers of votes; relevance falls by place, as votes span orders of magnitude."""
+    chosen: list[Review] = []
+    for review in record.reviews:
+        if not chosen or review.helpful_votes < chosen[-1].helpful_votes:
+            chosen.append(review)
+    if record.title and len(chosen) >= _RANKED:
+        best = chosen[:_RANKED]
+        entries = [(_shortened(review), 1 - place / _RANKED) for place, review in enumerate(best)]
+        if all(one != other for one, other in pairwise(text for text, _ in entries)):
+            listed, relevances = graded(entries, rng)
+            yield Draft({"product": record.title, "list": listed}, relevances, record.id)
+
+
+@_review("co-purchases", RETRIEVAL)
+def _together(record: ReviewedProduct, rng: random.Random) -> Iterator[Draft]:
+    gold = record.bought_together[:_SELECTED]
+    others = record.others()[: LISTED - len(gold)] if record.title and gold else ()
+    if gold and len(gold) + len(others) == LISTED:
+        listed, numbers = selection(gold, others, rng)
+        yield Draft({"product": record.title, "list": listed}, numbers, record.id)
+
+
+@_review(
+    "extraction and summarization", GENERATION, Metric.SENT_TRANSFORMER, capability=Capability.CONCEPT_UNDERSTANDING
+)
+def _headline(record: ReviewedProduct, rng: random.Random) -> Iterator[Draft]:  # noqa: ARG001 - as the others take it
+    for review in record.reviews[:_REVIEWS_USED]:
+        if 2 <= len(review.title.split()) <= 12:
+            yield Draft({"review": _cut(review.text)}, review.title, record.id)
+
+
+@_review("title generation", GENERATION, Metric.ROUGE_L, capability=Capability.CONCEPT_UNDERSTANDING)
+def _title(record: ReviewedProduct, rng: random.Random) -> Iterator[Draft]:  # noqa: ARG001 - as the others take it
+    text = "; ".join(record.features) or record.description
+    if record.title and text:
+        yield Draft({"features": _cut(text)}, record.title, record.id)
+
+
+SOURCES = (AMAZON_REVIEWS,)
+TASKS = _review.tasks()

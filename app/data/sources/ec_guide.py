@@ -4,12 +4,14 @@ Schema: `input_field`, `output_field`, `task_type`, `metric`, read off the publi
 kind (Generation, MCQ, NER, Retrieval) and the file's name the sub-task (EC-Guide, KDD Cup 2024, ZJU-AI4H).
 """
 
+import random
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.data.row import Capability
 from app.data.sources.reading import (
     ENGLISH,
     RawRow,
@@ -21,6 +23,8 @@ from app.data.sources.reading import (
     renumbered,
     without,
 )
+from app.data.tasks.task import CHOICE, GENERATION, NER, RANKING, RETRIEVAL, Draft, PublishedSource, TaskGroup
+from app.evaluate.names import Metric
 from app.tasks.answers import literal
 from app.tasks.generation import Generation
 from app.tasks.multiple_choice import MultipleChoice
@@ -222,3 +226,71 @@ _BY_TYPE = {
     TaskType.NAMED_ENTITY_RECOGNITION: _entities,
     TaskType.GENERATION: _text,
 }
+
+
+EC_GUIDE = PublishedSource("EC-Guide", "Apache-2.0", "its authors (ZJU-AI4H, KDD Cup 2024)", "EC-Guide", read_ec_guide)
+
+
+_CONCEPTS, _KNOWLEDGE = Capability.CONCEPT_UNDERSTANDING, Capability.KNOWLEDGE_REASONING
+_BEHAVIOUR, _MULTILINGUAL = Capability.USER_BEHAVIOUR, Capability.MULTILINGUAL
+_SUMMARIES = "extraction and summarization"
+_SIMILARITY = Metric.SENT_TRANSFORMER
+_ALL = ("en", "de", "es", "fr", "it", "ja")
+_ENGLISH, _OTHERS = _ALL[:1], _ALL[1:]
+_group = TaskGroup[Instruction](EC_GUIDE, _CONCEPTS, prefix="ec_guide_")
+
+
+def _draft(record: Instruction, rng: random.Random) -> Draft:  # noqa: ARG001 - nothing is left to chance
+    return Draft({"question": record.question}, record.gold, record.group, record.language)
+
+
+def _task(
+    name: str,
+    sub_task: str,
+    capability: Capability,
+    sub_skill: str,
+    task_type: TaskType,
+    metric: Metric | None = None,
+    languages: tuple[str, ...] = (),
+) -> None:
+    """A task over a sub-task's rows of one type; any sub-task's, where none is named.
+
+    `languages` choose among the rows; where none are given, the sub-task's rows are taken as they come.
+    """
+
+    def serves(record: Instruction) -> bool:
+        wanted = record.task_type is task_type and sub_task in {record.sub_task, ""}
+        return wanted and (not languages or record.language in languages)
+
+    _group(sub_skill, task_type, metric, languages or _ENGLISH, capability=capability, name=name, where=serves)(_draft)
+
+
+_task("categories", "CR", _CONCEPTS, "category classification", GENERATION, _SIMILARITY)
+_task("elaboration", "PE", _CONCEPTS, "concept normalization and elaboration", GENERATION, _SIMILARITY)
+_task("outfit_reason", "EPF", _CONCEPTS, "attribute explanation", GENERATION, _SIMILARITY)
+_task("characteristics", "EPK", _CONCEPTS, _SUMMARIES, GENERATION, _SIMILARITY)
+_task("review_keyphrase", "ERK", _CONCEPTS, "aspect keyphrase extraction", GENERATION, Metric.ROUGE_L)
+_task("keywords", "PKS", _CONCEPTS, _SUMMARIES, GENERATION, _SIMILARITY, _ENGLISH)
+_task("keyword_set", "PKS", _CONCEPTS, _SUMMARIES, CHOICE, None, _ENGLISH)
+_task("attribute_of_product", "SAP", _CONCEPTS, "attribute value inference", CHOICE)
+_task("product_with_attribute", "SPA", _CONCEPTS, "applicable attribute", CHOICE)
+_task("entities", "NER", _CONCEPTS, "entity typing and extraction", NER)
+_task("review_aspects", "RRA", _CONCEPTS, "review aspect identification", RETRIEVAL)
+_task("review_snippets", "RRS", _CONCEPTS, "review snippet selection", RETRIEVAL)
+_task("category_products", "PR", _CONCEPTS, "category classification", RETRIEVAL)
+_task("reasoning_choice", "ACR", _KNOWLEDGE, "numeric and commonsense reasoning", CHOICE)
+_task("reasoning_worked", "ACR", _KNOWLEDGE, "numeric reasoning", GENERATION, _SIMILARITY)
+_task("product_relation", "PRP", _BEHAVIOUR, "product relation", CHOICE)
+_task("query_product_relation", "QPRP", _BEHAVIOUR, "query and product relation", CHOICE)
+_task("rating", "SA", _BEHAVIOUR, "review rating", CHOICE)
+_task("bought_together_reason", "EBT", _BEHAVIOUR, "purchase intention", GENERATION, _SIMILARITY)
+_task("product_answer", "PQA", _BEHAVIOUR, "product question answering", GENERATION, _SIMILARITY)
+_task("ranking", "", _BEHAVIOUR, "query and product ranking", RANKING)
+_task("translation", "MT", _MULTILINGUAL, "title translation", GENERATION, Metric.BLEU, _ALL[:5])
+_task("translation_japanese", "MT", _MULTILINGUAL, "title translation", GENERATION, Metric.JP_BLEU, ("ja",))
+_task("description_match", "MDM", _MULTILINGUAL, "description matching", CHOICE, None, _ALL)
+_task("keyword_set_languages", "PKS", _MULTILINGUAL, "keyword selection", CHOICE, None, _OTHERS)
+_task("keywords_languages", "PKS", _MULTILINGUAL, _SUMMARIES, GENERATION, Metric.MULTILINGUAL_SENT_TRANSFORMER, _OTHERS)
+SOURCES = (EC_GUIDE,)
+TASKS = _group.tasks()
+"""QPRJ has none: it answers yes or no, and is dropped. Copies of the set without its ranking files give no ranking."""

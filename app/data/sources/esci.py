@@ -7,6 +7,7 @@ README and the code that joins them (amazon-science/esci-data, ninglab/eCeLLM). 
 as well. Locales are us, es and jp.
 """
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,8 +15,24 @@ from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
+from app.data.row import Capability
 from app.data.sources.reading import RawRow, find_tables, read_table
 from app.data.sources.spill import SpillTable
+from app.data.tasks.task import (
+    CHOICE,
+    OPTIONS,
+    RANKING,
+    RETRIEVAL,
+    Draft,
+    Drafting,
+    PublishedSource,
+    TaskGroup,
+    TrainingTask,
+    choices,
+    graded,
+    selection,
+)
+from app.types import TaskType
 
 EXAMPLES = ("query", "query_id", "product_id", "product_locale", "esci_label")
 PRODUCTS = ("product_id", "product_title", "product_locale")
@@ -117,3 +134,78 @@ def _spilled(path: Path, stamp: int) -> SpillTable:  # noqa: ARG001 - a file tha
 
 def _one_line(title: str) -> str:
     return " ".join(title.split())
+
+
+ESCI = PublishedSource("ESCI", "Apache-2.0", "GitHub, amazon-science/esci-data (Reddy et al. 2022)", "ESCI", read_esci)
+RELEVANCES = {"E": 1.0, "S": 0.1, "C": 0.01, "I": 0.0}
+"""ShopBench's own: the relevances of its ranking task, and the gains of the KDD Cup 2022."""
+RELATIONS = {
+    "E": "The product has everything that the query asks for.",
+    "S": "The product lacks a part of what the query asks for, but can take the place of one that has it.",
+    "C": "The product is not what the query asks for, but goes with it.",
+    "I": "The product has nothing to do with the query.",
+}
+_RANKED = 5
+_SELECTED = 3
+_LISTED = (8, 15)
+
+
+def _ranking(record: QueryResults, rng: random.Random) -> Iterator[Draft]:
+    """Five products with two labels at least: one of each label first, then whatever comes."""
+    products = list(record.products)
+    rng.shuffle(products)
+    firsts = list({product.label: product for product in products}.values())
+    rest = [product for product in products if product not in firsts]
+    chosen = [*firsts, *rest][:_RANKED]
+    if len(firsts) > 1 and len(chosen) == _RANKED:
+        listed, relevances = graded([(product.title, RELEVANCES[product.label]) for product in chosen], rng)
+        yield _draft(record, {"list": listed}, relevances)
+
+
+def _relation(record: QueryResults, rng: random.Random) -> Iterator[Draft]:
+    """A product of a label that is drawn first, so that the rare labels come as often as they can."""
+    label = rng.choice(sorted({product.label for product in record.products}))
+    others = [text for one, text in RELATIONS.items() if one != label]
+    options, number = choices(RELATIONS[label], others, rng)
+    yield _draft(record, {"product": rng.choice(record.with_label(label)), "options": options}, number)
+
+
+def _best(record: QueryResults, rng: random.Random) -> Iterator[Draft]:
+    """An exact product among worse ones, the worst of them last to be taken in."""
+    exact, others = record.with_label("E"), record.with_label("I", "C")
+    if len(others) < OPTIONS - 1:
+        others = [*others, *record.with_label("S")]
+    if exact and len(others) >= OPTIONS - 1:
+        options, number = choices(rng.choice(exact), rng.sample(others, OPTIONS - 1), rng)
+        yield _draft(record, {"options": options}, number)
+
+
+def _exact(record: QueryResults, rng: random.Random) -> Iterator[Draft]:
+    exact, others = record.with_label("E"), record.with_label("S", "C", "I")
+    count = min(rng.randint(*_LISTED), _SELECTED + len(others))
+    if len(exact) >= _SELECTED and count >= _LISTED[0]:
+        listed, numbers = selection(rng.sample(exact, _SELECTED), rng.sample(others, count - _SELECTED), rng)
+        yield _draft(record, {"list": listed}, numbers)
+
+
+def _draft(record: QueryResults, variables: dict[str, object], gold: object) -> Draft:
+    return Draft({"query": record.query, **variables}, gold, f"{record.locale}/{record.query}", record.language)
+
+
+_FORMS: tuple[tuple[str, TaskType, Drafting[QueryResults]], ...] = (
+    ("query and product ranking", RANKING, _ranking),
+    ("query and product relation", CHOICE, _relation),
+    ("product search", CHOICE, _best),
+    ("product search", RETRIEVAL, _exact),
+)
+
+
+def _tasks(suffix: str, capability: Capability, *languages: str) -> tuple[TrainingTask[QueryResults], ...]:
+    task = TaskGroup[QueryResults](ESCI, capability, "esci", "esci_", suffix)
+    for sub_skill, task_type, draft in _FORMS:
+        task(sub_skill, task_type, None, languages, where=lambda record: record.language in languages)(draft)
+    return task.tasks()
+
+
+SOURCES = (ESCI,)
+TASKS = (*_tasks("", Capability.USER_BEHAVIOUR, "en"), *_tasks("_languages", Capability.MULTILINGUAL, "es", "ja"))

@@ -6,14 +6,18 @@ from the hub ("suyan/EshopInstruct"); it does not name the columns. So a row may
 `task_type`, else of its file or folder, else the one that the project's own routing gives.
 """
 
+import random
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.data.row import Capability
 from app.data.sources.reading import RawRow, find_tables, language_of, last_list, missing, read_table
+from app.data.tasks.task import CHOICE, GENERATION, NER, RANKING, RETRIEVAL, Draft, PublishedSource, TaskGroup
 from app.errors import InputError
+from app.evaluate.names import Metric
 from app.routing import route
 from app.tasks.answers import literal
 from app.tasks.registry import task_of
@@ -117,3 +121,39 @@ def _relevances(numbers: list[object]) -> list[object]:
         order = [int(str(number)) for number in numbers]
         return [1.0 - order.index(number) / len(order) for number in range(1, len(order) + 1)]
     return [float(number) if isinstance(number, int) else number for number in numbers]
+
+
+ESHOP_INSTRUCT = PublishedSource(
+    "EshopInstruct",
+    "none stated",
+    "Hugging Face, suyan/EshopInstruct (Zhang et al. 2024)",
+    "EshopInstruct",
+    read_eshop_instruct,
+)
+_task = TaskGroup[EshopQuestion](ESHOP_INSTRUCT, Capability.USER_BEHAVIOUR, prefix="eshop_")
+
+
+def _draft(record: EshopQuestion, rng: random.Random) -> Draft:  # noqa: ARG001 - nothing is left to chance
+    return Draft({"question": record.question}, record.gold, language=record.language)
+
+
+def _declare(name: str, sub_skill: str, task_type: TaskType, metric: Metric | None = None) -> None:
+    concept = task_type in {NER, GENERATION}
+    _task(
+        sub_skill,
+        task_type,
+        metric,
+        ("en", "de", "es", "fr", "it", "ja"),
+        capability=Capability.CONCEPT_UNDERSTANDING if concept else Capability.USER_BEHAVIOUR,
+        name=name,
+        where=lambda record: record.task_type is task_type,
+    )(_draft)
+
+
+_declare("choice", "shopping questions", CHOICE)
+_declare("retrieval", "product search", RETRIEVAL)
+_declare("ranking", "query and product ranking", RANKING)
+_declare("entities", "entity typing and extraction", NER)
+_declare("text", "extraction and summarization", GENERATION, Metric.SENT_TRANSFORMER)
+SOURCES = (ESHOP_INSTRUCT,)
+TASKS = _task.tasks()

@@ -5,13 +5,30 @@ Schema, read off the published files: `id`, `item_a_name`, `item_b_name`, `asser
 `distractors_asserstion` (so spelled), reasons that do not hold.
 """
 
+import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.data.row import Capability
 from app.data.sources.reading import RawRow, count, find_tables, read_table
+from app.data.tasks.task import (
+    CHOICE,
+    GENERATION,
+    LISTED,
+    OPTIONS,
+    RANKING,
+    RETRIEVAL,
+    Draft,
+    PublishedSource,
+    TaskGroup,
+    choices,
+    graded,
+    selection,
+)
+from app.evaluate.names import Metric
 
 FIELDS = ("id", "item_a_name", "item_b_name", "assertion")
 _OPENING = re.compile(r"^PersonX bought a product of Item A and a product of Item B\s+")
@@ -80,7 +97,7 @@ def _joined(rows: list[RawRow], faults: Counter[str]) -> Iterator[CoPurchase]:
             id=row.text("id"),
             product=name,
             bought=row.text("item_b_name"),
-            reason=_reason(row, faults),
+            reason=_reason_of(row, faults),
             another_reason=another_reason,
             other_products=others,
             other_reasons=tuple(_worded(one) for one in _listed(row, _REASONS)),
@@ -101,7 +118,7 @@ def _listed(row: RawRow, name: str) -> tuple[str, ...]:
     return row.texts(name) if row.has(name) else ()
 
 
-def _reason(row: RawRow, faults: Counter[str]) -> str:
+def _reason_of(row: RawRow, faults: Counter[str]) -> str:
     """The assertion without its opening; "PersonX" is a placeholder of the set it was made from."""
     reason = _OPENING.sub("", row.text("assertion")).strip()
     count(faults, "IntentionQA: 'PersonX' in a reason put in words", "PersonX" in reason)
@@ -110,3 +127,64 @@ def _reason(row: RawRow, faults: Counter[str]) -> str:
 
 def _worded(reason: str) -> str:
     return " ".join(reason.replace("PersonX", "the person").split())
+
+
+INTENTION_QA = PublishedSource(
+    "IntentionQA", "MIT", "GitHub, HKUST-KnowComp/IntentionQA (Ding et al. 2024)", "IntentionQA", read_intention_qa
+)
+_intention = TaskGroup[CoPurchase](INTENTION_QA, Capability.USER_BEHAVIOUR, "intention_qa", "intention_")
+_SELECTED = 3
+_RANKED = 5
+
+
+@_intention("co-purchases", CHOICE)
+def _complement(record: CoPurchase, rng: random.Random) -> Iterator[Draft]:
+    if record.other_products:
+        options, number = choices(record.bought, record.other_products[: OPTIONS - 1], rng)
+        yield Draft({"product": record.product, "options": options}, number, record.product)
+
+
+@_intention("purchase intention", CHOICE)
+def _product_by_reason(record: CoPurchase, rng: random.Random) -> Iterator[Draft]:
+    for draft in _complement.draw(record, rng):
+        reason = record.reason if record.reason.endswith((".", "!", "?")) else f"{record.reason}."
+        yield Draft({**draft.variables, "reason": reason}, draft.gold, draft.group)
+
+
+@_intention("purchase intention", CHOICE)
+def _reason_choice(record: CoPurchase, rng: random.Random) -> Iterator[Draft]:
+    others = [reason for reason in dict.fromkeys(record.other_reasons) if reason != record.reason]
+    if others:
+        options, number = choices(record.reason, others[: OPTIONS - 1], rng)
+        variables = {"product": record.product, "bought": record.bought, "options": options}
+        yield Draft(variables, number, record.product)
+
+
+@_intention("purchase intention", GENERATION, Metric.SENT_TRANSFORMER)
+def _reason(record: CoPurchase, rng: random.Random) -> Iterator[Draft]:  # noqa: ARG001 - as the others take it
+    """One reason of a pair: a question has one answer."""
+    if not record.another_reason:
+        text = record.reason[:1].upper() + record.reason[1:]
+        yield Draft({"product": record.product, "bought": record.bought}, text, record.product)
+
+
+@_intention("co-purchases", RETRIEVAL)
+def _also_bought(record: CoPurchase, rng: random.Random) -> Iterator[Draft]:
+    gold = record.also_bought[:_SELECTED]
+    others = record.unrelated[: LISTED - len(gold)]
+    if gold and len(gold) + len(others) == LISTED:
+        listed, numbers = selection(gold, others, rng)
+        yield Draft({"product": record.product, "list": listed}, numbers, record.product)
+
+
+@_intention("co-purchases", RANKING)
+def _ranking(record: CoPurchase, rng: random.Random) -> Iterator[Draft]:
+    gold = record.also_bought[:2]
+    others = record.unrelated[: _RANKED - len(gold)]
+    if gold and len(gold) + len(others) == _RANKED:
+        listed, relevances = graded([*((one, 1.0) for one in gold), *((one, 0.0) for one in others)], rng)
+        yield Draft({"product": record.product, "list": listed}, relevances, record.product)
+
+
+SOURCES = (INTENTION_QA,)
+TASKS = _intention.tasks()

@@ -6,13 +6,16 @@ product type below `annotations/` (its data/README.md); AE-110k's own publish_da
 value" a line, "NULL" for absent ones (as ExtractGPT's preparation reads it).
 """
 
+import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from app.data.row import Capability
 from app.data.sources.reading import RawRow, find_tables, read_table
+from app.data.tasks.task import CHOICE, NER, OPTIONS, Draft, PublishedSource, TaskGroup, TrainingTask, choices
 from app.errors import InputError
 from app.files import open_bytes
 
@@ -115,3 +118,50 @@ def _checked(
     values = tuple((name, tuple(spans)) for name, spans in sorted(found.items()) if spans)
     if values:
         yield TitleValues(title, category, values)
+
+
+EXTRACT_GPT = PublishedSource(
+    "ExtractGPT",
+    "Apache-2.0",
+    "GitHub, wbsg-uni-mannheim/ExtractGPT (Brinkmann et al. 2023)",
+    "ExtractGPT",
+    read_extract_gpt,
+)
+OA_MINE = PublishedSource(
+    "OA-Mine", "Apache-2.0", "GitHub, xinyangz/OAMine (Zhang et al. 2022)", "OA-Mine", read_oa_mine
+)
+AE_110K = PublishedSource(
+    "AE-110k", "none stated", "Xu et al. 2019, scaling up open tagging (ACL)", "AE-110k", read_ae_110k
+)
+_LONGEST_NAME = 40
+
+
+def _value(record: TitleValues, rng: random.Random) -> Iterator[Draft]:
+    """Each attribute of the title."""
+    for attribute, spans in record.values:
+        name = attribute if rng.random() < 0.5 else attribute.lower()
+        yield Draft({"title": record.title, "attribute": name}, list(spans), record.title)
+
+
+def _attribute(record: TitleValues, rng: random.Random) -> Iterator[Draft]:
+    """One value of a title that has several, among the names of the others."""
+    names = [attribute for attribute, _ in record.values if len(attribute) <= _LONGEST_NAME]
+    spans = {span for _, values in record.values for span in values}
+    if len(names) < 3 or len(spans) < sum(len(values) for _, values in record.values):
+        return
+    gold = rng.choice(names)
+    others = rng.sample([name for name in names if name != gold], min(OPTIONS, len(names)) - 1)
+    options, number = choices(gold, others, rng)
+    span = dict(record.values)[gold][0]
+    yield Draft({"title": record.title, "span": span, "options": options}, number, record.title)
+
+
+def _tasks(source: PublishedSource, prefix: str) -> tuple[TrainingTask[TitleValues], ...]:
+    task = TaskGroup[TitleValues](source, Capability.CONCEPT_UNDERSTANDING, "title_values", prefix)
+    task("attribute value extraction", NER)(_value)
+    task("entity typing and extraction", CHOICE)(_attribute)
+    return task.tasks()
+
+
+SOURCES = (EXTRACT_GPT, OA_MINE, AE_110K)
+TASKS = (*_tasks(EXTRACT_GPT, "extract_gpt_"), *_tasks(OA_MINE, "oa_mine_"), *_tasks(AE_110K, "ae_110k_"))

@@ -2,41 +2,28 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
 from app.data.row import Capability, TrainingRow
-from app.data.sources.published import PUBLISHED
+from app.data.sources import (
+    amazon_m2,
+    amazon_reviews,
+    ec_guide,
+    ec_instruct,
+    esci,
+    eshop_instruct,
+    gsm8k,
+    intention_qa,
+    title_values,
+)
 from app.data.tasks import behaviour, concepts, knowledge, multilingual
-from app.data.tasks.amazon_m2 import SESSION_TASKS
-from app.data.tasks.amazon_reviews import REVIEW_TASKS
-from app.data.tasks.declaring import CATALOGUE_SOURCE
-from app.data.tasks.ec_guide import EC_GUIDE_TASKS
-from app.data.tasks.ec_instruct import EC_INSTRUCT_TASKS, ESHOP_TASKS
-from app.data.tasks.esci import QUERY_TASKS
-from app.data.tasks.gsm8k import SUM_TASKS
-from app.data.tasks.intention_qa import INTENTION_TASKS
 from app.data.tasks.task import GeneratedSource, Source, TrainingTask
-from app.data.tasks.title_values import TITLE_TASKS
 from app.errors import SetupError
 from app.types import TaskType
-
-PUBLISHED_TASKS: tuple[TrainingTask[Any], ...] = (
-    *EC_GUIDE_TASKS,
-    *TITLE_TASKS,
-    *INTENTION_TASKS,
-    *QUERY_TASKS,
-    *SESSION_TASKS,
-    *REVIEW_TASKS,
-    *EC_INSTRUCT_TASKS,
-    *ESHOP_TASKS,
-    *SUM_TASKS,
-)
-
 
 Declaration = TrainingTask[Any]
 """A task, whatever its source's records are."""
@@ -56,13 +43,13 @@ def join(*tables: Iterable[T]) -> dict[str, T]:
     return {one.name: one for one in declared}
 
 
-SOURCES: dict[str, Source] = join((CATALOGUE_SOURCE,), PUBLISHED)
+_PUBLISHED = (
+    ec_guide, title_values, intention_qa, esci, amazon_m2, amazon_reviews, ec_instruct, eshop_instruct, gsm8k
+)  # fmt: skip
+SOURCES: dict[str, Source] = join((concepts.CATALOGUE,), *(module.SOURCES for module in _PUBLISHED))
 TASKS: dict[str, Declaration] = join(
-    concepts.TASKS,
-    knowledge.TASKS,
-    behaviour.TASKS,
-    multilingual.TASKS,
-    PUBLISHED_TASKS,
+    *(module.TASKS for module in (concepts, knowledge, behaviour, multilingual)),
+    *(module.TASKS for module in _PUBLISHED),
 )
 
 
@@ -83,27 +70,6 @@ def source_of(task: Declaration) -> Source:
     return SOURCES[task.source]
 
 
-def rows_of(task: Declaration, data: Path, seed: int, faults: Counter[str], first: int = 0) -> Iterator[TrainingRow]:
-    """A task's rows, lazily: of a published source as many as it has, of a generated one without end.
-
-    `data` holds the published sources' folders, `faults` counts the records that their readers mend or drop, and
-    `first` is the number of records to pass over (at no cost where the source is generated).
-
-    Raises:
-        SetupError: the source is not there.
-        InputError: a file is not what its data set publishes.
-    """
-    source = source_of(task)
-    if isinstance(source, GeneratedSource):
-        yield from (draw_row(task, seed, index) for index in count(first))
-        return
-    if not source.present(data):
-        raise SetupError(f"no {data / source.folder}: get {source.name} from {source.home} or leave its tasks out")
-    for index, record in enumerate(source.read(data / source.folder, faults)):
-        if index >= first:
-            yield from task.draw_rows(record, seed, index)
-
-
 def draw_row(task: Declaration, seed: int, index: int) -> TrainingRow:
     """The row at one place of a generated task's endless stream, the same whatever else is drawn.
 
@@ -118,7 +84,7 @@ def draw_row(task: Declaration, seed: int, index: int) -> TrainingRow:
 def _made(name: str, seed: int) -> object:
     source = SOURCES[name]
     if not isinstance(source, GeneratedSource):
-        raise SetupError(f"{name} is published, so its rows have no place of their own; read it with 'rows_of'")
+        raise SetupError(f"{name} is published, so its rows have no place of their own")
     return source.make(seed)
 
 

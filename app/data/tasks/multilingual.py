@@ -1,7 +1,6 @@
 """Multi-lingual abilities: understanding and matching across languages."""
 
 import random
-from functools import partial
 
 from app.data.catalogue.behaviour import make_session, next_queries
 from app.data.catalogue.catalogue import Catalogue
@@ -11,28 +10,113 @@ from app.data.catalogue.queries import make_query, translate_query
 from app.data.catalogue.titles import make_bullets
 from app.data.row import Capability
 from app.data.tasks.behaviour import demanding, ranked_products, written
-from app.data.tasks.concepts import entity_name
-from app.data.tasks.declaring import CHOICE, GENERATION, NER, RANKING, RETRIEVAL, catalogue_task
-from app.data.tasks.task import Draft, choices, graded, selection
+from app.data.tasks.concepts import CATALOGUE, entity_name
+from app.data.tasks.task import (
+    CHOICE,
+    GENERATION,
+    NER,
+    RANKING,
+    RETRIEVAL,
+    Draft,
+    TaskGroup,
+    choices,
+    graded,
+    selection,
+)
 from app.evaluate.names import Metric
 
-_multilingual = partial(catalogue_task, Capability.MULTILINGUAL)
+_multilingual = TaskGroup[Catalogue](CATALOGUE, Capability.MULTILINGUAL, "multilingual")
 
 
-@_multilingual(
-    "cross-lingual product matching",
-    CHOICE,
-    (
-        "One shop describes a product as '{{ description }}'. Which of the following texts from shops in other "
-        "languages can be about the same product?\n{{ options }}\nAnswer: ",
-        "Description: {{ description }}\nOne of these texts describes the same product. Which one?\n"
-        "{{ options }}\nAnswer:",
-        "Match the description '{{ description }}' with its translation.\n{{ options }}\nOutput:",
-        "Text: {{ description }}\nAll texts below are in other languages. Choose the one that says the same.\n"
-        "{{ options }}\nAnswer:",
-    ),
-    languages=LANGUAGES,
-)
+def keywords(product: Product, language: str, rng: random.Random) -> list[str]:
+    """Three to four search terms for a product: its type, values and features."""
+    terms = [product.value_text(key, language) for key in product.words]
+    terms += [feature.name.text(language) for feature in product.features]
+    chosen = rng.sample(terms, min(len(terms), 3))
+    return [term.lower() for term in dict.fromkeys([product.type.name.text(language), *chosen])]
+
+
+_EUROPEAN = FOREIGN[:-1]
+_BLEU_NEEDS = 6
+"""Words that a title must have: BLEU of fewer than four tokens is 0 whatever the answer."""
+
+
+def long_title(shop: Catalogue, rng: random.Random, origin: str, target: str) -> tuple[str, str]:
+    """The title of one product in two languages."""
+    while True:
+        product = shop.any_product(rng)
+        titles = shop.title(product, origin).text, shop.title(product, target).text
+        if len(titles[0].split()) >= _BLEU_NEEDS and len(titles[1].split()) >= _BLEU_NEEDS:
+            return titles
+
+
+def _title_draft(shop: Catalogue, rng: random.Random, origin: str, target: str) -> Draft:
+    title, gold = long_title(shop, rng, origin, target)
+    names = {"language": LANGUAGE_NAMES[target], "origin": LANGUAGE_NAMES[origin]}
+    return Draft({"title": title, **names}, gold, language=target)
+
+
+@_multilingual("title translation", GENERATION, Metric.BLEU, _EUROPEAN)
+def title_translation(shop: Catalogue, rng: random.Random) -> Draft:
+    """An English title in another European language."""
+    return _title_draft(shop, rng, "en", rng.choice(_EUROPEAN))
+
+
+@_multilingual("title translation", GENERATION, Metric.JP_BLEU, ("ja",))
+def title_translation_japanese(shop: Catalogue, rng: random.Random) -> Draft:
+    """An English title in Japanese."""
+    return _title_draft(shop, rng, "en", "ja")
+
+
+@_multilingual("title translation", GENERATION, Metric.BLEU)
+def title_translation_english(shop: Catalogue, rng: random.Random) -> Draft:
+    """A title of another language in English."""
+    return _title_draft(shop, rng, rng.choice(FOREIGN), "en")
+
+
+@_multilingual("query translation", GENERATION, Metric.MULTILINGUAL_SENT_TRANSFORMER, FOREIGN)
+def query_translation(shop: Catalogue, rng: random.Random) -> Draft:
+    """An English query in another language."""
+    language = rng.choice(FOREIGN)
+    product = shop.any_product(rng)
+    query = make_query(product, rng, most=3, least=1)
+    gold = translate_query(query, product, language).text
+    return Draft({"query": query.text, "language": LANGUAGE_NAMES[language]}, gold, language=language)
+
+
+@_multilingual("category translation", CHOICE, languages=FOREIGN)
+def category_translation(shop: Catalogue, rng: random.Random) -> Draft:
+    """Find the word for a category in another language, or for an English one in it."""
+    language = rng.choice(FOREIGN)
+    one = rng.choice(shop.types)
+    near = [other for other in shop.types if other.department is one.department and other is not one]
+    others = [*rng.sample(near, 2), *shop.unrelated_types(one, rng, 3)]
+    texts = [other.name.text(language) for other in others]
+    wrong = [text for text in dict.fromkeys(texts) if text != one.name.text(language)]
+    options, gold = choices(one.name.text(language), wrong[:3], rng)
+    variables = {"language": LANGUAGE_NAMES[language], "category": one.name.en, "options": options}
+    return Draft(variables, gold, language=language)
+
+
+@_multilingual("title translation", CHOICE, languages=LANGUAGES)
+def translation_choice(shop: Catalogue, rng: random.Random) -> Draft:
+    """Find the true translation among those of products that differ in little."""
+    origin, target = rng.sample(LANGUAGES, 2)
+    product = shop.any_product(rng)
+    gold, shown = shop.title(product, target), shop.title(product, origin).text
+    wrong: dict[str, None] = {}
+    while len(wrong) < 3:
+        key = rng.choice(list(product.values)) if product.values and rng.random() < 0.7 else ""
+        keep = {one: value for one, value in product.values.items() if one != key} if key else {}
+        title = shop.title(shop.variant(product, rng, keep, same_brand=True), target)
+        if title.facts != gold.facts:
+            wrong[title.text] = None
+    options, number = choices(gold.text, list(wrong), rng)
+    variables = {"title": shown, "language": LANGUAGE_NAMES[target], "options": options}
+    return Draft(variables, number, language=target)
+
+
+@_multilingual("cross-lingual product matching", CHOICE, languages=LANGUAGES)
 def same_product(shop: Catalogue, rng: random.Random) -> Draft:
     """Find the description of the same product in another language."""
     languages = rng.sample(LANGUAGES, 5)
@@ -47,27 +131,7 @@ def same_product(shop: Catalogue, rng: random.Random) -> Draft:
     return Draft({"description": shown, "options": options}, number, language=languages[0])
 
 
-def keywords(product: Product, language: str, rng: random.Random) -> list[str]:
-    """Three to four search terms for a product: its type, values and features."""
-    terms = [product.value_text(key, language) for key in product.words]
-    terms += [feature.name.text(language) for feature in product.features]
-    chosen = rng.sample(terms, min(len(terms), 3))
-    return [term.lower() for term in dict.fromkeys([product.type.name.text(language), *chosen])]
-
-
-@_multilingual(
-    "keyphrase summarization",
-    CHOICE,
-    (
-        "Which keyword set suits this product best?\nProduct Title: {{ title }}\nProduct Description: "
-        "{{ description }}\n\n{{ options }}\nAnswer: ",
-        "Find the set of phrases that sums up the product below without naming anything foreign to it.\nProduct "
-        "Title: {{ title }}\nProduct Description: {{ description }}\n{{ options }}\nAnswer:",
-        "Product Title: {{ title }}\nProduct Description: {{ description }}\nChoose the search keywords for this "
-        "listing.\n{{ options }}\nOutput:",
-    ),
-    languages=LANGUAGES,
-)
+@_multilingual("keyphrase summarization", CHOICE, languages=LANGUAGES)
 def keyword_set(shop: Catalogue, rng: random.Random) -> Draft:
     """Find the keywords that all fit; the wrong sets hold one or two that do as well."""
     language = rng.choice(LANGUAGES)
@@ -90,18 +154,7 @@ def keyword_set(shop: Catalogue, rng: random.Random) -> Draft:
     return Draft(variables, number, language=language)
 
 
-@_multilingual(
-    "language identification",
-    CHOICE,
-    (
-        "In which language is the product title '{{ text }}' written?\n{{ options }}\nAnswer: ",
-        "Text: {{ text }}\nName the language of this text.\n{{ options }}\nAnswer:",
-        "A customer of an international shop typed: {{ text }}\nWhich language does the customer speak?\n"
-        "{{ options }}\nOutput:",
-        "{{ text }}\n\nThe line above is written in\n{{ options }}\nAnswer:",
-    ),
-    languages=LANGUAGES,
-)
+@_multilingual("language identification", CHOICE, languages=LANGUAGES)
 def language_identification(shop: Catalogue, rng: random.Random) -> Draft:
     """Name the language of a listing."""
     language = rng.choice(LANGUAGES)
@@ -111,19 +164,7 @@ def language_identification(shop: Catalogue, rng: random.Random) -> Draft:
     return Draft({"text": text, "options": options}, gold, language=language)
 
 
-@_multilingual(
-    "multi-lingual entity extraction",
-    NER,
-    (
-        "Extract the phrase that corresponds to the entity type '{{ attribute }}' from the {{ language }} product "
-        "title. Output the entity only.\nTitle: {{ title }}\nOutput:",
-        "Locate the '{{ attribute|upper }}' in the {{ language }} product title: '{{ title }}'.",
-        "Product title: {{ title }}\nThis title is {{ language }}. Find the entity of type '{{ attribute }}' in the "
-        "title and copy it.\nOutput:",
-        "Which words of this {{ language }} title name the {{ attribute }}?\nTitle: {{ title }}\nOutput: ",
-    ),
-    languages=FOREIGN,
-)
+@_multilingual("multi-lingual entity extraction", NER, languages=FOREIGN)
 def foreign_title_extraction(shop: Catalogue, rng: random.Random) -> Draft:
     """Copy one value out of a title in another language."""
     language = rng.choice(FOREIGN)
@@ -133,22 +174,7 @@ def foreign_title_extraction(shop: Catalogue, rng: random.Random) -> Draft:
     return Draft(variables, title.spans(key), language=language)
 
 
-@_multilingual(
-    "multi-lingual query-product matching",
-    RANKING,
-    (
-        "A(n) {{ language }} customer searches for '{{ query }}'. Rank the 5 numbered products by their relevance to "
-        "this query. The answer is a permutation of the numbers 1 to 5 with commas between them.\nProduct List:\n"
-        "{{ options }}\nOutput:",
-        "Query: {{ query }}\nRank these 5 products from the best match to the worst. Output all numbers, separated by "
-        "commas.\nProduct List:\n{{ options }}\nOutput: ",
-        'Sort the search results for the {{ language }} query "{{ query }}" by relevance, the most relevant first.\n'
-        "Product List:\n{{ options }}\nRanking:",
-        "Product List:\n{{ options }}\n\nRank the products for a(n) {{ language }} shopper who searches for '"
-        "{{ query }}', the best match first. Write all five numbers, separated by commas.\nOutput:",
-    ),
-    languages=FOREIGN,
-)
+@_multilingual("multi-lingual query-product matching", RANKING, languages=FOREIGN)
 def foreign_query_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     """Order products of one language for a query of the same or another."""
     language = rng.choice(FOREIGN)
@@ -159,22 +185,7 @@ def foreign_query_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     return Draft(variables, relevances, language=language)
 
 
-@_multilingual(
-    "multi-lingual query-product matching",
-    RETRIEVAL,
-    (
-        "A customer of a(n) {{ language }} shop searches for '{{ query }}'. Select the three products from the "
-        "numbered list that match the query. Output only three numbers separated with comma.\nProduct List:\n"
-        "{{ options }}\nOutput:",
-        "Which three products of the list are of the kind that the {{ language }} query '{{ query }}' asks for? "
-        "Answer with their numbers, separated by commas.\nProduct List:\n{{ options }}\nOutput: ",
-        "Query: {{ query }}\nChoose the 3 products from the list that belong to this query and output their numbers.\n"
-        "Product List:\n{{ options }}\nAnswer:",
-        "Product List:\n{{ options }}\n\nSelect from the list the three products that answer the {{ language }} query "
-        "'{{ query }}'. Write only the numbers, separated by commas.\nOutput:",
-    ),
-    languages=LANGUAGES,
-)
+@_multilingual("multi-lingual query-product matching", RETRIEVAL, languages=LANGUAGES)
 def foreign_query_products(shop: Catalogue, rng: random.Random) -> Draft:
     """Pick the products of the type that a query names, in another language."""
     language, listed_in = rng.sample(LANGUAGES, 2)
@@ -187,20 +198,7 @@ def foreign_query_products(shop: Catalogue, rng: random.Random) -> Draft:
     return Draft(variables, numbers, language=language)
 
 
-@_multilingual(
-    "multi-lingual session understanding",
-    RETRIEVAL,
-    (
-        "A customer of a(n) {{ language }} shop has performed the following actions. What will the customer search "
-        "for next? Select three queries from the list. Output ONLY three numbers separated with comma.\n\nAction "
-        "Sequence:\n{{ session }}\n\nQuery List:\n{{ options }}\nOutput:",
-        "Action Sequence:\n{{ session }}\n\nWhich three queries of the list may this {{ language }} shopper type "
-        "next? Answer with their numbers, separated by commas.\nQuery List:\n{{ options }}\nOutput: ",
-        "Choose the 3 queries from the list that continue this session of a(n) {{ language }} shopper and output "
-        "their numbers.\nSession:\n{{ session }}\n\nQuery List:\n{{ options }}\nAnswer:",
-    ),
-    languages=FOREIGN,
-)
+@_multilingual("multi-lingual session understanding", RETRIEVAL, languages=FOREIGN)
 def foreign_next_query(shop: Catalogue, rng: random.Random) -> Draft:
     """Pick the searches that may follow in a session of another language."""
     language = rng.choice(FOREIGN)
@@ -212,19 +210,7 @@ def foreign_next_query(shop: Catalogue, rng: random.Random) -> Draft:
     return Draft(variables, numbers, language=language)
 
 
-@_multilingual(
-    "cross-lingual attribute understanding",
-    CHOICE,
-    (
-        "The product '{{ title }}' appears on a(n) {{ language }} online shop. What is its {{ attribute }}?\n{{ "
-        "options }}\nAnswer: ",
-        "{{ language }} product title: {{ title }}\nWhich {{ attribute }} does the product have?\n"
-        "{{ options }}\nAnswer:",
-        "An English customer looks at the {{ language }} listing '{{ title }}' and asks about its {{ attribute }}. "
-        "What is the answer?\n{{ options }}\nOutput:",
-    ),
-    languages=FOREIGN,
-)
+@_multilingual("cross-lingual attribute understanding", CHOICE, languages=FOREIGN)
 def foreign_attribute_choice(shop: Catalogue, rng: random.Random) -> Draft:
     """Say in English what a title in another language states."""
     language = rng.choice(FOREIGN)
@@ -243,17 +229,7 @@ def foreign_attribute_choice(shop: Catalogue, rng: random.Random) -> Draft:
     return Draft(variables | {"options": options}, gold, language=language)
 
 
-@_multilingual(
-    "multi-lingual category classification",
-    CHOICE,
-    (
-        "The product '{{ title }}' is sold in a(n) {{ language }} shop. Which English category does it belong to?\n"
-        "{{ options }}\nAnswer: ",
-        "{{ language }} title: {{ title }}\nChoose the product category in English.\n{{ options }}\nAnswer:",
-        "What kind of product is '{{ title }}'?\n{{ options }}\nOutput:",
-    ),
-    languages=FOREIGN,
-)
+@_multilingual("multi-lingual category classification", CHOICE, languages=FOREIGN)
 def foreign_category_choice(shop: Catalogue, rng: random.Random) -> Draft:
     """Name in English the category of a title in another language."""
     language = rng.choice(FOREIGN)
@@ -265,144 +241,4 @@ def foreign_category_choice(shop: Catalogue, rng: random.Random) -> Draft:
     return Draft(variables, gold, language=language)
 
 
-_EUROPEAN = FOREIGN[:-1]
-_BLEU_NEEDS = 6
-"""Words that a title must have: BLEU of fewer than four tokens is 0 whatever the answer."""
-_TITLES = (
-    "An online shop sells a product under the title '{{ title }}'. What should its title be in the {{ language }} "
-    "shop? Translate it.\nOutput:",
-    "Translate the following product title into {{ language }}.\nTitle: {{ title }}\nOutput:",
-    "Write the {{ language }} version of this product title: '{{ title }}'\nTitle: ",
-    "The listing '{{ title }}' is to appear in a(n) {{ language }} shop. Translate its title to "
-    "{{ language }}.\nTranslation:",
-    "Product title ({{ origin }}): {{ title }}\nProduct title ({{ language }}):",
-)
-
-
-def long_title(shop: Catalogue, rng: random.Random, origin: str, target: str) -> tuple[str, str]:
-    """The title of one product in two languages."""
-    while True:
-        product = shop.any_product(rng)
-        titles = shop.title(product, origin).text, shop.title(product, target).text
-        if len(titles[0].split()) >= _BLEU_NEEDS and len(titles[1].split()) >= _BLEU_NEEDS:
-            return titles
-
-
-def _title_draft(shop: Catalogue, rng: random.Random, origin: str, target: str) -> Draft:
-    title, gold = long_title(shop, rng, origin, target)
-    names = {"language": LANGUAGE_NAMES[target], "origin": LANGUAGE_NAMES[origin]}
-    return Draft({"title": title, **names}, gold, language=target)
-
-
-@_multilingual("title translation", GENERATION, _TITLES, Metric.BLEU, _EUROPEAN)
-def title_translation(shop: Catalogue, rng: random.Random) -> Draft:
-    """An English title in another European language."""
-    return _title_draft(shop, rng, "en", rng.choice(_EUROPEAN))
-
-
-@_multilingual("title translation", GENERATION, _TITLES, Metric.JP_BLEU, ("ja",))
-def title_translation_japanese(shop: Catalogue, rng: random.Random) -> Draft:
-    """An English title in Japanese."""
-    return _title_draft(shop, rng, "en", "ja")
-
-
-@_multilingual("title translation", GENERATION, _TITLES[:-1], Metric.BLEU)
-def title_translation_english(shop: Catalogue, rng: random.Random) -> Draft:
-    """A title of another language in English."""
-    return _title_draft(shop, rng, rng.choice(FOREIGN), "en")
-
-
-@_multilingual(
-    "query translation",
-    GENERATION,
-    (
-        "Translate the search query '{{ query }}' into {{ language }}.\nOutput:",
-        "A customer searches an English shop for '{{ query }}'. What would a customer of a(n) {{ language }} shop "
-        "type? Translate the query to {{ language }}.\nTranslation:",
-        "Query: {{ query }}\nTranslate this query from English to {{ language }} and write nothing else.\nOutput: ",
-        "English query: {{ query }}\nTranslate it into {{ language }}.\n{{ language }} query:",
-    ),
-    Metric.MULTILINGUAL_SENT_TRANSFORMER,
-    FOREIGN,
-)
-def query_translation(shop: Catalogue, rng: random.Random) -> Draft:
-    """An English query in another language."""
-    language = rng.choice(FOREIGN)
-    product = shop.any_product(rng)
-    query = make_query(product, rng, most=3, least=1)
-    gold = translate_query(query, product, language).text
-    return Draft({"query": query.text, "language": LANGUAGE_NAMES[language]}, gold, language=language)
-
-
-@_multilingual(
-    "category translation",
-    CHOICE,
-    (
-        "What is the {{ language }} word for the product category '{{ category }}'?\n{{ options }}\nAnswer: ",
-        "Which of these is the best {{ language }} translation of '{{ category }}'?\n{{ options }}\nAnswer:",
-        "A shop opens in a country where {{ language }} is spoken. How should its category '{{ category }}' be called "
-        "there?\n{{ options }}\nOutput:",
-        "{{ category }} (English) =\n{{ options }}\nChoose the {{ language }} word.\nAnswer:",
-    ),
-    languages=FOREIGN,
-)
-def category_translation(shop: Catalogue, rng: random.Random) -> Draft:
-    """Find the word for a category in another language, or for an English one in it."""
-    language = rng.choice(FOREIGN)
-    one = rng.choice(shop.types)
-    near = [other for other in shop.types if other.department is one.department and other is not one]
-    others = [*rng.sample(near, 2), *shop.unrelated_types(one, rng, 3)]
-    texts = [other.name.text(language) for other in others]
-    wrong = [text for text in dict.fromkeys(texts) if text != one.name.text(language)]
-    options, gold = choices(one.name.text(language), wrong[:3], rng)
-    variables = {"language": LANGUAGE_NAMES[language], "category": one.name.en, "options": options}
-    return Draft(variables, gold, language=language)
-
-
-@_multilingual(
-    "title translation",
-    CHOICE,
-    (
-        "Which of the following titles is the same product as '{{ title }}' in {{ language }}?\n{{ options }}\n"
-        "Answer: ",
-        "Product title: {{ title }}\nChoose the correct {{ language }} translation.\n{{ options }}\nAnswer:",
-        "A translator made four {{ language }} drafts of the title '{{ title }}'. Only one says the same. Which one?\n"
-        "{{ options }}\nOutput:",
-        "Original: {{ title }}\nWhich {{ language }} title keeps every detail of the original?\n{{ options }}\nAnswer:",
-    ),
-    languages=LANGUAGES,
-)
-def translation_choice(shop: Catalogue, rng: random.Random) -> Draft:
-    """Find the true translation among those of products that differ in little."""
-    origin, target = rng.sample(LANGUAGES, 2)
-    product = shop.any_product(rng)
-    gold, shown = shop.title(product, target), shop.title(product, origin).text
-    wrong: dict[str, None] = {}
-    while len(wrong) < 3:
-        key = rng.choice(list(product.values)) if product.values and rng.random() < 0.7 else ""
-        keep = {one: value for one, value in product.values.items() if one != key} if key else {}
-        title = shop.title(shop.variant(product, rng, keep, same_brand=True), target)
-        if title.facts != gold.facts:
-            wrong[title.text] = None
-    options, number = choices(gold.text, list(wrong), rng)
-    variables = {"title": shown, "language": LANGUAGE_NAMES[target], "options": options}
-    return Draft(variables, number, language=target)
-
-
-TASKS = (
-    title_translation,
-    title_translation_japanese,
-    title_translation_english,
-    query_translation,
-    category_translation,
-    translation_choice,
-    same_product,
-    keyword_set,
-    language_identification,
-    foreign_title_extraction,
-    foreign_query_ranking,
-    foreign_query_products,
-    foreign_next_query,
-    foreign_attribute_choice,
-    foreign_category_choice,
-)
+TASKS = _multilingual.tasks()

@@ -1,152 +1,42 @@
-"""A training task: declared once, it makes rows of a source's records."""
+"""Training tasks: facts and a drafting function each, with the wordings in a YAML file of their own."""
 
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import jinja2
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import Field, TypeAdapter, ValidationError
 
 from app.data.row import Capability, TrainingRow
 from app.errors import InputError, SetupError
+from app.evaluate.names import Metric
+from app.settings import read_yaml
 from app.tasks.registry import task_of
 from app.types import TaskType
 
 R = TypeVar("R")
 
-AS_PUBLISHED = ("{{ question }}",)
-"""The wording of sources whose questions are already in words."""
+CHOICE = TaskType.MULTIPLE_CHOICE
+RANKING = TaskType.RANKING
+RETRIEVAL = TaskType.RETRIEVAL
+NER = TaskType.NAMED_ENTITY_RECOGNITION
+GENERATION = TaskType.GENERATION
+_METRICS = {
+    CHOICE: Metric.ACCURACY,
+    RANKING: Metric.NDCG,
+    RETRIEVAL: Metric.HIT_RATE_AT_3,
+    NER: Metric.MICRO_F1,
+}
 
 _environment = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A question before it is worded: the template's variables, and the label in ShopBench's form.
-
-    multiple-choice: an index; retrieval: a list of numbers; ranking: relevances as floats, so that none is
-    taken for a permutation; named_entity_recognition: a list of texts; generation: a text.
-    """
-
-    variables: Mapping[str, object]
-    gold: object
-    group: str = ""
-    """Rows of one group stand on one side of every split; the prompt, where it is empty."""
-    language: str = "en"
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingTask(Generic[R]):
-    """One task of the curriculum, over records of the type that its source's reader yields."""
-
-    name: str
-    """Unique; lower case with underscores."""
-    capability: Capability
-    sub_skill: str
-    """ShopBench's own words, such as "entity typing and extraction"."""
-    task_type: TaskType
-    metric: str
-    """One of the evaluation's metric names, fit for the type."""
-    source: str
-    """A name of the registry's table of sources."""
-    wordings: tuple[str, ...]
-    """Jinja templates over a draft's variables; a row takes one at random. Undefined variables are errors."""
-    draw: Callable[[R, random.Random], Iterable[Draft]] = field(repr=False)
-    """The questions that one record gives rise to; none, where it does not serve."""
-    languages: tuple[str, ...] = ("en",)
-
-    def rows(self, records: Iterable[R], seed: int = 0, limit: int | None = None) -> Iterator[TrainingRow]:
-        """Rows of the records in order, lazily, `limit` at most; the same for the same seed.
-
-        Raises:
-            InputError: a label is not of the task type's form.
-            SetupError: a wording uses a variable that `draw` does not give.
-        """
-        return islice(
-            (row for index, record in enumerate(records) for row in self.draw_rows(record, seed, index)), limit
-        )
-
-    def draw_rows(self, record: R, seed: int, index: int) -> Iterator[TrainingRow]:
-        """The rows of the record at one place, whatever came before it. Errors as `rows`."""
-        rng = random.Random(f"{seed}/{self.name}/{index}")
-        for draft in self.draw(record, rng):
-            yield self.row(draft, rng)
-
-    def row(self, draft: Draft, rng: random.Random) -> TrainingRow:
-        """A draft in one of the task's wordings. Errors as `rows`."""
-        wording = rng.choice(self.wordings)
-        try:
-            prompt = _compiled(wording).render(draft.variables)
-            target = task_of(self.task_type).format_target(draft.gold)
-        except TemplateError as error:
-            raise SetupError(f"training task {self.name!r}, wording {wording[:60]!r}: {error}; mend it") from error
-        except InputError as error:
-            raise InputError(f"training task {self.name!r}: {error}") from error
-        return TrainingRow(
-            prompt=prompt,
-            target=target,
-            gold=draft.gold,
-            task=self.name,
-            task_type=self.task_type,
-            metric=self.metric,
-            capability=self.capability,
-            sub_skill=self.sub_skill,
-            source=self.source,
-            group=draft.group,
-            language=draft.language,
-        )
-
-
-@lru_cache(maxsize=1024)
-def _compiled(wording: str) -> jinja2.Template:
-    return _environment.from_string(wording)
-
-
-OPTIONS = 4
-SNIPPETS = 15
-LISTED = 15
-
-
-def numbered(entries: Sequence[str], first: int, rng: random.Random) -> str:
-    """One entry a line, behind its number; now and then in another style than "1. "."""
-    gap = ". "
-    if not any(entry[0].isdigit() for entry in entries) and rng.random() < 0.15:
-        gap = rng.choice((".", ") ", ".  "))
-    return "\n".join(f"{number}{gap}{entry}" for number, entry in enumerate(entries, first))
-
-
-def choices(gold: str, others: Sequence[str], rng: random.Random) -> tuple[str, int]:
-    """The gold answer among the others, counted from 0, and its number."""
-    entries = [gold, *others]
-    rng.shuffle(entries)
-    return numbered(entries, 0, rng), entries.index(gold)
-
-
-def selection(gold: Sequence[str], others: Sequence[str], rng: random.Random, first: int = 1) -> tuple[str, list[int]]:
-    """A list that holds the gold entries, and their numbers, ascending."""
-    entries = [*gold, *others]
-    rng.shuffle(entries)
-    return numbered(entries, first, rng), sorted(first + entries.index(one) for one in gold)
-
-
-def graded(entries: Sequence[tuple[str, float]], rng: random.Random) -> tuple[str, list[float]]:
-    """A list counted from 1, and the entries' relevances in its order, as floats."""
-    shuffled = list(entries)
-    rng.shuffle(shuffled)
-    return numbered([text for text, _ in shuffled], 1, rng), [float(relevance) for _, relevance in shuffled]
-
-
-def distinct(texts: Sequence[str], count: int) -> list[str]:
-    """The first `count` different texts; fewer where there are not so many."""
-    return list(dict.fromkeys(texts))[:count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +71,213 @@ class GeneratedSource:
     make: Callable[[int], object]
     """The source of a seed; cheap, as it makes its parts when they are asked for."""
 
-    def present(self, data: Path) -> bool:  # noqa: ARG002 - as a published one answers
-        """Always."""
-        return True
-
 
 Source = PublishedSource | GeneratedSource
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A question before it is worded: the template's variables, and the label in ShopBench's form.
+
+    multiple-choice: an index; retrieval: a list of numbers; ranking: relevances as floats, so that none is
+    taken for a permutation; named_entity_recognition: a list of texts; generation: a text.
+    """
+
+    variables: Mapping[str, object]
+    gold: object
+    group: str = ""
+    """Rows of one group stand on one side of every split; the prompt, where it is empty."""
+    language: str = "en"
+
+
+Drafting = Callable[[R, random.Random], Draft | Iterable[Draft]]
+"""The questions that one record gives rise to; none, where it does not serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTask(Generic[R]):
+    """One task of the curriculum, over records of the type that its source's reader yields."""
+
+    name: str
+    """Unique; lower case with underscores."""
+    capability: Capability
+    sub_skill: str
+    """ShopBench's own words, such as "entity typing and extraction"."""
+    task_type: TaskType
+    metric: str
+    """One of the evaluation's metric names, fit for the type."""
+    source: str
+    """Name of its source."""
+    wordings: tuple[str, ...]
+    """Jinja templates over a draft's variables; a row takes one at random. Undefined variables are errors."""
+    draft: Drafting[R] = field(repr=False)
+    languages: tuple[str, ...] = ("en",)
+
+    def draw(self, record: R, rng: random.Random) -> Iterable[Draft]:
+        """The drafts of a record."""
+        drafts = self.draft(record, rng)
+        return (drafts,) if isinstance(drafts, Draft) else drafts
+
+    def draw_rows(self, record: R, seed: int, index: int) -> Iterator[TrainingRow]:
+        """The rows of the record at one place, whatever came before it; the same for the same seed.
+
+        Raises:
+            InputError: a label is not of the task type's form.
+            SetupError: a wording uses a variable that the draft does not give.
+        """
+        rng = random.Random(f"{seed}/{self.name}/{index}")
+        for draft in self.draw(record, rng):
+            yield self._row(draft, rng)
+
+    def _row(self, draft: Draft, rng: random.Random) -> TrainingRow:
+        wording = rng.choice(self.wordings)
+        try:
+            prompt = _compiled(wording).render(draft.variables)
+            target = task_of(self.task_type).format_target(draft.gold)
+        except TemplateError as error:
+            raise SetupError(f"training task {self.name!r}, wording {wording[:60]!r}: {error}; mend it") from error
+        except InputError as error:
+            raise InputError(f"training task {self.name!r}: {error}") from error
+        return TrainingRow(
+            prompt=prompt,
+            target=target,
+            gold=draft.gold,
+            task=self.name,
+            task_type=self.task_type,
+            metric=self.metric,
+            capability=self.capability,
+            sub_skill=self.sub_skill,
+            source=self.source,
+            group=draft.group,
+            language=draft.language,
+        )
+
+
+@lru_cache(maxsize=1024)
+def _compiled(wording: str) -> jinja2.Template:
+    return _environment.from_string(wording)
+
+
+_FOLDER = Path(__file__).parents[1] / "wordings"
+_FORM = TypeAdapter(dict[str, Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]])
+_AS_PUBLISHED = ("{{ question }}",)
+
+
+def read_wordings(path: Path) -> dict[str, tuple[str, ...]]:
+    """The templates of a file by task.
+
+    Raises:
+        SetupError: it cannot be read, has a task twice, or has one without a wording.
+    """
+    try:
+        return _FORM.validate_python(read_yaml(path, "the wordings"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise SetupError(f"{path}, {place or 'as a whole'}: {first['msg']}; mend the file") from error
+
+
+class TaskGroup(Generic[R]):
+    """Tasks over one source with a file of wordings. Called with a task's facts, it decorates the drafting function.
+
+    The function's name, without underscores round it, is the task's key in the file, and between the group's prefix
+    and suffix the task's name.
+    """
+
+    def __init__(
+        self, source: Source, capability: Capability, wordings: str = "", prefix: str = "", suffix: str = ""
+    ) -> None:
+        """`wordings` names a file of the folder of wordings. Errors as `read_wordings`.
+
+        Without one, the `question` of each draft is asked as it is published.
+        """
+        self._source = source.name
+        self._capability = capability
+        self._file = _FOLDER / f"{wordings}.yaml" if wordings else None
+        self._wordings = read_wordings(self._file) if self._file else {}
+        self._prefix = prefix
+        self._suffix = suffix
+        self._tasks: list[TrainingTask[R]] = []
+        self._undeclared = set(self._wordings)
+
+    def __call__(
+        self,
+        sub_skill: str,
+        task_type: TaskType,
+        metric: Metric | None = None,
+        languages: tuple[str, ...] = ("en",),
+        *,
+        capability: Capability | None = None,
+        name: str = "",
+        where: Callable[[R], bool] = lambda _: True,
+    ) -> Callable[[Drafting[R]], TrainingTask[R]]:
+        """Declares a task. Generation tasks say their metric; only records of which `where` is true serve.
+
+        Raises:
+            SetupError: the file of wordings lacks the task.
+        """
+
+        def declare(draft: Drafting[R]) -> TrainingTask[R]:
+            key = name or draft.__name__.strip("_")
+            if self._file and key not in self._wordings:
+                raise SetupError(f"{self._file} has no wordings for the training task {key!r}: add them")
+            task: TrainingTask[R] = TrainingTask(
+                name=f"{self._prefix}{key}{self._suffix}",
+                capability=capability or self._capability,
+                sub_skill=sub_skill,
+                task_type=task_type,
+                metric=(metric or _METRICS[task_type]).value,
+                source=self._source,
+                wordings=self._wordings.get(key, _AS_PUBLISHED),
+                draft=lambda record, rng: draft(record, rng) if where(record) else (),
+                languages=languages,
+            )
+            self._tasks.append(task)
+            self._undeclared.discard(key)
+            return task
+
+        return declare
+
+    def tasks(self) -> tuple[TrainingTask[R], ...]:
+        """All that were declared, in order.
+
+        Raises:
+            SetupError: the file words a task that was not.
+        """
+        for key in sorted(self._undeclared):
+            raise SetupError(f"{self._file} words a training task that is not declared: {key!r}; take it out")
+        return tuple(self._tasks)
+
+
+OPTIONS = 4
+SNIPPETS = 15
+LISTED = 15
+
+
+def numbered(entries: Sequence[str], first: int, rng: random.Random) -> str:
+    """One entry a line, behind its number; now and then in another style than "1. "."""
+    gap = ". "
+    if not any(entry[0].isdigit() for entry in entries) and rng.random() < 0.15:
+        gap = rng.choice((".", ") ", ".  "))
+    return "\n".join(f"{number}{gap}{entry}" for number, entry in enumerate(entries, first))
+
+
+def choices(gold: str, others: Sequence[str], rng: random.Random) -> tuple[str, int]:
+    """The gold answer among the others, counted from 0, and its number."""
+    entries = [gold, *others]
+    rng.shuffle(entries)
+    return numbered(entries, 0, rng), entries.index(gold)
+
+
+def selection(gold: Sequence[str], others: Sequence[str], rng: random.Random, first: int = 1) -> tuple[str, list[int]]:
+    """A list that holds the gold entries, and their numbers, ascending."""
+    entries = [*gold, *others]
+    rng.shuffle(entries)
+    return numbered(entries, first, rng), sorted(first + entries.index(one) for one in gold)
+
+
+def graded(entries: Sequence[tuple[str, float]], rng: random.Random) -> tuple[str, list[float]]:
+    """A list counted from 1, and the entries' relevances in its order, as floats."""
+    shuffled = list(entries)
+    rng.shuffle(shuffled)
+    return numbered([text for text, _ in shuffled], 1, rng), [float(relevance) for _, relevance in shuffled]

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.data.sources.amazon_m2 import identities
-from app.data.sources.published import PUBLISHED
 from app.data.sources.reading import RawRow
+from app.data.tasks.declared import SOURCES as ALL_SOURCES
+from app.data.tasks.task import PublishedSource
 from app.errors import InputError
 from tests.data.sources.ec_guide_rows import EC_GUIDE
 from tests.data.sources.files import (
@@ -35,7 +36,7 @@ from tests.data.sources.files import (
     write_published,
 )
 
-SOURCES = {source.name: source for source in PUBLISHED}
+SOURCES = {name: source for name, source in ALL_SOURCES.items() if isinstance(source, PublishedSource)}
 WRITERS = {".jsonl": write_lines, ".json": write_array, ".csv": write_csv, ".parquet": write_parquet}
 EC_ROW = EC_GUIDE["MCQ/SAP"][0]
 WRONG: list[tuple[str, str, Mapping[str, Any], str, str]] = [

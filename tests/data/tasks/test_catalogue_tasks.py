@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.data.catalogue.catalogue import Catalogue
 from app.data.row import Capability, TrainingRow
 from app.data.tasks.declared import TASKS, draw_row
-from app.data.tasks.declaring import CATALOGUE_SOURCE, CatalogueTask
+from app.data.tasks.task import TrainingTask
 from app.evaluate.datasets.kit import read_label
 from app.evaluate.names import SEMANTIC, Metric
 from app.evaluate.scoring import Scorer
@@ -19,7 +19,8 @@ from app.routing import route
 from app.tasks.registry import task_of
 from app.types import Outcome, TaskType
 
-CATALOGUE_TASKS = [task for task in TASKS.values() if task.source == CATALOGUE_SOURCE.name]
+CatalogueTask = TrainingTask[Catalogue]
+CATALOGUE_TASKS: list[CatalogueTask] = [task for task in TASKS.values() if task.source == "catalogue"]
 places = st.integers(min_value=0, max_value=10**9)
 few = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from app.data.row import Capability, TrainingRow
-from app.data.sources.published import PUBLISHED
-from app.data.tasks.declared import PUBLISHED_TASKS
-from app.data.tasks.task import TrainingTask
+from app.data.tasks.declared import SOURCES as ALL_SOURCES
+from app.data.tasks.declared import TASKS
+from app.data.tasks.task import PublishedSource, TrainingTask
 from app.evaluate import metrics
 from app.evaluate.names import Metric
 from app.routing import route
@@ -21,7 +21,8 @@ from app.types import TaskType
 from tests.data.sources.files import write_published
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
-SOURCES = {source.name: source for source in PUBLISHED}
+SOURCES = {name: source for name, source in ALL_SOURCES.items() if isinstance(source, PublishedSource)}
+PUBLISHED_TASKS = [task for task in TASKS.values() if task.source in SOURCES]
 WITH_WORDINGS = [task for task in PUBLISHED_TASKS if task.source != "EC-Guide"]
 SCORERS = {
     Metric.ACCURACY: metrics.accuracy,

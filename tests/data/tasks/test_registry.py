@@ -1,7 +1,6 @@
 """One table of tasks, one of sources."""
 
 from collections import Counter
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from app.data.tasks.declared import (
     count_rows,
     draw_row,
     join,
-    rows_of,
     select_tasks,
     source_of,
     task_named,
@@ -47,16 +45,7 @@ def test_two_declarations_of_one_name_are_refused() -> None:
         join((task,), (task,))
 
 
-def test_a_stream_can_start_anywhere() -> None:
-    task = TASKS["also_bought"]
-    whole = list(islice(rows_of(task, Path(), 3, Counter()), 12))
-    assert list(islice(rows_of(task, Path(), 3, Counter(), first=8), 4)) == whole[8:]
-    assert draw_row(task, 3, 10) == whole[10]
-
-
-def test_rows_of_an_absent_source_say_where_it_is_published(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="or leave its tasks out"):
-        next(rows_of(PUBLISHED, tmp_path, 0, Counter()))
+def test_the_rows_of_a_published_source_have_no_place_of_their_own() -> None:
     with pytest.raises(SetupError, match="published"):
         draw_row(PUBLISHED, 0, 0)
 
@@ -71,7 +60,10 @@ def test_counts_of_a_present_source_are_the_rows_that_it_gives() -> None:
     if not (data / "ExtractGPT").is_dir():
         pytest.skip(f"no published data in {data.resolve()}")
     task = TASKS["extract_gpt_attribute"]
-    rows = sum(1 for _ in rows_of(task, data, 0, Counter()))
+    source = source_of(task)
+    assert isinstance(source, PublishedSource)
+    records = enumerate(source.read(data / source.folder, Counter()))
+    rows = sum(1 for index, record in records for _ in task.draw_rows(record, 0, index))
     assert count_rows([task], data) == {task.name: rows}
     assert rows > 1000
 
