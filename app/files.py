@@ -1,22 +1,66 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, locks, and bytes from wherever they come.
+
+The rule, for both: write beside the place, force it to the disk, rename, force the name to the disk. Whatever ends
+that early, an error, Ctrl-C or an exit, removes what was written and leaves what had the name.
+"""
 
 import fcntl
 import gzip
 import io
 import json
 import os
+import secrets
 import shutil
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile, mkdtemp
-from typing import Any, BinaryIO, TextIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from weakref import WeakSet
 
 from app.errors import InputError, SetupError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+STANDARD_STREAM = Path("-")
+MOST_LINKS = 40
+"""One behind another, as Linux has it: a circle must end."""
+
+Told = Callable[[Path, OSError], Exception]
+"""What is raised where the disk refuses to take a file."""
+
+
+def unwritten(path: Path, error: OSError) -> SetupError:
+    """What to say where something could not be written."""
+    end = "its reader is gone" if isinstance(error, BrokenPipeError) else "nothing is left of it"
+    return SetupError(f"cannot write {path}: {error.strerror or error}; {end}")
+
+
+@contextmanager
+def _telling(path: Path, told: Told | None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if told is None:
+            raise
+        raise told(path, error) from error
+
+
+def real_path(target: Path) -> Path:
+    """The file itself where the name is a link, absolute: links stay, and all names of a file share its lock.
+
+    Links among the folders stand: other machines may know the folder by this name only.
+    """
+    if target == STANDARD_STREAM:
+        return target
+    target = target.absolute()
+    for _ in range(MOST_LINKS):
+        if target.is_symlink():
+            target = target.parent / target.readlink()
+    return target
 
 
 def refuse_special(path: Path) -> None:
@@ -43,51 +87,104 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
-    """A new UTF-8 file beside `path` to write into; it takes its place when the block ends well, and goes otherwise.
+def whole_file(
+    path: Path,
+    *,
+    keep: Callable[[], bool] = lambda: True,
+    partial: Path | None = None,
+    told: Told | None = unwritten,
+) -> Iterator[BinaryIO]:
+    """A new file beside `path` to write into; it takes its place when the block ends well, and goes otherwise.
 
-    Folders above it are made.
+    A link stays, and the file behind it is replaced; folders above it are made. A name that ends in ".gz" is
+    compressed, without name and date in it, so that equal content makes equal files. "-" is standard output, where
+    bytes appear as they come.
+
+    Args:
+        path: the file's name.
+        keep: asked when the block has ended well: whether the file is to appear.
+        partial: its name until then, for callers that hold a lock on it: what a killed run left there is replaced.
+            By default a name that nobody else has.
+        told: makes the error where the disk refuses; None passes the `OSError` on. What the block itself raises is
+            passed on as it is.
 
     Raises:
-        SetupError: the place cannot be written to, or something other than a plain file has the name.
+        SetupError: something other than a plain file has the name, or as `told` says.
     """
-    refuse_special(path)
-    temporary: Path | None = None
+    if path == STANDARD_STREAM:
+        yield cast("BinaryIO", _AtOnce(sys.stdout.buffer, told))
+        return
+    target = real_path(path)
+    refuse_special(target)
+    partial = partial or _beside(target)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False, prefix=".tmp-") as file:
-            temporary = Path(file.name)
-            yield cast("TextIO", file)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise SetupError(f"cannot write {path}: {error.strerror}; nothing is left of it") from error
+        with _telling(path, told):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        with io.BufferedWriter(_Disk(partial, path, told)) as file:
+            with _compressing(file) if target.suffix == ".gz" else nullcontext(file) as writable:
+                yield cast("BinaryIO", writable)
+            file.flush()
+            with _telling(path, told):
+                os.fsync(file.fileno())
+        if keep():
+            with _telling(path, told):
+                partial.replace(target)
+                sync_folder(target.parent)
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace `path` with the text in one step, as `whole_file` does.
+def _beside(target: Path) -> Path:
+    return target.with_name(f".tmp-{secrets.token_hex(8)}")
 
-    Raises:
-        SetupError: as `whole_file`.
-    """
-    with whole_file(path) as file:
-        file.write(text)
+
+def _compressing(file: BinaryIO) -> gzip.GzipFile:
+    return gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
+
+
+class _Disk(io.FileIO):
+    """The file under the buffers: only what the disk refuses is told as such."""
+
+    def __init__(self, path: Path, target: Path, told: Told | None) -> None:
+        self._target, self._told = target, told
+        with _telling(target, told):
+            super().__init__(path, "wb")
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        with _telling(self._target, self._told):
+            return super().write(data)
+
+
+class _AtOnce(io.RawIOBase):
+    """Standard output without a buffer: whoever reads it sees a row when it is there."""
+
+    def __init__(self, file: BinaryIO, told: Told | None) -> None:
+        self._file, self._told = file, told
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        with _telling(STANDARD_STREAM, self._told):
+            written = self._file.write(data)
+            self._file.flush()
+        return written
+
+
+def write_whole(path: Path, content: str | bytes, *, told: Told | None = unwritten) -> None:
+    """Replace `path` with the content in one step. Text becomes UTF-8. Errors as `whole_file`."""
+    with whole_file(path, told=told) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> int:
-    """Write JSON lines as `whole_file` does. The number of rows.
-
-    Raises:
-        SetupError: as `whole_file`.
-    """
+    """Write JSON lines as `whole_file` does; the number of rows. Errors as there."""
     written = 0
     with whole_file(path) as file:
         for row in rows:
             # Half a surrogate pair cannot be written as UTF-8; its JSON escape can.
-            file.write(f"{_writable(dump(dict(row)))}\n")
+            file.write(f"{_writable(dump(dict(row)))}\n".encode())
             written += 1
     return written
 
@@ -96,7 +193,92 @@ def _writable(line: str) -> str:
     return "".join(f"\\u{ord(char):04x}" if "\ud800" <= char <= "\udfff" else char for char in line)
 
 
-STANDARD_STREAM = Path("-")
+def dump(row: dict[str, Any]) -> str:
+    """One line, readable in every script, without the newline."""
+    return json.dumps(row, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderKind:
+    """What a folder is: its name in messages, and the file by which it is known."""
+
+    name: str
+    mark: str
+
+
+@contextmanager
+def whole_folder(target: Path, kind: FolderKind, *, overwrite: bool | None) -> Iterator[Path]:
+    """A new folder beside `target` to write into; it takes its place when the block ends well, and goes otherwise.
+
+    A link stays, and the folder behind it is replaced. The files get the permissions that new files have, whatever a
+    library gave them. `overwrite` is as for `refuse_to_replace`.
+
+    Raises:
+        SetupError: `target` is there and must not be replaced, is of another kind, or the disk takes no more.
+    """
+    refuse_to_replace(target, kind, overwrite=overwrite)
+    target = real_path(target)
+    made = _beside(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made.mkdir()
+        yield made
+        _sync_tree(made)
+        _take_place(made, target)
+    except OSError as error:
+        raise unwritten(target, error) from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def refuse_to_replace(target: Path, kind: FolderKind, *, overwrite: bool | None) -> None:
+    """Say early what `whole_folder` would refuse, before hours of work. An empty folder may always be replaced.
+
+    Args:
+        target: the folder's name.
+        kind: what may be replaced.
+        overwrite: whether the user asked for that; None where it cannot be asked for.
+
+    Raises:
+        SetupError: `target` is there and must not be replaced, or is of another kind.
+    """
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise SetupError(f"{target} is a file: name a folder that is not there yet")
+    if not any(target.iterdir()):
+        return
+    if not (target / kind.mark).is_file():
+        raise SetupError(f"{target} holds something else than a {kind.name}: name a folder that is not there yet")
+    if not overwrite:
+        fix = "remove it" if overwrite is None else "give --overwrite to replace it"
+        raise SetupError(f"{target} is there: {fix}, or name another folder")
+
+
+def _sync_tree(folder: Path) -> None:
+    permissions = folder.stat().st_mode
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names):
+            path.chmod(permissions & 0o666)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(place))
+
+
+def _take_place(made: Path, target: Path) -> None:
+    if target.exists():
+        old = _beside(target)
+        try:
+            target.rename(old)
+            made.rename(target)
+        except BaseException:
+            if not target.exists():
+                old.rename(target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        made.rename(target)
+    sync_folder(target.parent)
 
 
 def is_stream(path: Path) -> bool:
@@ -115,12 +297,9 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         if path == STANDARD_STREAM:
             with _standard_input() as piped:
                 yield piped
-        elif path.suffix == ".gz":
-            with gzip.open(path, "rb") as compressed:
-                yield cast("BinaryIO", compressed)
         else:
-            with path.open("rb") as file:
-                yield file
+            with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+                yield cast("BinaryIO", file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is not a whole gzip file: {error}") from error
     except OSError as error:
@@ -137,72 +316,6 @@ def _standard_input() -> Iterator[BinaryIO]:
         return
     with open(number, "rb", closefd=False) as file:
         yield file
-
-
-@dataclass(frozen=True, slots=True)
-class FolderKind:
-    """What a folder is: its name in messages, and the file by which it is known."""
-
-    name: str
-    mark: str
-
-
-@contextmanager
-def whole_folder(target: Path, kind: FolderKind, *, overwrite: bool) -> Iterator[Path]:
-    """A new folder beside `target` to write into; it takes its place when the block ends well, and goes otherwise.
-
-    Raises:
-        SetupError: `target` is there and must not be replaced, is of another kind, or the disk takes no more.
-    """
-    refuse_to_replace(target, kind, overwrite=overwrite)
-    made: Path | None = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        made.chmod(0o755)
-        yield made
-        _take_place(made, target)
-    except OSError as error:
-        raise unwritten(target, error.strerror or str(error)) from error
-    finally:
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
-
-
-def refuse_to_replace(target: Path, kind: FolderKind, *, overwrite: bool) -> None:
-    """Say early what `whole_folder` would refuse, before hours of work.
-
-    Raises:
-        SetupError: `target` is there and must not be replaced, or is of another kind.
-    """
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise SetupError(f"{target} is a file: name a folder that is not there yet")
-    if any(target.iterdir()) and not (target / kind.mark).is_file():
-        raise SetupError(f"{target} holds something else than a {kind.name}: name a folder that is not there yet")
-    if not overwrite:
-        raise SetupError(f"{target} is there: give --overwrite to replace it, or name another folder")
-
-
-def unwritten(target: Path, reason: str) -> SetupError:
-    """What to say where a folder could not be written."""
-    return SetupError(f"cannot write {target}: {reason}; nothing is left of it")
-
-
-def _take_place(made: Path, target: Path) -> None:
-    if not target.exists():
-        made.rename(target)
-        return
-    old = Path(mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-    target.rename(old / "replaced")
-    try:
-        made.rename(target)
-    except OSError:
-        (old / "replaced").rename(target)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
 
 
 _HELD: WeakSet[BinaryIO] = WeakSet()
@@ -238,8 +351,3 @@ def _let_go() -> None:
 
 
 os.register_at_fork(after_in_child=_let_go)
-
-
-def dump(row: dict[str, Any]) -> str:
-    """One line, readable in every script, without the newline."""
-    return json.dumps(row, ensure_ascii=False)

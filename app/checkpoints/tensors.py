@@ -201,12 +201,9 @@ def whole_checkpoint(target: Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         with whole_folder(target, CHECKPOINT, overwrite=overwrite) as made:
             yield made
-            for path in made.rglob("*"):
-                # The safetensors library writes files that only their owner may read.
-                path.chmod(0o755 if path.is_dir() else 0o644)
     except SafetensorError as error:
         # The library wraps what the system says about a full disk.
-        raise unwritten(target, str(error)) from error
+        raise unwritten(target, OSError(str(error))) from error
 
 
 def refuse_to_replace(target: Path, *, overwrite: bool) -> None:

@@ -97,7 +97,7 @@ def catalogue(
     from app.data.catalogue.publishing import FILES, lines
 
     shop = Catalogue(seed, population=products)
-    with whole_folder(target, FolderKind("catalogue", next(iter(FILES))), overwrite=False) as made:
+    with whole_folder(target, FolderKind("catalogue", next(iter(FILES))), overwrite=None) as made:
         written = sum(write_lines(made / name, track(lines(shop, name, products), products, name)) for name in FILES)
     stderr.print(f"{written:,} lines -> {target}", markup=False)
 
