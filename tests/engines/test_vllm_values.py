@@ -75,7 +75,7 @@ def test_what_is_not_a_constraint_is_refused() -> None:
         constraint_from_plain({"kind": "regex"})
 
 
-@pytest.mark.parametrize(("method", "dtype"), [("gptq", "bfloat16"), ("compressed-tensors", "float32")])
+@pytest.mark.parametrize(("method", "dtype"), [("gptq", "bfloat16"), ("compressed-tensors", "bfloat16")])
 def test_packed_weights_decide_the_format_on_cpus(tmp_path: Path, method: str, dtype: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": method}}))
     settings = VllmSettings.parse("vllm", {})

@@ -59,6 +59,6 @@ def test_a_mixed_batch_is_answered_in_order_from_any_folder(tmp_path: Path) -> N
 
 def test_a_config_of_ones_own_is_named_by_the_environment(tmp_path: Path) -> None:
     config = tmp_path / "mine.yaml"
-    config.write_text(f"engine: transformers\nmodel: {ROOT / 'models' / 'mini'}\n")
+    config.write_text(f"engine: transformers\nmodel: {ROOT / 'tests' / 'fixtures' / 'mini'}\n")
     told = ask([(["Pick one.\n0. pen\n1. cup\nAnswer:"], True)], tmp_path, SHOPBENCH_CONFIG=str(config))
     assert told["answers"] in ([["0"]], [["1"]])

@@ -50,8 +50,9 @@ LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The adapter ranks that vLLM makes room for."""
 CPU_BLOCK = 32
 """Tokens whose keys and values are kept, and found again, together on CPUs."""
-NO_FLOAT32 = ("gptq", "awq")
-"""Ways to pack weights whose kernels compute in 16 bits only, on CPUs too (vLLM 0.32)."""
+NO_FLOAT32 = ("gptq", "awq", "compressed-tensors")
+"""Ways to pack weights whose kernels compute in 16 bits only, on CPUs too (vLLM 0.32): the last one where the processor
+multiplies 8-bit numbers in hardware (AMX)."""
 
 
 def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> dict[str, Any]:
