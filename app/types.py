@@ -1,9 +1,9 @@
 """The vocabulary of the project: plain values that every layer speaks. Standard library only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 
 class TaskType(StrEnum):
@@ -62,16 +62,37 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: str
+    name: str | None = None
+    """Who speaks, for chat templates that tell it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How to decode. Greedy unless a temperature is asked for; lengths in tokens."""
+    """How to decode. Greedy unless a temperature is asked for; lengths in tokens.
+
+    `top_p` keeps the most probable tokens that make up so much; the penalties lower a token's score by its count in
+    the answer, and for being there at all, as in OpenAI's interface. `logprobs` asks for the log-probability of each
+    token of the answer and of so many others, before all of that.
+    """
 
     max_tokens: int
     temperature: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    top_p: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logprobs: int | None = None
+
+    @property
+    def choosing(self) -> dict[str, Any]:
+        """What decides about the next token beside its score; empty where the highest is taken."""
+        values = {
+            "temperature": self.temperature,
+            "frequency_penalty": self.frequency_penalty,
+            "presence_penalty": self.presence_penalty,
+        }
+        return {**values, "top_p": self.top_p, "seed": self.seed} if any(values.values()) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +121,23 @@ class Copy:
     max_spans: int = 1
 
 
-OutputConstraint = Choice | Selection | Copy
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """A text that a regular expression matches as a whole."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """JSON without blanks between its parts, of the form that a schema, itself JSON, describes."""
+
+    schema: str
+
+
+TextConstraint = Selection | Copy | Regex | JsonSchema
+"""Constraints on texts of many tokens."""
+OutputConstraint = Choice | TextConstraint
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +165,7 @@ class Completion:
 
     `label_logprobs` (natural logarithms, before any masking) is filled for a `Choice` only.
     `finish_reason` is "stop", "length", or "error": then the text is empty and `error` says why.
+    `logprobs` has what was asked for of each token, as `logprobs.content` of OpenAI's interface has it.
     """
 
     id: str
@@ -137,6 +175,7 @@ class Completion:
     output_tokens: int
     label_logprobs: Mapping[str, float] | None = None
     error: Failure | None = None
+    logprobs: Sequence[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

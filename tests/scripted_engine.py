@@ -13,6 +13,7 @@ class ScriptedEngine:
     version = "0"
     model = "none"
     dtype = "float32"
+    adapters = ("coral",)
 
     def __init__(
         self,

@@ -35,6 +35,11 @@ class LoadedModel(Protocol):
     context_length: int
     """Prompt and output together, in tokens."""
 
+    @property
+    def adapters(self) -> Collection[str]:
+        """The names of the LoRA adapters that requests may ask for."""
+        ...
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the conversation after the chat template, the assistant's opening included.
 
@@ -98,11 +103,6 @@ class AsyncEngine(LoadedModel, Protocol):
     @property
     def alive(self) -> bool:
         """False once the engine has failed for good: only a new process helps."""
-        ...
-
-    @property
-    def adapters(self) -> Collection[str]:
-        """The names of the LoRA adapters that requests may ask for."""
         ...
 
     @property

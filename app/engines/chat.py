@@ -150,6 +150,11 @@ class ChatTokenizer:
         """Token ids of an answer with its end, as the model is taught to write it."""
         return [*self.special.ids_of_text(_without_surrogates(text)), self.tokenizer.eos_token_id]
 
+    def token_bytes(self, index: int) -> bytes:
+        """What a token adds to the text; of a special one, its name."""
+        found = self.vocabulary.token_bytes.get(index)
+        return str(self.tokenizer.convert_ids_to_tokens(index)).encode() if found is None else found
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of an unconstrained answer, without special tokens."""
         text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -170,7 +175,10 @@ class ChatTokenizer:
 
 def turns_of(messages: Sequence[Message]) -> list[Turn]:
     """The messages as chat templates read them."""
-    return [{"role": message.role, "content": message.content} for message in messages]
+    return [
+        {"role": message.role, "content": message.content} | ({"name": message.name} if message.name else {})
+        for message in messages
+    ]
 
 
 @lru_cache(4)

@@ -7,7 +7,7 @@ the position in the answer. vLLM's own seeds would do on GPUs; on CPUs they fail
 computed in chunks ("CPU Generator does not use offset", vLLM 0.32).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,19 +17,40 @@ _SPREAD = 0x9E3779B97F4A7C15
 """2**64 over the golden ratio: neighbouring seeds and positions land far apart (Knuth, TAOCP 3, 6.4)."""
 
 
-def add_noise(scores: torch.Tensor, temperature: float, seed: int, position: int) -> None:
-    """Make the highest score a sample from the softmax at a temperature above 0, in place.
+def choose(
+    scores: torch.Tensor,
+    output_ids: Sequence[int],
+    *,
+    temperature: float,
+    seed: int,
+    top_p: float,
+    frequency_penalty: float,
+    presence_penalty: float,
+) -> None:
+    """Make the next token's score the highest, in place: penalties first, then temperature, `top_p` and chance.
 
     Args:
         scores: one row of next-token scores, masked ones at minus infinity: (vocabulary).
-        temperature: how far the distribution is flattened.
+        output_ids: the answer so far.
+        temperature: how far the distribution is flattened; at 0 the highest score is taken.
         seed: the request's.
-        position: how many tokens the answer has.
+        top_p: the least probability that the kept tokens make up together, those of the highest first.
+        frequency_penalty: taken off a token's score for each time that it stands in the answer.
+        presence_penalty: taken off once where it stands there at all.
     """
-    generator = torch.Generator(scores.device).manual_seed(_mixed(_mixed(seed) + position))
+    if output_ids and (frequency_penalty or presence_penalty):
+        ids, counts = torch.unique(torch.tensor(output_ids, device=scores.device), return_counts=True)
+        scores[ids] -= frequency_penalty * counts + presence_penalty
+    if temperature == 0:
+        return
+    scores.div_(temperature)
+    if top_p < 1:
+        ordered, places = scores.softmax(-1).sort(descending=True)
+        # What comes before a token is not enough: it belongs to the fewest that are.
+        scores[places[ordered.cumsum(-1) - ordered >= top_p]] = float("-inf")
+    generator = torch.Generator(scores.device).manual_seed(_mixed(_mixed(seed) + len(output_ids)))
     uniform = torch.rand(scores.shape, generator=generator, device=scores.device)
-    noise = -torch.log(-torch.log(uniform.clamp_min(torch.finfo(torch.float32).tiny)))
-    scores.div_(temperature).add_(noise)
+    scores.add_(-torch.log(-torch.log(uniform.clamp_min(torch.finfo(torch.float32).tiny))))
 
 
 def _mixed(value: int) -> int:

@@ -3,11 +3,15 @@
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.engines.base import RefusedRequestError
 from app.engines.chat import ChatTokenizer, Templated, turns_of
 from app.engines.constraints.automaton import label_tokens, longest_answer, start_automaton
 from app.types import Choice, Completion, GenerationRequest
+
+LOGPROB_DIGITS = 4
+"""Further ones differ with the batch that a request shares, without meaning anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,11 @@ class _Checked:
 
 def _check(request: GenerationRequest, tokenizer: ChatTokenizer, adapters: Collection[str]) -> _Checked:
     sampling = request.sampling
-    if sampling.max_tokens < 1 or not 0 <= sampling.temperature < math.inf:
+    if sampling.max_tokens < 1 or not 0 <= sampling.temperature < math.inf or not 0 < sampling.top_p <= 1:
         raise RefusedRequestError(
             "unusable_sampling",
-            f"max_tokens {sampling.max_tokens} and temperature {sampling.temperature}: "
-            "at least 1 and at least 0 are needed",
+            f"max_tokens {sampling.max_tokens}, temperature {sampling.temperature} and top_p {sampling.top_p}: "
+            "at least 1, at least 0, and more than 0 and at most 1 are needed",
         )
     if "" in sampling.stop:
         raise RefusedRequestError("unusable_sampling", "an empty stop string would end every answer at once")
@@ -117,7 +121,7 @@ def finish(
     tokenizer: ChatTokenizer,
     output_ids: Sequence[int],
     *,
-    token_logprobs: Mapping[int, float] | None = None,
+    token_logprobs: Sequence[Mapping[int, float]] = (),
     text: str | None = None,
 ) -> Completion:
     """The completion of a served request.
@@ -127,21 +131,36 @@ def finish(
         tokenizer: the checkpoint's.
         output_ids: the generated tokens, the end token included where there was one. An answer that is as long
             as a legal one can be is a whole one without it.
-        token_logprobs: for a choice, the unmasked log-probability of each token in `label_ids`.
+        token_logprobs: unmasked log-probabilities at each token of the answer: for a choice those of `label_ids`,
+            otherwise those that the sampling asks for, the token's own included.
         text: the text where the engine had to cut it at a stop string.
     """
     ended = bool(output_ids) and output_ids[-1] in tokenizer.end_ids
     length = len(output_ids)
     finish_reason = "stop" if ended or length == prepared.longest or text is not None else "length"
-    label_logprobs = None
-    if prepared.labels is not None and token_logprobs is not None:
+    label_logprobs, logprobs = None, None
+    if prepared.labels is not None and token_logprobs:
         label_logprobs = {
-            label: _log_of_sum([token_logprobs[index] for index in ids]) for label, ids in prepared.labels.items()
+            label: _log_of_sum([token_logprobs[0][index] for index in ids]) for label, ids in prepared.labels.items()
         }
         text = _chosen_label(prepared, output_ids[0], label_logprobs)
+    elif (most := prepared.request.sampling.logprobs) is not None:
+        logprobs = [
+            _told(tokenizer, index, found)
+            | {"top_logprobs": [_told(tokenizer, one, found) for one in _top(found, most)]}
+            for index, found in zip(output_ids, token_logprobs, strict=True)
+        ]
     if text is None:
         text = text_so_far(prepared, tokenizer, output_ids)
-    return Completion(prepared.request.id, text, finish_reason, len(prepared.prompt_ids), length, label_logprobs)
+    return Completion(
+        prepared.request.id,
+        text,
+        finish_reason,
+        len(prepared.prompt_ids),
+        length,
+        label_logprobs,
+        logprobs=logprobs,
+    )
 
 
 def text_so_far(prepared: PreparedRequest, tokenizer: ChatTokenizer, output_ids: Sequence[int]) -> str:
@@ -154,6 +173,18 @@ def text_so_far(prepared: PreparedRequest, tokenizer: ChatTokenizer, output_ids:
     # A token limit may fall inside a character; its first bytes are dropped.
     text = b"".join(vocabulary.token_bytes[index] for index in output_ids).decode(errors="ignore")
     return text.removeprefix(" ") if vocabulary.leading_space else text
+
+
+def _top(logprobs: Mapping[int, float], most: int) -> list[int]:
+    return sorted(logprobs, key=lambda index: (-logprobs[index], index))[:most]
+
+
+def _told(tokenizer: ChatTokenizer, index: int, logprobs: Mapping[int, float]) -> dict[str, Any]:
+    """One token as OpenAI's interface shows it."""
+    piece = tokenizer.token_bytes(index)
+    # JSON has no minus infinity; OpenAI writes the same number for what is out of reach.
+    logprob = max(round(logprobs[index], LOGPROB_DIGITS), -9999.0)
+    return {"token": piece.decode(errors="replace"), "logprob": logprob, "bytes": list(piece)}
 
 
 def _chosen_label(prepared: PreparedRequest, token: int, logprobs: Mapping[str, float]) -> str:

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
 from app.engines.base import never, pull
 from app.engines.chat import ChatTokenizer, load_chat_tokenizer
 from app.engines.constraints.automaton import Follower
-from app.engines.decoding import add_noise, keep_only
+from app.engines.decoding import choose, keep_only
 from app.engines.options import TransformersSettings
 from app.engines.prepared import PreparedRequest, finish, prepare_all
 from app.errors import EngineError, SetupError
@@ -28,7 +28,8 @@ class Row:
         self.tokenizer = tokenizer
         self.output_ids: list[int] = []
         self.done = False
-        self.token_logprobs: dict[int, float] | None = None
+        self.token_logprobs: list[dict[int, float]] = []
+        self._logprobs: torch.Tensor | None = None
         self.text: str | None = None
         self.sampling = prepared.request.sampling
         constraint = prepared.request.constraint
@@ -42,11 +43,23 @@ class Row:
             return np.array(self.prepared.label_ids, dtype=np.int64)
         return self._follower.allowed(self.output_ids) if self._follower else None
 
+    def see(self, scores: torch.Tensor) -> None:
+        """Note what the model itself holds of the next token: (vocabulary)."""
+        if self.prepared.labels is not None:
+            ids = self.prepared.label_ids
+            found = torch.log_softmax(scores.float(), dim=-1)[ids].tolist()
+            self.token_logprobs.append(dict(zip(ids, found, strict=True)))
+        elif self.sampling.logprobs is not None:
+            self._logprobs = torch.log_softmax(scores.float(), dim=-1)
+
     def take(self, token: int) -> None:
         """Append a token, unless the answer has ended."""
         if self.done:
             return
         self.output_ids.append(token)
+        if self._logprobs is not None:
+            top = self._logprobs.topk(self.sampling.logprobs or 0).indices.tolist()
+            self.token_logprobs.append({index: float(self._logprobs[index]) for index in (token, *top)})
         if token in self.tokenizer.end_ids:
             self.done = True
         elif self.sampling.stop:
@@ -87,28 +100,19 @@ class RowScores(LogitsProcessor):  # type: ignore[misc]  # transformers is untyp
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
-        self._first = True
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """The scores to take the highest of: (rows, vocabulary)."""
         del input_ids
-        if self._first:
-            self._read_labels(scores)
-            self._first = False
         under_way = [(place, row) for place, row in enumerate(self._rows) if not row.done]
+        for place, row in under_way:
+            row.see(scores[place])
         allowed = {place: ids for place, row in under_way if (ids := row.allowed()) is not None}
         scores = keep_only(scores, allowed)
         for place, row in under_way:
-            if row.sampling.temperature > 0:
-                add_noise(scores[place], row.sampling.temperature, row.sampling.seed, len(row.output_ids))
+            if choosing := row.sampling.choosing:
+                choose(scores[place], row.output_ids, **choosing)
         return scores
-
-    def _read_labels(self, scores: torch.Tensor) -> None:
-        for place, row in enumerate(self._rows):
-            if row.prepared.labels is not None:
-                ids = row.prepared.label_ids
-                logprobs = torch.log_softmax(scores[place].float(), dim=-1)[ids].tolist()
-                row.token_logprobs = dict(zip(ids, logprobs, strict=True))
 
 
 WINDOW = 4
@@ -129,6 +133,7 @@ class TransformersEngine:
         self.model = model
         self.version: str = transformers.__version__
         self._settings = settings
+        self.adapters = settings.adapters
         self._tokenizer = load_chat_tokenizer(model)
         self._device = torch.device(_device(settings.device))
         self._generating = False

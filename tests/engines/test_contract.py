@@ -1,10 +1,12 @@
 """What every engine keeps, on a checkpoint with random weights: no form may depend on a good model."""
 
+import json
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,8 +22,10 @@ from app.types import (
     Completion,
     Copy,
     GenerationRequest,
+    JsonSchema,
     Message,
     OutputConstraint,
+    Regex,
     SamplingParams,
     Selection,
 )
@@ -302,3 +306,60 @@ def test_closing_twice_is_safe_and_ends_generating(checkpoint: Path) -> None:
     engine.close()
     with pytest.raises(EngineError, match="closed"):
         next(engine.generate([ask("0")]))
+
+
+@pytest.mark.parametrize(
+    ("constraint", "matches"),
+    [
+        (Regex("[0-9]{3}-[0-9]{2}"), lambda text: text[:3].isdigit() and text[3] == "-" and len(text) == 6),
+        (Regex("Stuhl|cœur 🙂"), lambda text: text in ("Stuhl", "cœur 🙂")),
+        (JsonSchema('{"enum": [{"seats": 2}, {"seats": 4}]}'), lambda text: json.loads(text)["seats"] in (2, 4)),
+    ],
+)
+def test_a_grammar_binds_greedy_and_sampled_answers(
+    engine: Engine, constraint: OutputConstraint, matches: Callable[[str], bool]
+) -> None:
+    asked = [ask(str(seed), constraint, temperature=seed / 2, seed=seed) for seed in range(3)]
+    for completion in answers(engine, asked).values():
+        assert completion.finish_reason == "stop"
+        assert matches(completion.text)
+
+
+@pytest.mark.parametrize("constraint", [Regex("(?=a)b"), Regex("("), JsonSchema('{"type": "chair"}')])
+def test_a_grammar_that_cannot_be_used_is_refused(engine: Engine, constraint: OutputConstraint) -> None:
+    (completion,) = answers(engine, [ask("bad", constraint)]).values()
+    assert completion.error is not None
+    assert completion.error.code == "unusable_constraint"
+    assert "\n" not in completion.error.message
+
+
+def test_a_small_nucleus_is_the_greedy_answer(engine: Engine) -> None:
+    greedy = ask("greedy", max_tokens=12)
+    sampled = replace(greedy, id="p", sampling=SamplingParams(12, 1.0, 3, top_p=1e-6))
+    found = answers(engine, [greedy, sampled, replace(sampled, id="free", sampling=SamplingParams(12, 1.0, 3))])
+    assert found["p"].text == found["greedy"].text != found["free"].text
+
+
+@pytest.mark.parametrize("penalty", [{"frequency_penalty": 2.0}, {"presence_penalty": 2.0}])
+def test_a_penalty_keeps_tokens_from_coming_again(engine: Engine, penalty: dict[str, Any]) -> None:
+    def different(**penalty: Any) -> int:  # noqa: ANN401  # as SamplingParams has it
+        asked = replace(ask("a", Regex("[a-d]{40}")), sampling=SamplingParams(40, logprobs=0, **penalty))
+        (completion,) = answers(engine, [asked]).values()
+        return len({token["token"] for token in completion.logprobs or ()})
+
+    assert different(**penalty) > different()
+
+
+def test_log_probabilities_are_the_models_own(engine: Engine) -> None:
+    told = replace(ask("told", max_tokens=4), sampling=SamplingParams(4, logprobs=2))
+    sampled = replace(told, id="sampled", sampling=SamplingParams(4, 2.0, 5, logprobs=0))
+    found = answers(engine, [told, sampled])
+    logprobs = found["told"].logprobs
+    assert logprobs is not None
+    assert len(logprobs) == found["told"].output_tokens
+    for token in logprobs:
+        first, second = token["top_logprobs"]
+        assert first == {name: token[name] for name in ("token", "logprob", "bytes")}
+        assert second["logprob"] <= first["logprob"] <= 0
+    assert found["told"].text.startswith(logprobs[0]["token"].strip())
+    assert [token["top_logprobs"] for token in found["sampled"].logprobs or ()] == [[]] * found["sampled"].output_tokens

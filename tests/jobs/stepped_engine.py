@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import log
 
 from app.engines.base import never, pull
-from app.types import Choice, Completion, GenerationRequest, Message, Selection
+from app.types import Choice, Completion, Copy, GenerationRequest, Message, Selection
 
 
 class FakeClock:
@@ -28,6 +28,7 @@ class SteppedEngine:
     name = "stepped"
     model = "stepped"
     dtype = "float32"
+    adapters = ("coral",)
     context_length = 4096
 
     def __init__(
@@ -120,8 +121,10 @@ def _answer(request: GenerationRequest, tokens: int) -> tuple[str, dict[str, flo
             return ",".join(str(n) for n in [*numbers[first:], *numbers[:first]][:wanted]), None
         case None:
             return " ".join(f"word{(drawn >> shift) % 97}" for shift in range(tokens)), None
-        case copy:
-            return copy.source.split()[0], None
+        case Copy(source):
+            return source.split()[0], None
+        case grammar:
+            return str(grammar), None
 
 
 def _draw(request: GenerationRequest) -> int:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from app.engines.base import RefusedRequestError
 from app.engines.constraints.copy import CopyAutomaton, CopyPlan
+from app.engines.constraints.grammar import GrammarAutomaton
 from app.engines.constraints.selection import SelectionAutomaton, SelectionPlan
 from app.engines.constraints.vocabulary import Vocabulary
-from app.types import Choice, Copy, Selection
+from app.types import Choice, Copy, Selection, TextConstraint
 
 PLANS_KEPT = 64
 """Constraints whose tables are kept: the same numbers and the same source often come again."""
@@ -38,7 +39,7 @@ class Automaton(Protocol):
         ...
 
 
-def start_automaton(constraint: Selection | Copy, vocabulary: Vocabulary) -> Automaton:
+def start_automaton(constraint: TextConstraint, vocabulary: Vocabulary) -> Automaton:
     """An automaton before its first token.
 
     Raises:
@@ -46,10 +47,12 @@ def start_automaton(constraint: Selection | Copy, vocabulary: Vocabulary) -> Aut
     """
     if isinstance(constraint, Selection):
         return SelectionAutomaton(_selection_plan(constraint, vocabulary))
-    return CopyAutomaton(_copy_plan(constraint, vocabulary))
+    if isinstance(constraint, Copy):
+        return CopyAutomaton(_copy_plan(constraint, vocabulary))
+    return GrammarAutomaton(constraint, vocabulary)
 
 
-def longest_answer(constraint: Selection | Copy, vocabulary: Vocabulary) -> int | None:
+def longest_answer(constraint: TextConstraint, vocabulary: Vocabulary) -> int | None:
     """Tokens of the longest legal answer, at most, without its end; None where that says too little.
 
     No token is shorter than a byte, so an answer with that many tokens is a whole one.
@@ -81,7 +84,7 @@ def label_tokens(choice: Choice, vocabulary: Vocabulary) -> dict[str, tuple[int,
 class Follower:
     """An automaton that keeps up with a growing list of output tokens."""
 
-    def __init__(self, constraint: Selection | Copy, vocabulary: Vocabulary) -> None:
+    def __init__(self, constraint: TextConstraint, vocabulary: Vocabulary) -> None:
         self._constraint = constraint
         self._vocabulary = vocabulary
         self._restart()

@@ -15,7 +15,7 @@ from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, proces
 
 from app.engines.chat import load_chat_tokenizer
 from app.engines.constraints.automaton import Follower
-from app.engines.decoding import add_noise, keep_only
+from app.engines.decoding import choose, keep_only
 from app.engines.vllm.values import CONSTRAINT, SAMPLING, constraint_from_plain
 
 
@@ -34,10 +34,10 @@ class _Row:
         """The tokens that may follow, or None where any may."""
         return self._follower.allowed(self._output_ids) if self._follower else None
 
-    def sample(self, scores: torch.Tensor) -> None:
-        """Add this request's noise where it asks for sampling."""
+    def choose(self, scores: torch.Tensor) -> None:
+        """Have the next token chosen as the request asks, where that is not the highest score's."""
         if self._sampling is not None:
-            add_noise(scores, self._sampling["temperature"], self._sampling["seed"], len(self._output_ids))
+            choose(scores, self._output_ids, **self._sampling)
 
 
 class RequestLogitsProcessor(LogitsProcessor):  # type: ignore[misc]  # vLLM's types are not checked here
@@ -67,7 +67,7 @@ class RequestLogitsProcessor(LogitsProcessor):  # type: ignore[misc]  # vLLM's t
         allowed = {place: ids for place, row in self._rows.items() if (ids := row.allowed()) is not None}
         logits = keep_only(logits, allowed)
         for place, row in self._rows.items():
-            row.sample(logits[place])
+            row.choose(logits[place])
         return logits
 
     def _new_row(self, params: SamplingParams, prompt_ids: list[int] | None, output_ids: list[int]) -> _Row | None:

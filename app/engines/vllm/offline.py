@@ -53,7 +53,7 @@ class VllmEngine:
         self._vllm = import_vllm()
         self.version: str = self._vllm.__version__
         self._refusals = refusals()
-        self._adapters = adapter_requests(self._settings)
+        self.adapters = adapter_requests(self._settings)
         self._sound = True
         self._engine: LLMEngine | None = self._start()
         self._numbers = count()
@@ -126,7 +126,7 @@ class VllmEngine:
         self, requests: Sequence[GenerationRequest], in_flight: dict[str, PreparedRequest]
     ) -> Iterator[Completion]:
         """Hand requests to vLLM; the completions say which are refused, and why."""
-        prepared, refused = prepare_all(requests, self._tokenizer, self.context_length, self._adapters)
+        prepared, refused = prepare_all(requests, self._tokenizer, self.context_length, self.adapters)
         for one in prepared:
             number = str(next(self._numbers))
             try:
@@ -151,7 +151,7 @@ class VllmEngine:
             number,
             {"prompt_token_ids": prepared.prompt_ids},
             params,
-            lora_request=None if adapter is None else self._adapters[adapter],
+            lora_request=None if adapter is None else self.adapters[adapter],
         )
 
     def _step(self, in_flight: dict[str, PreparedRequest]) -> Iterator[Completion]:
@@ -170,9 +170,7 @@ class VllmEngine:
     def _read(self, prepared: PreparedRequest, output: "CompletionOutput") -> Completion:
         if output.finish_reason not in ("stop", "length"):
             raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
-        token_logprobs = None
-        if prepared.labels is not None:
-            token_logprobs = {index: entry.logprob for index, entry in output.logprobs[0].items()}
+        token_logprobs = [{index: one.logprob for index, one in told.items()} for told in output.logprobs or ()]
         # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
         text = output.text if isinstance(output.stop_reason, str) else None
         return finish(prepared, self._tokenizer, list(output.token_ids), token_logprobs=token_logprobs, text=text)

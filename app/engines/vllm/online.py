@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from itertools import count
@@ -29,16 +29,12 @@ from app.errors import EngineError, SetupError
 from app.types import Completion, GenerationRequest, Message
 
 if TYPE_CHECKING:
+    from vllm.logprobs import Logprob
     from vllm.outputs import CompletionOutput
     from vllm.sampling_params import RequestOutputKind
     from vllm.v1.engine.async_llm import AsyncLLM
 
 
-SERVED = {
-    "disable_log_stats": False,
-    # Free to write blanks between the parts of a JSON answer, small models write nothing else.
-    "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
-}
 UNFINISHED = "\ufffd"
 """What the beginning of a character decodes to."""
 
@@ -122,7 +118,7 @@ class AsyncVllmEngine:
             prepared = await self._prepare(request)
             async with aclosing(self._outputs(prepared, self._params.RequestOutputKind.FINAL_ONLY)) as outputs:
                 async for output in outputs:
-                    return self._read(prepared, output, list(output.token_ids), output.text)
+                    return self._read(prepared, output, list(output.token_ids), output.text, output.logprobs or ())
         except RefusedRequestError as refusal:
             return refusal.completion(request.id)
         raise EngineError(f"vLLM ended request {request.id} without an answer")
@@ -134,17 +130,20 @@ class AsyncVllmEngine:
             EngineError: the engine is closed or failed.
         """
         ids: list[int] = []
+        logprobs: list[Mapping[int, Logprob]] = []
         cut, sent = "", ""
         try:
             prepared = await self._prepare(request)
             async with aclosing(self._outputs(prepared, self._params.RequestOutputKind.DELTA)) as outputs:
                 async for output in outputs:
                     ids.extend(output.token_ids)
+                    logprobs.extend(output.logprobs or ())
                     cut += output.text
                     if output.finish_reason is not None:
-                        yield self._read(prepared, output, ids, cut)
+                        yield self._read(prepared, output, ids, cut, logprobs)
                         return
-                    text = text_so_far(prepared, self._tokenizer, ids)
+                    # vLLM keeps back what may be the beginning of a stop string.
+                    text = cut if request.sampling.stop else text_so_far(prepared, self._tokenizer, ids)
                     if text.startswith(sent) and len(text) > len(sent) and not text.endswith(UNFINISHED):
                         yield text[len(sent) :]
                         sent = text
@@ -205,18 +204,23 @@ class AsyncVllmEngine:
         except self._refusals as error:
             raise RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}") from error
 
-    def _read(self, prepared: PreparedRequest, output: "CompletionOutput", ids: list[int], cut: str) -> Completion:
+    def _read(
+        self,
+        prepared: PreparedRequest,
+        output: "CompletionOutput",
+        ids: list[int],
+        cut: str,
+        logprobs: "Sequence[Mapping[int, Logprob]]",
+    ) -> Completion:
         if output.finish_reason not in ("stop", "length"):
             raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
-        token_logprobs = None
-        if prepared.labels is not None:
-            token_logprobs = {index: entry.logprob for index, entry in output.logprobs[0].items()}
+        token_logprobs = [{index: one.logprob for index, one in told.items()} for told in logprobs]
         # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
         text = cut if isinstance(output.stop_reason, str) else None
         return finish(prepared, self._tokenizer, ids, token_logprobs=token_logprobs, text=text)
 
     def _start(self, settings: VllmSettings) -> "AsyncLLM":
-        values = engine_values(self.model, settings, compute_capability()) | SERVED
+        values = engine_values(self.model, settings, compute_capability()) | {"disable_log_stats": False}
         if values["enforce_eager"]:
             # vLLM compiles a few small functions even so. On CPUs that needs a C++ compiler and seconds.
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")

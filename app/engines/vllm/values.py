@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.engines.options import VllmSettings, check_adapter, quantization_method
 from app.errors import EngineError
-from app.types import Choice, Copy, GenerationRequest, Selection
+from app.types import Choice, Copy, GenerationRequest, JsonSchema, Regex, Selection, TextConstraint
 
 if TYPE_CHECKING:
     from vllm.lora.request import LoRARequest
@@ -22,14 +22,20 @@ if TYPE_CHECKING:
     from app.engines.prepared import PreparedRequest
 
 
-def constraint_to_plain(constraint: Selection | Copy) -> dict[str, Any]:
+def constraint_to_plain(constraint: TextConstraint) -> dict[str, Any]:
     """A value of strings, numbers and lists only."""
-    if isinstance(constraint, Selection):
-        return {"kind": "selection", "numbers": list(constraint.numbers), "count": constraint.count}
-    return {"kind": "copy", "source": constraint.source, "max_spans": constraint.max_spans}
+    match constraint:
+        case Selection(numbers, count):
+            return {"kind": "selection", "numbers": list(numbers), "count": count}
+        case Copy(source, max_spans):
+            return {"kind": "copy", "source": source, "max_spans": max_spans}
+        case Regex(pattern):
+            return {"kind": "regex", "pattern": pattern}
+        case JsonSchema(schema):
+            return {"kind": "json", "schema": schema}
 
 
-def constraint_from_plain(value: Mapping[str, Any]) -> Selection | Copy:
+def constraint_from_plain(value: Mapping[str, Any]) -> TextConstraint:
     """The constraint again.
 
     Raises:
@@ -40,6 +46,10 @@ def constraint_from_plain(value: Mapping[str, Any]) -> Selection | Copy:
             return Selection(tuple(int(number) for number in numbers), count)
         case {"kind": "copy", "source": str(source), "max_spans": int(max_spans)}:
             return Copy(source, max_spans)
+        case {"kind": "regex", "pattern": str(pattern)}:
+            return Regex(pattern)
+        case {"kind": "json", "schema": str(schema)}:
+            return JsonSchema(schema)
     raise EngineError(f"not a constraint: {str(value)[:80]}")
 
 
@@ -75,6 +85,8 @@ def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> di
     if prepared.labels is not None:
         values["logprob_token_ids"] = prepared.label_ids
         values["allowed_token_ids"] = prepared.label_ids
+    elif request.sampling.logprobs is not None:
+        values["logprobs"] = request.sampling.logprobs
     if extra := _extra_args(request):
         values["extra_args"] = extra
     return values
@@ -124,8 +136,8 @@ def _extra_args(request: GenerationRequest) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     if request.constraint is not None and not isinstance(request.constraint, Choice):
         extra[CONSTRAINT] = constraint_to_plain(request.constraint)
-    if request.sampling.temperature > 0:
-        extra[SAMPLING] = {"temperature": request.sampling.temperature, "seed": request.sampling.seed}
+    if choosing := request.sampling.choosing:
+        extra[SAMPLING] = choosing
     return extra
 
 
