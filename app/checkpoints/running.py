@@ -81,6 +81,7 @@ class _TokenizerOnly:
 
     name = "tokenizer"
     version = ""
+    adapters = ()
 
     def __init__(self, model: str, tokenizer: ChatTokenizer, context_length: int) -> None:
         self.model = model
