@@ -13,7 +13,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from app.evaluate.schema import ChatMessage, SampleResult
+from app.evaluate.schema import ChatMessage, Interval, SampleResult
 from app.report.charts import duration
 
 _SYNTAX = re.compile(r"[<>&\x7f\u2028\u2029\ud800-\udfff]")
@@ -174,6 +174,40 @@ def render_page(template: str, data: object, **values: object) -> str:
     )
     # Outside the JSON, half a surrogate pair, which UTF-8 cannot carry, becomes the replacement character.
     return page.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What was scored at a setting, such as the share of one model in a mixture of two."""
+
+    at: float
+    """0 to 1."""
+    score: float
+    interval: Interval | None = None
+
+
+def render_curve(points: Sequence[CurvePoint], chosen: float, *, title: str, axis: str, below: str) -> str:
+    """A picture of its own, as SVG: scores over `axis` with their intervals, the chosen setting ringed.
+
+    `below` is a line that explains the axis. The scores' axis spans all intervals, with a little room.
+    """
+    ends = [point.score for point in points]
+    ends += [end for point in points if point.interval for end in (point.interval.low, point.interval.high)]
+    room = max(0.02, 0.08 * (max(ends) - min(ends)))
+    template = _environment().get_template("curve.svg.j2")
+    return (
+        template.render(
+            points=points,
+            chosen=chosen,
+            low=max(0.0, min(ends) - room),
+            high=min(1.0, max(ends) + room),
+            name=f"{title.partition(',')[0]}; {chosen:g} is chosen",
+            title=title,
+            axis=axis,
+            below=below,
+        )
+        + "\n"
+    )
 
 
 def _digest(text: str) -> str:
