@@ -8,7 +8,9 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import partial
+from itertools import count
+from typing import Self, TypeVar
 
 from app.engines.base import SHORT_PROMPT, AsyncEngine, Engine, LoadedModel
 from app.engines.loading import create_async_engine, create_engine
@@ -138,9 +140,19 @@ class Predictor(QuestionPath):
         super().__init__(engine, prompts, adapters)
         self.engine = engine
 
-    def predict(self, questions: Iterable[Question]) -> list[Prediction]:
-        """Answers in the order of the questions, one each."""
-        numbered = dict(self.stream(enumerate(questions)))
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def predict(self, questions: Iterable[Question | str]) -> list[Prediction]:
+        """Answers in the order of the questions, one each; of a plain prompt, see `as_question`.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        numbered = dict(self.stream(enumerate(map(as_question, questions, count()))))
         return [numbered[number] for number in range(len(numbered))]
 
     def stream(self, questions: Iterable[tuple[int, Question]]) -> Iterator[tuple[int, Prediction]]:
@@ -168,6 +180,11 @@ class Predictor(QuestionPath):
     def close(self) -> None:
         """Free the engine."""
         self.engine.close()
+
+
+def as_question(given: Question | str, place: int) -> Question:
+    """A plain prompt as a question: not marked as multiple choice, and its place is its id."""
+    return Question(str(place), given) if isinstance(given, str) else given
 
 
 TEMPLATE_ALLOWANCE = 64
@@ -230,6 +247,29 @@ class AsyncPredictor(QuestionPath):
         self.engine = engine
         # One thread: more would only wait for each other's Python.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    async def predict(self, questions: Iterable[Question | str]) -> list[Prediction]:
+        """As `Predictor.predict`; all questions are under way at once.
+
+        Raises:
+            EngineError: the engine failed; the other questions are given up.
+        """
+        tasks = [asyncio.create_task(self._predict(as_question(*given))) for given in zip(questions, count())]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _predict(self, question: Question) -> Prediction:
+        prepared = await self.apart(partial(self.prepare, question, question.id), len(question.prompt))
+        return prepared if isinstance(prepared, Prediction) else await self.answer(prepared)
 
     async def apart(self, work: Callable[[], T], characters: int) -> T:
         """Run a step of a request of so many characters in all, such as `prepare`, without holding up the others.
