@@ -14,6 +14,15 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from app.errors import SetupError
 from app.types import TaskType
 
+_CHECKOUT = Path(__file__).resolve().parents[1]
+INSTALLED = not (_CHECKOUT / "pyproject.toml").is_file()
+"""Whether this runs from an installed wheel, which has no checkout around it."""
+ROOT = _CHECKOUT / "app" / "shipped" if INSTALLED else _CHECKOUT
+"""Where `prompts/`, `configs/` and `data/sample.jsonl` are, whatever the working directory (the competition's evaluator
+chooses it): the checkout, or the copies that `setup.py` puts into the wheel."""
+OUTPUT_ROOT = Path() if INSTALLED else ROOT
+"""Where a relative path of what a server keeps starts: the checkout; installed, the working directory."""
+
 
 def explain(error: ValidationError, known: Iterable[str]) -> str:
     """The first fault that pydantic found; `known` are the names that can be set."""
@@ -46,19 +55,18 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 def read_yaml(path: Path, what: str) -> object:
     """What the file holds; `what` names it in errors, such as "the mixture".
 
+    A relative path that leads nowhere from here is tried from `ROOT`, so that `configs/...` is found from any folder.
+
     Raises:
         SetupError: the file cannot be read, is not YAML, or has a key twice.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe one
+        return yaml.load(from_here_or_root(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe one
     except OSError as error:
         raise SetupError(f"cannot read {what} {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SetupError(f"{what} {path} is not YAML: {' '.join(str(error).split())}") from error
 
-
-ROOT = Path(__file__).resolve().parents[1]
-"""The checkout. Files are found from here, since the competition's evaluator chooses the working directory."""
 
 ENVIRONMENT_PREFIX = "SHOPBENCH_"
 
@@ -69,7 +77,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
 
     engine: str = Field("vllm", description="Which engine runs the model: vllm or transformers.")
-    model: str = Field(str(ROOT / "tests" / "fixtures" / "mini"), description="Folder (or hub name) of the checkpoint.")
+    model: str = Field(
+        "" if INSTALLED else str(ROOT / "tests" / "fixtures" / "mini"),
+        description="Folder (or hub name) of the checkpoint.",
+    )
     prompts: Path = Field(ROOT / "prompts", description="Folder of the prompt templates.")
     seed: int = Field(0, ge=0, description="Seeds sampling; greedy decoding does not depend on it.")
     engine_settings: dict[str, Any] = Field(
@@ -88,7 +99,8 @@ class Settings(BaseSettings):
 def load_settings(path: Path | None = None, overrides: Mapping[str, object] | None = None) -> Settings:
     """Settings from an optional YAML file, the environment and explicit overrides, later ones winning.
 
-    Relative paths in the file are taken from the checkout's root. Overrides that are None do not count.
+    Relative paths in the file are taken from here or, where that leads nowhere, from `ROOT`. Overrides that are None do
+    not count.
 
     Raises:
         SetupError: an unreadable file, an unknown setting (by name) or a bad value.
@@ -137,13 +149,16 @@ def _resolve(settings: Settings) -> Settings:
     """Paths that exist below the root become absolute; a hub name stays as it is."""
     update: dict[str, object] = {}
     if not settings.prompts.is_absolute():
-        update["prompts"] = _from_here_or_root(settings.prompts)
-    if not Path(settings.model).is_absolute() and (found := _from_here_or_root(Path(settings.model))).exists():
-        update["model"] = str(found)
+        update["prompts"] = from_here_or_root(settings.prompts)
+    if settings.model and not Path(settings.model).is_absolute():
+        found = from_here_or_root(Path(settings.model))
+        if found.exists():
+            update["model"] = str(found)
     return settings.model_copy(update=update)
 
 
-def _from_here_or_root(path: Path) -> Path:
+def from_here_or_root(path: Path) -> Path:
+    """The path from the working directory where it leads somewhere, and else from `ROOT`."""
     return path.resolve() if path.exists() else ROOT / path
 
 

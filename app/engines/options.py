@@ -85,11 +85,13 @@ def check_checkpoint(model: str) -> None:
     Raises:
         SetupError: the folder, its configuration, its weights or its tokenizer is missing.
     """
+    if not model:
+        raise SetupError("no checkpoint is named, and none is installed: add --model FOLDER, or set SHOPBENCH_MODEL")
     folder = Path(model)
     if not folder.exists():
         if HUB_NAME.fullmatch(model):
             return
-        raise SetupError(f"no checkpoint at {model}: put the weights there or set model to where they are")
+        raise SetupError(f"no checkpoint at {model}: put the weights there, or name another with --model FOLDER")
     for what, patterns in (("configuration", ("config.json",)), ("weights", WEIGHTS), ("tokenizer", TOKENIZERS)):
         if not any(found for pattern in patterns for found in folder.glob(pattern)):
             raise SetupError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.evaluate.predictions import Answered
 from app.evaluate.schema import JsonValue, Provenance
 from app.predictor import Predictor
-from app.settings import ROOT
+from app.settings import INSTALLED, ROOT
 
 
 def from_predictor(predictor: Predictor, settings: Mapping[str, JsonValue]) -> Provenance:
@@ -38,6 +38,8 @@ def _shown(model: str) -> str:
 
 def git_revision(folder: Path = ROOT) -> str | None:
     """`git describe --always --dirty` of the checkout, or None where there is no repository or no git."""
+    if INSTALLED:
+        return None  # a repository around the environment would be another project's
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command
             ["git", "-C", str(folder), "describe", "--always", "--dirty"],  # noqa: S607 - git is found on the path

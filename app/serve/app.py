@@ -34,7 +34,7 @@ from app.serve.predict.api import question_router
 from app.serve.problems import Problem, add_problem_responses
 from app.serve.server_settings import ServerSettings
 from app.serve.service import Health, Service
-from app.settings import ROOT, Settings, load_settings
+from app.settings import OUTPUT_ROOT, Settings, load_settings
 
 DESCRIPTION = (
     "Answers e-commerce questions in the form that the competition's evaluator reads. "
@@ -106,7 +106,7 @@ def check_data_folder(server: ServerSettings) -> None:
         SetupError: the folder cannot be used, or another server uses it.
     """
     if server.data_dir is not None:
-        State(ROOT / server.data_dir).close()
+        State(OUTPUT_ROOT / server.data_dir).close()
 
 
 def create_batches(settings: Settings, service: Service, chat: Chat | None) -> Batches | None:
@@ -118,7 +118,7 @@ def create_batches(settings: Settings, service: Service, chat: Chat | None) -> B
     def identity() -> Identity:
         return {**served_identity(settings), "engine version": service.predictor.engine.version}
 
-    return Batches(service, ServiceAsking(service, chat), ROOT / service.settings.data_dir, identity)
+    return Batches(service, ServiceAsking(service, chat), OUTPUT_ROOT / service.settings.data_dir, identity)
 
 
 def build_app(

@@ -37,7 +37,7 @@ class ServerSettings(BaseModel):
 
     data_dir: Path | None = Field(
         Path("runs/server"),
-        description="Folder of uploaded files and batches, from the checkout's root; null to do without.",
+        description="Folder of uploaded files and batches, from the checkout or else from here; null to do without.",
     )
     max_upload_bytes: int = Field(100 << 20, ge=1024, description="Larger uploads get 413.")
     upload_timeout: float = Field(900.0, gt=0, description="Uploads that take longer to come get 408.")

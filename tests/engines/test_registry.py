@@ -23,7 +23,7 @@ def test_a_missing_checkpoint_is_told_before_a_heavy_library_is_imported(name: s
     missing = str(tmp_path / "nothing")
     done = subprocess.run([sys.executable, "-c", program, name, missing], capture_output=True, text=True, check=True)
     message, imported = done.stdout.splitlines()
-    assert message == f"no checkpoint at {missing}: put the weights there or set model to where they are"
+    assert message == f"no checkpoint at {missing}: put the weights there, or name another with --model FOLDER"
     assert imported == "[]"
 
 
