@@ -1,15 +1,16 @@
 """Settings: built-in defaults, then a YAML file, then the environment, then what the command line says."""
 
+import json
 import os
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self, get_args
 
 import yaml
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import SetupError
 from app.types import TaskType
@@ -24,21 +25,75 @@ OUTPUT_ROOT = Path() if INSTALLED else ROOT
 """Where a relative path of what a server keeps starts: the checkout; installed, the working directory."""
 
 
-def explain(error: ValidationError, known: Iterable[str]) -> str:
-    """The first fault that pydantic found; `known` are the names that can be set."""
+class StrictSettings(BaseModel):
+    """The base of all settings: unknown names are refused with the nearest known one, and nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    called: ClassVar[str] = "the settings file"
+    """What these settings are called in errors."""
+
+    @classmethod
+    def parse(cls, values: object, place: str = "") -> Self:
+        """Settings from plain values. `place` is where they stand, for errors; by default what they are called.
+
+        Raises:
+            SetupError: an unknown name or a bad value, in one line with its path.
+        """
+        if not isinstance(values, Mapping):
+            holds = "nothing" if values is None else f"a {type(values).__name__}"
+            raise SetupError(f"{place or cls.called} must hold 'setting: value' lines, and holds {holds}")
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SetupError(f"{place or cls.called}: {_explained(error, cls)}") from error
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Settings from a YAML file.
+
+        Raises:
+            SetupError: as `parse`, or the file cannot be read.
+        """
+        return cls.parse(read_yaml(path, cls.called), str(path))
+
+
+def _explained(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first fault that pydantic found. What the settings' own validators say stands as they say it."""
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
+    path = [str(part) for part in first["loc"] if part != "[key]"]
+    name = ".".join(path)
     if first["type"] == "extra_forbidden":
-        return unknown(name, known)
+        return _unknown(name, [".".join((*path[:-1], field)) for field in _names_at(model, path[:-1])])
+    if first["type"] == "value_error":
+        return f"{name}: {first['ctx']['error']}" if name else str(first["ctx"]["error"])
+    if first["type"] in ("enum", "literal_error"):
+        allowed = re.findall("'([^']*)'", first["ctx"]["expected"])
+        return f"setting {name!r}: {_unknown(str(first['input']), allowed, 'value')}"
     return f"setting {name!r}: {first['msg'].lower()} (given: {first['input']!r})"
 
 
-def unknown(name: str, known: Iterable[str]) -> str:
+def _unknown(name: str, known: Iterable[str], what: str = "setting") -> str:
     """A name that nothing is set by, with the likely one or else all there are."""
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known settings: {', '.join(names)}"
-    return f"unknown setting {name!r}; {hint}"
+    hint = f"did you mean {close[0]!r}?" if close else f"known {what}s: {', '.join(names)}"
+    return f"unknown {what} {name!r}; {hint}"
+
+
+def _names_at(model: type[BaseModel], path: Iterable[str]) -> Iterable[str]:
+    """The settings that can stand at a place of the file. Keys of mappings and places in lists lead no further."""
+    for part in path:
+        if part in model.model_fields:
+            model = _section(model.model_fields[part].annotation) or model
+    return model.model_fields
+
+
+def _section(annotation: object) -> type[BaseModel] | None:
+    """The model that an annotation is, or holds: `LoraSettings`, `dict[str, SourceSettings]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_section, get_args(annotation))), None)
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # ten times as fast, where built
@@ -71,10 +126,8 @@ def read_yaml(path: Path, what: str) -> object:
 ENVIRONMENT_PREFIX = "SHOPBENCH_"
 
 
-class Settings(BaseSettings):
+class Settings(StrictSettings):
     """What a run needs to know. Every field can be set as `SHOPBENCH_<FIELD>`."""
-
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
 
     engine: str = Field("vllm", description="Which engine runs the model: vllm or transformers.")
     model: str = Field(
@@ -105,43 +158,32 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, object] | No
     Raises:
         SetupError: an unreadable file, an unknown setting (by name) or a bad value.
     """
-    values = _read_yaml(path) if path else {}
-    given: dict[str, Any] = {key: value for key, value in (overrides or {}).items() if value is not None}
-    where = f"{path}: " if path else ""
-    try:
-        settings = _with_file(values)(**given)
-    except ValidationError as error:
-        raise SetupError(where + explain(error, Settings.model_fields)) from error
-    _refuse_unknown_adapters(where, settings)
-    _refuse_unknown_environment()
+    values = (read_yaml(path, Settings.called) if path else None) or {}
+    if isinstance(values, dict):
+        values = values | _from_environment()
+        values |= {name: value for name, value in (overrides or {}).items() if value is not None}
+    settings = Settings.parse(values, str(path or ""))
+    _refuse_unknown_adapters(f"{path}: " if path else "", settings)
     return _resolve(settings)
 
 
-def _with_file(values: Mapping[str, Any]) -> type[Settings]:
-    """Settings whose weakest source, above the defaults, is a file's values."""
-
-    class WithFile(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            del dotenv_settings, file_secret_settings
-            return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=dict(values))
-
-    return WithFile
+# Other parts of the project read these themselves.
+_OTHER_VARIABLES = frozenset({"SHOPBENCH_API_KEYS", "SHOPBENCH_CONFIG"})
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    values = read_yaml(path, "the settings file")
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise SetupError(f"{path} must hold 'setting: value' lines, not a {type(values).__name__}")
+def _from_environment() -> dict[str, object]:
+    """The settings that variables name, mappings as JSON."""
+    values: dict[str, object] = {}
+    for variable, text in sorted(os.environ.items()):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in _OTHER_VARIABLES:
+            continue
+        name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+        if name not in Settings.model_fields:
+            raise SetupError(f"environment variable {variable}: {_unknown(name, Settings.model_fields)}")
+        try:
+            values[name] = json.loads(text) if text.lstrip().startswith("{") else text
+        except ValueError as error:
+            raise SetupError(f"environment variable {variable} is not JSON: {error}") from error
     return values
 
 
@@ -170,15 +212,3 @@ def _refuse_unknown_adapters(where: str, settings: Settings) -> None:
                 f"{where}task_adapters: {task_type.value} names the adapter {adapter!r}, and engine_settings.adapters "
                 f"has {', '.join(map(repr, known)) or 'none'}; add it there"
             )
-
-
-# Other parts of the project read these themselves.
-_OTHER_VARIABLES = frozenset({"SHOPBENCH_API_KEYS", "SHOPBENCH_CONFIG"})
-
-
-def _refuse_unknown_environment() -> None:
-    for variable in sorted(os.environ):
-        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in _OTHER_VARIABLES:
-            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-            if name not in Settings.model_fields:
-                raise SetupError(f"environment variable {variable}: {unknown(name, Settings.model_fields)}")

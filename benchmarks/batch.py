@@ -223,7 +223,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     given = parser.parse_args()
     settings = load_settings(None, {"model": given.model})
-    engine = SharedEngine(settings.model, VllmSettings.parse("vllm", {}))
+    engine = SharedEngine(settings.model, VllmSettings.parse({}))
     predictor = Predictor(engine, PromptLibrary(settings.prompts))
     samples = read_dataset(given.questions).samples
     rows = questions(samples, given.rows)

@@ -11,9 +11,9 @@ import typer
 from typer.core import TyperGroup
 
 from app.cli.main import cli
-from app.data.mixing.mixture import load_mixture
+from app.data.mixing.mixture import MixtureSettings
 from app.settings import ROOT
-from app.train.recipe import load_finetune_config
+from app.train.recipe import FinetuneConfig
 
 FULL = bool(os.environ.get("FULL_TESTS"))
 SCRIPT = Path("scripts/train_demo.sh")
@@ -54,9 +54,9 @@ def test_the_command_line_takes_every_step() -> None:
 
 def test_the_settings_of_the_steps_are_good_and_fit_together() -> None:
     build, train, merge = (parse(words[1:]) for words in (commands()[0], commands()[2], commands()[3]))
-    mixture = load_mixture(ROOT / str(build["settings"]))
+    mixture = MixtureSettings.read(ROOT / str(build["settings"]))
     assert set(mixture.sources) == {"catalogue"}, "the demo downloads nothing"
-    config = load_finetune_config(ROOT / str(train["config"]))
+    config = FinetuneConfig.read(ROOT / str(train["config"]))
     assert {path.parent for path in (*config.train, *config.validation)} == {Path(str(build["target"]))}
     assert (config.model, config.output) == (merge["base"], merge["adapter"])
 

@@ -7,7 +7,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from app.settings import ROOT
-from app.train.recipe import FinetuneConfig, load_finetune_config
+from app.train.recipe import FinetuneConfig
 from benchmarks.training_cost import MODELS, PEAK, Run, Shape, hours, kept_by_a_layer, memory, operations, table
 
 GUIDE = ROOT / "docs" / "training.md"
@@ -25,8 +25,8 @@ def run_of(config: FinetuneConfig, devices: int) -> Run:
     )
 
 
-SEVEN = run_of(load_finetune_config(ROOT / "configs" / "qwen2.5-7b-lora.yaml"), 1)
-SEVENTY_TWO = run_of(load_finetune_config(ROOT / "configs" / "72b-qlora.yaml"), 8)
+SEVEN = run_of(FinetuneConfig.read(ROOT / "configs" / "qwen2.5-7b-lora.yaml"), 1)
+SEVENTY_TWO = run_of(FinetuneConfig.read(ROOT / "configs" / "72b-qlora.yaml"), 8)
 
 
 def test_shapes_have_the_parameters_of_the_published_models() -> None:

@@ -113,10 +113,10 @@ def build(
 ) -> None:
     """Clean the rows of several sources and mix them: train, validation and test rows with a manifest."""
     from app.data.mixing.build import build_mixture
-    from app.data.mixing.mixture import load_mixture
+    from app.data.mixing.mixture import MixtureSettings
 
     with ended_by_sigterm(), BuildProgress() as progress:
-        manifest = build_mixture(load_mixture(settings), target, progress, overwrite=overwrite)
+        manifest = build_mixture(MixtureSettings.read(settings), target, progress, overwrite=overwrite)
     _print_mixture(manifest, target)
 
 

@@ -46,9 +46,9 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Fine-tune a model with LoRA, QLoRA or whole. Given again after a stop, it goes on."""
-    from app.train.recipe import load_finetune_config
+    from app.train.recipe import FinetuneConfig
 
-    settings = load_finetune_config(config)
+    settings = FinetuneConfig.read(config)
     with loading_training_libraries():
         from transformers.utils import logging
 

@@ -93,7 +93,7 @@ def _checked(
         close = get_close_matches(name, engines, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise SetupError(f"unknown engine {name!r}; there are: {', '.join(sorted(engines))}{hint}")
-    values = entry.settings.parse(name, settings)
+    values = entry.settings.parse(settings)
     check_checkpoint(str(model))
     for adapter, path in values.adapters.items():
         check_adapter(adapter, path)

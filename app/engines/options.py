@@ -2,20 +2,17 @@
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from app.errors import SetupError
-from app.settings import explain
+from app.settings import StrictSettings
 
 
-class EngineSettings(BaseModel):
+class EngineSettings(StrictSettings):
     """What every engine knows."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Number format of the weights; auto chooses what suits the machine."
@@ -31,21 +28,11 @@ class EngineSettings(BaseModel):
         """GPUs that one engine takes, where there are any."""
         return 1
 
-    @classmethod
-    def parse(cls, engine: str, values: Mapping[str, object]) -> Self:
-        """Settings from plain values.
-
-        Raises:
-            SetupError: an unknown name or a bad value.
-        """
-        try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            raise SetupError(f"engine {engine}: {explain(error, cls.model_fields)}") from error
-
 
 class VllmSettings(EngineSettings):
     """Settings of the vLLM engine."""
+
+    called: ClassVar[str] = "engine vllm"
 
     max_num_seqs: int = Field(256, ge=1, description="Answers generated at the same time.")
     max_num_batched_tokens: int | None = Field(
@@ -69,6 +56,8 @@ class VllmSettings(EngineSettings):
 
 class TransformersSettings(EngineSettings):
     """Settings of the transformers engine."""
+
+    called: ClassVar[str] = "engine transformers"
 
     batch_size: int = Field(16, ge=1, description="Answers generated at the same time.")
     device: str = Field("auto", description="Where to compute: auto, cpu, cuda or cuda:N.")

@@ -1,19 +1,17 @@
 """What can be set on the server. Unknown names are refused."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from app.errors import SetupError
-from app.settings import explain
+from app.settings import StrictSettings
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(StrictSettings):
     """Limits and times of the server; times in seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    called: ClassVar[str] = "server_settings"
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -54,15 +52,3 @@ class ServerSettings(BaseModel):
 
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severity that is logged.")
     log_prompts: bool = Field(False, description="Write prompts and answers to the log.")
-
-    @classmethod
-    def parse(cls, values: Mapping[str, object]) -> Self:
-        """Settings from plain values.
-
-        Raises:
-            SetupError: an unknown name or a bad value.
-        """
-        try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            raise SetupError(f"server_settings: {explain(error, cls.model_fields)}") from error

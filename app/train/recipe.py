@@ -3,15 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from app.data.row import Capability
-from app.errors import SetupError
-from app.settings import explain, read_yaml
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from app.settings import StrictSettings
 
 
 def _as_list(value: object) -> object:
@@ -27,7 +22,7 @@ def _at_least_rank_one(value: object) -> object:
 Files = Annotated[tuple[Path, ...], BeforeValidator(_as_list), Field(min_length=1)]
 
 
-class LoraSettings(_Settings):
+class LoraSettings(StrictSettings):
     """The shape of an adapter (Hu et al. 2021, arXiv 2106.09685)."""
 
     rank: Annotated[int, BeforeValidator(_at_least_rank_one)] = 16
@@ -48,7 +43,7 @@ class LoraSettings(_Settings):
         return 2 * self.rank**0.5 if self.rslora else 2.0 * self.rank
 
 
-class OptimizerSettings(_Settings):
+class OptimizerSettings(StrictSettings):
     """Steps, sizes and rates. One step is `batch_size * accumulation` rows on each process."""
 
     name: Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "adafactor"] = "adamw_torch"
@@ -66,7 +61,7 @@ class OptimizerSettings(_Settings):
     clip_norm: float = Field(default=1.0, gt=0)
 
 
-class EvaluationSettings(_Settings):
+class EvaluationSettings(StrictSettings):
     """When the validation rows are looked at, and when that ends the run."""
 
     every: int = Field(default=100, ge=1)
@@ -77,7 +72,7 @@ class EvaluationSettings(_Settings):
     """Evaluations without a better loss after which the run ends. The best state is what is kept, always."""
 
 
-class FinetuneConfig(_Settings):
+class FinetuneConfig(StrictSettings):
     """Everything that a run depends on."""
 
     model: str
@@ -137,36 +132,3 @@ class FinetuneConfig(_Settings):
     def run_folder(self) -> Path:
         """Where the state and the logs stand."""
         return self.run or self.output.with_name(f"{self.output.name}.run")
-
-
-def load_finetune_config(path: Path) -> FinetuneConfig:
-    """Read the YAML file.
-
-    Raises:
-        SetupError: the file is missing, is not YAML, or holds an unknown or bad setting.
-    """
-    values = read_yaml(path, "the settings file")
-    try:
-        return FinetuneConfig.model_validate(values)
-    except ValidationError as error:
-        raise SetupError(f"{path}: {_explain(error)}") from error
-
-
-def _explain(error: ValidationError) -> str:
-    """One line; what this module's own validators say stands as they say it."""
-    first = error.errors()[0]
-    if first["type"] == "value_error":
-        where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
-        return where + str(first["ctx"]["error"])
-    return explain(error, _known(error))
-
-
-def _known(error: ValidationError) -> list[str]:
-    """The names that can be set where the first fault is."""
-    model: type[BaseModel] = FinetuneConfig
-    parents = error.errors()[0]["loc"][:-1]
-    for part in parents:
-        found = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            model = found
-    return [".".join(map(str, (*parents, name))) for name in model.model_fields]

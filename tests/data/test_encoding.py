@@ -50,7 +50,7 @@ def sent_ids(predictor: Predictor, row: TrainingRow) -> list[int]:
 
 @pytest.fixture(scope="module")
 def predictor(checkpoint: Path) -> Predictor:
-    engine = TransformersEngine(str(checkpoint), TransformersSettings.parse("transformers", {"device": "cpu"}))
+    engine = TransformersEngine(str(checkpoint), TransformersSettings.parse({"device": "cpu"}))
     return Predictor(engine, PromptLibrary(ROOT / "prompts"))
 
 

@@ -56,7 +56,7 @@ def test_text_is_made_in_the_loop_only_for_stop_strings(checkpoint: Path) -> Non
 def test_the_machine_decides_format_and_compilation(
     capability: tuple[int, int] | None, dtype: str, eager: bool
 ) -> None:
-    found = engine_values("model", VllmSettings.parse("vllm", {}), capability)
+    found = engine_values("model", VllmSettings.parse({}), capability)
     assert (found["dtype"], found["enforce_eager"]) == (dtype, eager)
     assert found["trust_remote_code"] is False
     assert found["enable_prefix_caching"] is True
@@ -64,7 +64,7 @@ def test_the_machine_decides_format_and_compilation(
 
 
 def test_room_for_adapters_follows_their_rank(adapter: Path) -> None:
-    settings = VllmSettings.parse("vllm", {"adapters": {"a": adapter, "b": adapter}})
+    settings = VllmSettings.parse({"adapters": {"a": adapter, "b": adapter}})
     on_gpu, on_cpu = engine_values("model", settings, (8, 0)), engine_values("model", settings, None)
     assert (on_gpu["max_lora_rank"], on_gpu["max_loras"]) == (8, 2)
     assert on_cpu["max_loras"] == 3
@@ -78,6 +78,6 @@ def test_what_is_not_a_constraint_is_refused() -> None:
 @pytest.mark.parametrize(("method", "dtype"), [("gptq", "bfloat16"), ("compressed-tensors", "bfloat16")])
 def test_packed_weights_decide_the_format_on_cpus(tmp_path: Path, method: str, dtype: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": method}}))
-    settings = VllmSettings.parse("vllm", {})
+    settings = VllmSettings.parse({})
     assert engine_values(str(tmp_path), settings, None)["dtype"] == dtype
     assert engine_values(str(tmp_path), settings, (7, 5))["dtype"] == "half"

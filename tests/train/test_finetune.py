@@ -76,9 +76,7 @@ def test_losses_by_capability_are_logged_everywhere(undisturbed: Path) -> None:
 
 
 def test_the_engine_loads_the_adapter_by_name(undisturbed: Path, checkpoint: Path) -> None:
-    settings = TransformersSettings.parse(
-        "transformers", {"device": "cpu", "adapters": {"shop": undisturbed / "adapter"}}
-    )
+    settings = TransformersSettings.parse({"device": "cpu", "adapters": {"shop": undisturbed / "adapter"}})
     engine = TransformersEngine(str(checkpoint), settings)
     message = (Message("user", "Which of these products is a lamp?\n0. tent\n1. lamp\nAnswer:"),)
     found = [
@@ -243,7 +241,7 @@ def test_the_whole_model_can_be_trained_packed(checkpoint: Path, tmp_path: Path)
     assert trained.dtype == base.dtype
     assert not trained.get_input_embeddings().weight.equal(base.get_input_embeddings().weight)
     assert (tmp_path / "adapter" / "tokenizer.json").is_file()
-    TransformersEngine(str(tmp_path / "adapter"), TransformersSettings.parse("transformers", {"device": "cpu"}))
+    TransformersEngine(str(tmp_path / "adapter"), TransformersSettings.parse({"device": "cpu"}))
 
 
 @pytest.mark.parametrize(

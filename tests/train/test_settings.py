@@ -5,7 +5,7 @@ import yaml
 
 from app.errors import SetupError
 from app.settings import ROOT
-from app.train.recipe import FinetuneConfig, LoraSettings, load_finetune_config
+from app.train.recipe import FinetuneConfig, LoraSettings
 
 LEAST = {"model": "m", "train": "t.jsonl", "output": "runs/a"}
 
@@ -13,7 +13,7 @@ LEAST = {"model": "m", "train": "t.jsonl", "output": "runs/a"}
 def load(folder: Path, **changes: object) -> FinetuneConfig:
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(LEAST | changes), encoding="utf-8")
-    return load_finetune_config(path)
+    return FinetuneConfig.read(path)
 
 
 def test_the_least_that_must_be_said(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_bad_setting_is_one_line(tmp_path: Path, changes: dict[str, object], s
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="cannot read the settings"):
-        load_finetune_config(tmp_path / "none.yaml")
+        FinetuneConfig.read(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize("rank", [1, 16, 256])
@@ -57,6 +57,6 @@ def test_the_scale_of_an_update_does_not_depend_on_the_rank(rank: int) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*lora*.yaml")), ids=lambda path: path.name)
 def test_the_projects_own_settings_can_be_read(path: Path) -> None:
-    config = load_finetune_config(path)
+    config = FinetuneConfig.read(path)
     assert path.read_text(encoding="utf-8").startswith("# ")
     assert config.lora.rank > 0

@@ -5,21 +5,17 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 from app.data.row import Capability
 from app.errors import SetupError
-from app.settings import explain, read_yaml, unknown
+from app.settings import StrictSettings
 from app.types import TaskType
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SourceSettings(_Settings):
+class SourceSettings(StrictSettings):
     """Where a source's rows come from, and how many are drawn."""
 
     folder: Path | None = None
@@ -40,45 +36,45 @@ class SourceSettings(_Settings):
         return self
 
 
-class TaskSelection(_Settings):
+class TaskSelection(StrictSettings):
     """Tasks by name or pattern (`*`, `?`, `[...]`)."""
 
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
 
 
-class CapabilityLevel(_Settings):
+class CapabilityLevel(StrictSettings):
     """How rows are shared out among capabilities: in proportion to weight x rows^(1/temperature)."""
 
     temperature: float = Field(default=1.0, ge=1)
     """1: as many as there are; .inf: as the weights alone say."""
-    weights: dict[Capability, NonNegativeFloat] = {}
+    weights: dict[Capability, NonNegativeFloat] = Field(default_factory=dict)
     """1 where nothing is said."""
 
 
-class TaskTypeLevel(_Settings):
+class TaskTypeLevel(StrictSettings):
     """The same among the task types of a capability."""
 
     temperature: float = Field(default=1.0, ge=1)
-    weights: dict[TaskType, NonNegativeFloat] = {}
+    weights: dict[TaskType, NonNegativeFloat] = Field(default_factory=dict)
 
 
-class TaskLevel(_Settings):
+class TaskLevel(StrictSettings):
     """The same among the tasks of one type in one capability."""
 
     temperature: float = Field(default=1.0, ge=1)
-    weights: dict[str, NonNegativeFloat] = {}
+    weights: dict[str, NonNegativeFloat] = Field(default_factory=dict)
     """By name or pattern; the first that fits counts."""
 
 
-class MixSettings(_Settings):
+class MixSettings(StrictSettings):
     """How many rows of what."""
 
     total: PositiveInt | None = None
     """Rows of all splits together; without it, every clean row within the caps."""
     cap: PositiveInt | None = None
     """At most so many rows of a task, over all splits."""
-    caps: dict[str, PositiveInt] = {}
+    caps: dict[str, PositiveInt] = Field(default_factory=dict)
     """The same for some tasks, by name or pattern; the first that fits counts."""
     max_repeats: PositiveInt = 1
     """How often one row may stand in train.jsonl to reach the total. In the other files it stands once."""
@@ -96,7 +92,7 @@ class MixSettings(_Settings):
         return self
 
 
-class SplitSettings(_Settings):
+class SplitSettings(StrictSettings):
     """Fractions of the groups of rows, and of the total."""
 
     train: float = Field(default=0.9, gt=0, le=1)
@@ -115,7 +111,7 @@ class SplitSettings(_Settings):
         return self.train, self.validation, self.test
 
 
-class NearDuplicateSettings(_Settings):
+class NearDuplicateSettings(StrictSettings):
     """When two rows of a task with the same answer are nearly the same."""
 
     threshold: float = Field(default=0.8, gt=0, le=1)
@@ -124,15 +120,17 @@ class NearDuplicateSettings(_Settings):
     """Hashes of a signature."""
 
 
-class OverlapSettings(_Settings):
+class OverlapSettings(StrictSettings):
     """When a row has too much of an evaluation prompt."""
 
     shared_shingles: PositiveInt = 8
     containment: float = Field(default=0.5, gt=0, le=1)
 
 
-class MixtureSettings(_Settings):
+class MixtureSettings(StrictSettings):
     """Everything that a mixture depends on, besides the data."""
+
+    called: ClassVar[str] = "the mixture"
 
     seed: int = 0
     data: Path
@@ -147,44 +145,6 @@ class MixtureSettings(_Settings):
     overlap: OverlapSettings = OverlapSettings()
     tokenizer: str | None = None
     """A checkpoint, by folder or hub name, with whose tokenizer tokens are counted."""
-
-
-def load_mixture(path: Path) -> MixtureSettings:
-    """Read the YAML file.
-
-    Raises:
-        SetupError: the file is missing, is not YAML, or holds an unknown or bad setting.
-    """
-    values = read_yaml(path, "the mixture")
-    try:
-        return MixtureSettings.model_validate(values)
-    except ValidationError as error:
-        raise SetupError(f"{path}: {_explained(error)}") from error
-
-
-def _explained(error: ValidationError) -> str:
-    first = error.errors()[0]
-    if first["type"] == "enum":
-        names = [one.value for one in (Capability if "capability" in first["loc"] else TaskType)]
-        return f"{'.'.join(map(str, first['loc'][:-2]))}: {unknown(str(first['input']), names)}"
-    if first["type"] == "extra_forbidden":
-        where = ".".join(map(str, first["loc"][:-1]))
-        reason = unknown(str(first["loc"][-1]), _siblings(first["loc"][:-1]))
-        return f"{where}: {reason}" if where else reason
-    return explain(error, ())
-
-
-def _siblings(place: tuple[int | str, ...]) -> list[str]:
-    """The settings that can stand at a place of the file."""
-    model: type[BaseModel] = MixtureSettings
-    for name in place:
-        if name == "sources":
-            return list(SourceSettings.model_fields)
-        annotation = model.model_fields[str(name)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
 
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app.data.mixing.mixture import load_mixture
+from app.data.mixing.mixture import MixtureSettings
 from app.data.row import Capability
 from app.errors import SetupError
 
@@ -17,12 +17,12 @@ evaluation_files: []
 def load(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mixture.yaml"
     path.write_text(text)
-    load_mixture(path)
+    MixtureSettings.read(path)
 
 
 @pytest.mark.parametrize("path", sorted(Path("configs").glob("mixture*.yaml")), ids=str)
 def test_the_projects_mixtures_are_sound(path: Path) -> None:
-    settings = load_mixture(path)
+    settings = MixtureSettings.read(path)
 
     assert math.isclose(sum(settings.splits.fractions), 1)
     assert f"# shopbench data build {path} " in path.read_text(encoding="utf-8").splitlines()[0]
@@ -32,7 +32,7 @@ def test_weights_are_read_with_a_temperature_without_end(tmp_path: Path) -> None
     path = tmp_path / "mixture.yaml"
     path.write_text(SOUND + "mix: {total: 9, capability: {temperature: .inf, weights: {multilingual: 3}}}\n")
 
-    level = load_mixture(path).mix.capability
+    level = MixtureSettings.read(path).mix.capability
     assert level.temperature == math.inf
     assert level.weights == {Capability.MULTILINGUAL: 3}
 
@@ -40,20 +40,23 @@ def test_weights_are_read_with_a_temperature_without_end(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "mixture.yaml: "),
+        ("", "mixture.yaml must hold 'setting: value' lines, and holds nothing"),
         ("a: [", "is not YAML"),
         (SOUND.replace("evaluation_files: []", ""), "setting 'evaluation_files': field required"),
         (SOUND + "sed: 1", "unknown setting 'sed'; did you mean 'seed'"),
-        (SOUND + "mix: {totl: 1}", "mix: unknown setting 'totl'; did you mean 'total'"),
-        (SOUND.replace("rows", "row"), "sources.catalogue: unknown setting 'row'; did you mean 'rows'"),
-        (SOUND + "mix: {capability: {temperatur: 2}}", "mix.capability: unknown setting 'temperatur'"),
+        (SOUND + "mix: {totl: 1}", "unknown setting 'mix.totl'; did you mean 'mix.total'"),
+        (
+            SOUND.replace("rows", "row"),
+            "unknown setting 'sources.catalogue.row'; did you mean 'sources.catalogue.rows'",
+        ),
+        (SOUND + "mix: {capability: {temperatur: 2}}", "unknown setting 'mix.capability.temperatur'"),
         (
             SOUND + "mix: {total: 1, capability: {weights: {multilingua: 2}}}",
-            "mix.capability.weights: unknown setting 'multilingua'; did you mean 'multilingual'",
+            "mix.capability.weights.multilingua': unknown value 'multilingua'; did you mean 'multilingual'",
         ),
         (
             SOUND + "mix: {total: 1, task_type: {weights: {rankin: 2}}}",
-            "mix.task_type.weights: unknown setting 'rankin'; did you mean 'ranking'",
+            "mix.task_type.weights.rankin': unknown value 'rankin'; did you mean 'ranking'",
         ),
         (SOUND + "mix: {total: 0}", "setting 'mix.total'"),
         (SOUND + "mix: {total: 1, task: {weights: {a: -1}}}", "setting 'mix.task.weights.a'"),
@@ -74,4 +77,4 @@ def test_a_bad_setting_is_one_line_that_names_the_fix(tmp_path: Path, text: str,
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"cannot read the mixture .*absent\.yaml: No such file"):
-        load_mixture(tmp_path / "absent.yaml")
+        MixtureSettings.read(tmp_path / "absent.yaml")
