@@ -13,6 +13,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from app.errors import SetupError
 from app.types import Message, TaskType
 
+TEMPLATE = 1
+"""Raised with every change after which a question may be asked in other words by the same templates: their variables,
+their rendering, how a long prompt is cut. Kept answers depend on it."""
 ROLES = ("system", "user")
 FINGERPRINT_LENGTH = 12
 

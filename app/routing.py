@@ -6,6 +6,9 @@ from app.tasks.base import Task
 from app.tasks.registry import TASKS
 from app.types import Question
 
+ROUTING = 1
+"""Raised with every change after which a question may go to another task. Kept answers depend on it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

@@ -43,7 +43,7 @@ from app.engines.vllm.offline import VllmEngine
 from app.engines.vllm.values import compute_capability, engine_values, sampling_values
 from app.evaluate.datasets.reading import read_dataset
 from app.jobs.file_job import FileJob, Watcher, answer_file
-from app.jobs.identity import Identity, file_identity
+from app.jobs.identity import Identity, known_identity
 from app.jobs.job import Result
 from app.predictor import Predictor, Prepared
 from app.prompting import PromptLibrary
@@ -229,7 +229,7 @@ def main() -> None:
     rows = questions(samples, given.rows)
     with tempfile.TemporaryDirectory() as folder:
         source = write(Path(folder) / "in.jsonl", rows)
-        ways = Ways(engine, predictor, file_identity(settings), rows, source, ready(predictor, engine, rows), {})
+        ways = Ways(engine, predictor, known_identity(settings), rows, source, ready(predictor, engine, rows), {})
         seconds, processor = measure(ways, given.ways, given.rounds)
     rates = {name: round(given.rows / statistics.median(taken), 1) for name, taken in seconds.items()}
     pairs = [pair for pair in PAIRS if set(pair) <= set(given.ways)]

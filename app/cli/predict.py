@@ -169,7 +169,7 @@ def predict_file(job: "FileJob", settings: "Settings", *, quiet: bool = False) -
     from app.cli.progress import BatchProgress
     from app.files import STANDARD_STREAM
     from app.jobs.file_job import answer_file
-    from app.jobs.identity import file_identity
+    from app.jobs.identity import known_identity
     from app.jobs.journal import journal_path
     from app.jobs.output import real_path
     from app.predictor import create_predictor
@@ -180,7 +180,7 @@ def predict_file(job: "FileJob", settings: "Settings", *, quiet: bool = False) -
 
     with BatchProgress(quiet=quiet) as progress:
         try:
-            return answer_file(job, load, lambda: file_identity(settings), progress)
+            return answer_file(job, load, lambda: known_identity(settings), progress)
         except EngineError as error:
             kept = journal_path(real_path(job.target))
             if job.target == STANDARD_STREAM or not kept.exists():
@@ -208,11 +208,11 @@ def predict_on_cluster(
         ) from error
     from app.cli.progress import BatchProgress
     from app.engines.loading import check_engine
-    from app.jobs.identity import cluster_identity
+    from app.jobs.identity import known_identity
     from app.predictor import create_predictor
 
     engine = check_engine(settings.engine, settings.model, settings.engine_settings)
     cluster = Cluster(address, replicas, engine.devices)
     load = partial(create_predictor, settings)
     with BatchProgress(quiet=quiet) as progress:
-        return answer_on_cluster(job, cluster, load, lambda: cluster_identity(settings), progress)
+        return answer_on_cluster(job, cluster, load, lambda: known_identity(settings), progress)

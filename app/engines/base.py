@@ -7,6 +7,10 @@ from typing import Literal, Protocol
 from app.errors import EngineError
 from app.types import Completion, Failure, GenerationRequest, Message
 
+DECODING = 1
+"""Raised with every change after which an engine may write something else for the same request: constraints, sampling,
+the tokens of a conversation. Kept answers depend on it."""
+
 
 def never() -> bool:
     """Streams are not given up."""

@@ -128,7 +128,7 @@ def answer_file(
         journal.claim(known)
         predictor = load()
         try:
-            whole = loaded_identity(known or identity(), predictor)
+            whole = loaded_identity(known or identity(), predictor.engine)
             journal.begin(whole)
             if journal.dropped:
                 watcher.said(f"{journal.dropped:,} lines of the journal are damaged: their rows are asked again")

@@ -1,15 +1,18 @@
-"""The identity of a run, from its settings."""
+"""What the answers of a run depend on, in named values; and the keys that answers are found by."""
 
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
+from app.engines.base import DECODING, Engine, LoadedModel
 from app.errors import SetupError
-from app.predictor import Predictor
-from app.prompting import PromptLibrary
+from app.prompting import TEMPLATE, PromptLibrary
+from app.routing import ROUTING
 from app.settings import Settings
-from app.types import GenerationRequest
+from app.tasks.base import READING
+from app.types import GenerationRequest, OutputConstraint, SamplingParams
 
 KEY_BYTES = 16
 
@@ -36,18 +39,34 @@ def identity_digest(identity: Identity) -> bytes:
     return hashlib.blake2b(json.dumps(compared, sort_keys=True).encode(), digest_size=KEY_BYTES).digest()
 
 
+def answer_key(run: bytes, asked: object) -> bytes:
+    """The key of an answer, 16 bytes: the run's digest and all that was asked, a JSON value.
+
+    JSON keeps apart what differs: it says where each text ends, and null from "".
+    """
+    text = json.dumps(asked, sort_keys=True)
+    return hashlib.blake2b(run + text.encode(), digest_size=KEY_BYTES).digest()
+
+
 def request_key(run: bytes, prompt: str, request: GenerationRequest) -> bytes:
-    """The key of an answer, 16 bytes: the run's digest, the whole prompt, and the request but for its id.
+    """The key of an answer to a request: the whole prompt, and the request but for its id.
 
     The prompt counts beside the messages, since a prompt that was cut is still read as a whole.
     """
-    digest = hashlib.blake2b(run, digest_size=KEY_BYTES)
-    parts = [prompt, repr(request.sampling), repr(request.constraint), request.adapter or ""]
-    parts += [part for message in request.messages for part in (message.role, message.content)]
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return digest.digest()
+    constraint = request.constraint
+    asked = {
+        "prompt": prompt,
+        "messages": [[message.role, message.content] for message in request.messages],
+        "sampling": _named(request.sampling),
+        "constraint": None if constraint is None else {"kind": type(constraint).__name__, **_named(constraint)},
+        "adapter": request.adapter,
+    }
+    return answer_key(run, asked)
+
+
+def _named(value: SamplingParams | OutputConstraint) -> dict[str, object]:
+    """The fields of a plain value by name."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def _value(identity: Identity, name: str) -> str:
@@ -112,94 +131,62 @@ def _cached(model: str) -> Path:
         raise SetupError(f"no checkpoint at {model!r}: name a folder, or download the model to the cache") from error
 
 
-_NUMERIC_SETTINGS = ("dtype", "quantization")
-"""Engine settings that change answers. Others, such as how much memory is used, may change between two runs."""
-
-_ASKING = ("routing.py", "fitting.py", "predictor.py", "prompting.py")
-"""What makes a request of a question, besides the tasks."""
-
-_OF_QUESTIONS = frozenset({"prompts", "software", "task adapters"})
+_OF_QUESTIONS = frozenset({"prompts", "template", "routing", "reading", "task adapters"})
 """What answers to questions depend on only: a conversation goes to the model, and its answer out, as it is."""
 
 
-def settings_identity(settings: Settings) -> Identity:
-    """What is known before the engine is loaded.
+def known_identity(settings: Settings) -> Identity:
+    """What is known before the engine is loaded of answers that are found by their whole request.
+
+    Of the code, the versions that are raised with each change that matters. Settings such as how much memory is
+    used may change between two runs. So may the number format here: "auto" is another one on another machine, and
+    the engine says which.
 
     Raises:
         SetupError: there is no such checkpoint, or a template is bad.
     """
     given = settings.engine_settings
-    identity = {
+    return {
         "model": settings.model,
         "model revision": checkpoint_revision(settings.model),
         "prompts": PromptLibrary(settings.prompts).fingerprint,
+        "template": str(TEMPLATE),
+        "routing": str(ROUTING),
+        "reading": str(READING),
         "engine": settings.engine,
+        "decoding": str(DECODING),
+        "quantization": str(given.get("quantization") or "auto"),
+        "adapters": _adapters(given.get("adapters")),
     }
-    return (
-        identity
-        | _adapters(given.get("adapters"))
-        | {name: str(given.get(name) or "auto") for name in _NUMERIC_SETTINGS}
-    )
 
 
-def file_identity(settings: Settings) -> Identity:
-    """As `settings_identity`, for answers that are kept as they were read: the code that reads them counts too.
-
-    The number format is missing: "auto" is another one on another machine, so the engine says it.
-
-    Raises:
-        SetupError: as `settings_identity`.
-    """
-    known = {name: value for name, value in settings_identity(settings).items() if name != "dtype"}
-    return known | {"software": _software()}
-
-
-def cluster_identity(settings: Settings) -> Identity:
-    """As `file_identity`, for answers whose key is made before their prompt is rendered.
-
-    So it holds the context length too, that prompts are cut to.
-
-    Raises:
-        SetupError: as `settings_identity`.
-    """
-    context = settings.engine_settings.get("max_model_len") or "the checkpoint's"
-    return {**file_identity(settings), "context": str(context)}
-
-
-def served_identity(settings: Settings) -> Identity:
-    """As `cluster_identity`, for a server, whose stored answers are found by the lines that asked for them.
-
-    So it holds the adapter of each task type too, which is otherwise part of a request.
-
-    Raises:
-        SetupError: as `settings_identity`.
-    """
-    by_type = sorted((task_type.value, adapter) for task_type, adapter in settings.task_adapters.items())
-    named = ", ".join(f"{task_type}: {adapter}" for task_type, adapter in by_type)
-    dtype = settings.engine_settings.get("dtype") or "auto"
-    return {**cluster_identity(settings), "dtype": str(dtype), "task adapters": named or "none"}
-
-
-def loaded_identity(known: Identity, predictor: Predictor) -> Identity:
+def loaded_identity(known: Identity, engine: Engine) -> Identity:
     """All of it, once the engine is there."""
-    return {**known, "engine version": predictor.engine.version, "dtype": predictor.engine.dtype}
+    return {**known, "engine version": engine.version, "dtype": engine.dtype}
 
 
-def conversation_identity(known: Identity) -> Identity:
-    """What of `known` answers to ready conversations depend on."""
-    return {name: value for name, value in known.items() if name not in _OF_QUESTIONS}
+def served_identity(settings: Settings, engine: LoadedModel, *, questions: bool) -> Identity:
+    """What a server's answers depend on, which are found by the lines that asked for them, whether questions or not.
+
+    So it holds what is otherwise part of a request: the context length that prompts are cut to, and the adapter of
+    each task type.
+
+    Raises:
+        SetupError: as `known_identity`.
+    """
+    given = settings.engine_settings
+    by_type = sorted((task_type.value, adapter) for task_type, adapter in settings.task_adapters.items())
+    identity = {
+        **known_identity(settings),
+        "engine version": engine.version,
+        "dtype": str(given.get("dtype") or "auto"),
+        "context": str(given.get("max_model_len") or "the checkpoint's"),
+        "task adapters": ", ".join(f"{task_type}: {adapter}" for task_type, adapter in by_type) or "none",
+    }
+    return {name: value for name, value in identity.items() if questions or name not in _OF_QUESTIONS}
 
 
-def _software() -> str:
-    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    package = Path(__file__).resolve().parents[1]
-    for path in sorted([*(package / "tasks").glob("*.py"), *(package / name for name in _ASKING)]):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
-def _adapters(folders: object) -> dict[str, str]:
+def _adapters(folders: object) -> str:
     if not isinstance(folders, Mapping):
-        return {"adapters": "none"}
-    named = [f"{name}@{folder_revision(Path(str(folder)))}" for name, folder in sorted(folders.items())]
-    return {"adapters": ", ".join(named) or "none"}
+        return "none"
+    return ", ".join(f"{name}@{folder_revision(Path(str(path)))}" for name, path in sorted(folders.items())) or "none"

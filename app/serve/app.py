@@ -115,8 +115,8 @@ def create_batches(settings: Settings, service: Service, chat: Chat | None) -> B
         return None
 
     @cache
-    def identity() -> Identity:
-        return {**served_identity(settings), "engine version": service.predictor.engine.version}
+    def identity(questions: bool) -> Identity:  # a callable's only argument
+        return served_identity(settings, service.predictor.engine, questions=questions)
 
     return Batches(service, ServiceAsking(service, chat), OUTPUT_ROOT / service.settings.data_dir, identity)
 

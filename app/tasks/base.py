@@ -4,6 +4,9 @@ from typing import Protocol
 
 from app.types import Answer, OutputConstraint, Question, SamplingParams, TaskType
 
+READING = 1
+"""Raised with every change after which a task reads a prompt or a model's text otherwise. Kept answers depend on it."""
+
 
 class Reading(Protocol):
     """What a prompt allows as an answer, read once from its text. Each task has its own."""

@@ -1,59 +1,149 @@
+import json
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from app.jobs import identity
 from app.jobs.identity import (
-    conversation_identity,
+    KEY_BYTES,
+    answer_key,
     differences,
-    file_identity,
+    identity_digest,
+    known_identity,
     loaded_identity,
+    request_key,
     served_identity,
-    settings_identity,
 )
-from app.predictor import Predictor
-from app.prompting import PromptLibrary
-from app.settings import ROOT, Settings
+from app.settings import Settings
+from app.types import Choice, Copy, GenerationRequest, Message, SamplingParams, Selection
 from tests.jobs.stepped_engine import SteppedEngine
 
+REQUEST = GenerationRequest(
+    "1", (Message("system", "s"), Message("user", "ab")), SamplingParams(8), Choice(("0", "1")), None
+)
+RUN = identity_digest({"model revision": "a"})
 
-def test_the_identity_follows_checkpoint_prompts_and_number_format(checkpoint: Path) -> None:
-    def identity(**settings: object) -> dict[str, str]:
-        return dict(settings_identity(Settings(model=str(checkpoint), **settings)))  # type: ignore[arg-type]  # plain values
 
-    plain = identity()
-    assert identity() == plain
-    assert identity(seed=5) == plain
-    assert identity(engine_settings={"max_num_seqs": 3}) == plain
-    assert identity(engine_settings={"dtype": "float16"}) != plain
-    assert identity(engine="transformers") != plain
-    assert plain.keys() - conversation_identity(plain).keys() == {"prompts"}
-    loaded = loaded_identity(plain, Predictor(SteppedEngine(version="9"), PromptLibrary(ROOT / "prompts")))
-    assert loaded == plain | {"engine version": "9", "dtype": "float32"}
+def test_the_identity_follows_checkpoint_prompts_and_engine(checkpoint: Path) -> None:
+    def known(**settings: object) -> dict[str, str]:
+        return dict(known_identity(Settings(model=str(checkpoint), **settings)))  # type: ignore[arg-type]  # plain values
+
+    plain = known()
+    assert known() == plain
+    assert known(seed=5) == plain
+    assert known(engine_settings={"max_num_seqs": 3}) == plain
+    assert known(engine_settings={"dtype": "float16"}) == plain, "the engine says which number format it has"
+    assert known(engine_settings={"quantization": "gptq"}) != plain
+    assert known(engine="transformers") != plain
+    assert loaded_identity(plain, SteppedEngine(version="9")) == plain | {"engine version": "9", "dtype": "float32"}
+
+
+@pytest.mark.parametrize("version", ["ROUTING", "READING", "DECODING", "TEMPLATE"])
+def test_the_versions_of_the_code_are_part_of_it(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    settings = Settings(model=str(checkpoint))  # type: ignore[call-arg]  # the rest has defaults
+    before = known_identity(settings)
+    now = str(int(before[version.lower()]) + 1)
+    monkeypatch.setattr(identity, version, int(now))
+    assert differences(before, known_identity(settings)) == [
+        f"{version.lower()} was {before[version.lower()]} and is now {now}"
+    ]
 
 
 def test_a_servers_answers_depend_on_all_that_no_line_says(checkpoint: Path) -> None:
-    def identity(**settings: object) -> dict[str, str]:
-        return dict(served_identity(Settings(model=str(checkpoint), **settings)))  # type: ignore[arg-type]  # plain values
+    def served(*, questions: bool = True, **settings: object) -> dict[str, str]:
+        given = Settings(model=str(checkpoint), **settings)  # type: ignore[arg-type]  # plain values
+        return dict(served_identity(given, SteppedEngine(), questions=questions))
 
-    plain = identity()
-    assert plain["task adapters"] == "none"
+    plain = served()
+    assert (plain["task adapters"], plain["engine version"]) == ("none", "1")
     for changed in (
         {"engine_settings": {"max_model_len": 512}},
         {"engine_settings": {"dtype": "float16"}},
         {"task_adapters": {"ranking": "coral"}, "engine_settings": {"adapters": {"coral": str(checkpoint)}}},
     ):
-        assert len(differences(plain, identity(**changed))) >= 1, changed
-    conversations = conversation_identity(plain)
-    assert plain.keys() - conversations.keys() == {"prompts", "software", "task adapters"}
+        assert len(differences(plain, served(**changed))) >= 1, changed
+    of_questions = plain.keys() - served(questions=False).keys()
+    assert of_questions == {"prompts", "template", "routing", "reading", "task adapters"}
 
 
-def test_kept_answers_depend_on_the_code_that_reads_them_and_not_on_the_word_auto(
-    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+def test_where_a_checkpoint_lies_does_not_count() -> None:
+    one, other = {"model": "a", "model revision": "x"}, {"model": "b", "model revision": "x"}
+    assert identity_digest(one) == identity_digest(other)
+    assert differences(one, other) == []
+
+
+def test_differences_are_over_what_both_know() -> None:
+    assert differences({"engine": "a", "prompts": "p"}, {"engine": "b"}) == ["engine was a and is now b"]
+    assert differences({}, {"engine": "b"}) == []
+
+
+def test_the_request_id_does_not_count() -> None:
+    assert request_key(RUN, "p", REQUEST) == request_key(RUN, "p", replace(REQUEST, id="2"))
+    assert len(request_key(RUN, "p", REQUEST)) == KEY_BYTES
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(REQUEST, messages=(Message("system", "s"), Message("user", "ac"))),
+        replace(REQUEST, messages=(Message("system", "sa"), Message("user", "b"))),
+        replace(REQUEST, messages=(Message("user", "s"), Message("user", "ab"))),
+        replace(REQUEST, messages=(Message("system", "sab"),)),
+        replace(REQUEST, sampling=SamplingParams(9)),
+        replace(REQUEST, sampling=SamplingParams(8, temperature=0.1)),
+        replace(REQUEST, sampling=SamplingParams(8, seed=1)),
+        replace(REQUEST, sampling=SamplingParams(8, stop=("x",))),
+        replace(REQUEST, constraint=None),
+        replace(REQUEST, constraint=Choice(("0", "2"))),
+        replace(REQUEST, constraint=Choice(("01",))),
+        replace(REQUEST, constraint=Selection((0, 1), 1)),
+        replace(REQUEST, constraint=Copy("0 1")),
+        replace(REQUEST, constraint=Copy("0 1", 2)),
+        replace(REQUEST, adapter="shop"),
+        replace(REQUEST, adapter=""),
+    ],
+)
+def test_everything_else_counts(other: GenerationRequest) -> None:
+    assert request_key(RUN, "p", REQUEST) != request_key(RUN, "p", other)
+
+
+def test_run_and_whole_prompt_count() -> None:
+    assert request_key(RUN, "p", REQUEST) != request_key(RUN, "q", REQUEST)
+    assert request_key(RUN, "p", REQUEST) != request_key(identity_digest({"model revision": "b"}), "p", REQUEST)
+
+
+def test_text_that_moves_from_one_field_to_the_next_makes_another_key() -> None:
+    """What no field's end is marked in would collide: `pq` + `r` and `p` + `qr`."""
+
+    def key(prompt: str, first: str, second: str) -> bytes:
+        return request_key(RUN, prompt, replace(REQUEST, messages=(Message("system", first), Message("user", second))))
+
+    assert (
+        len({key("pq", "r", ""), key("p", "qr", ""), key("", "pqr", ""), key("", "", "pqr"), key("p", "q", "r")}) == 5
+    )
+    # Nor does a text that looks like the marks between two fields.
+    assert key('p", "q', "r", "") != key("p", 'q", "r', "")
+
+
+_texts = st.text(st.characters(), max_size=4)  # half surrogate pairs too
+
+
+@given(st.lists(_texts, max_size=3), st.lists(_texts, max_size=3), st.none() | _texts, st.none() | _texts)
+def test_only_equal_requests_have_equal_keys(
+    one: list[str], other: list[str], adapter: str | None, another: str | None
 ) -> None:
-    settings = Settings(model=str(checkpoint))  # type: ignore[call-arg]  # the rest has defaults
-    before = file_identity(settings)
-    assert "dtype" not in before
-    monkeypatch.setattr(Path, "read_bytes", lambda _: b"another reading")
-    assert differences(before, file_identity(settings)) == [
-        f"software was {before['software']} and is now {file_identity(settings)['software']}"
-    ]
+    def request(texts: Iterable[str], name: str | None) -> GenerationRequest:
+        return replace(REQUEST, messages=tuple(Message("user", text) for text in texts), adapter=name)
+
+    equal = (one, adapter) == (other, another)
+    assert (request_key(RUN, "", request(one, adapter)) == request_key(RUN, "", request(other, another))) == equal
+
+
+def test_a_key_does_not_depend_on_the_order_of_names() -> None:
+    assert answer_key(RUN, [1, {"a": 1, "b": 2}]) == answer_key(RUN, json.loads('[1, {"b": 2, "a": 1}]'))

@@ -49,7 +49,12 @@ def app_of(
 
 def batches_of(service: Service, chat: ScriptedChat, folder: Path, revision: str = "1", prompts: str = "1") -> Batches:
     identity = {"model revision": revision, "prompts": prompts}
-    return Batches(service, ServiceAsking(service, chat), folder, lambda: identity)
+    return Batches(
+        service,
+        ServiceAsking(service, chat),
+        folder,
+        lambda questions: identity if questions else {"model revision": revision},
+    )
 
 
 def call(app: FastAPI, method: str, path: str, **words: Any) -> httpx.Response:  # noqa: ANN401  # as httpx takes them

@@ -1,7 +1,6 @@
 """The lines of a batch file: checked all at once before anything is asked, then read one by one."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 
 from app.errors import InputError
 from app.jobs.formats.openai_batch import BatchLine
-from app.jobs.identity import KEY_BYTES
+from app.jobs.identity import answer_key
 from app.rows import Row, encodes, read_objects
 
 ERRORS_SHOWN = 20
@@ -32,9 +31,7 @@ class Line:
 
     def key(self, run: bytes) -> bytes:
         """What the answer is stored under, 16 bytes: equal requests of a batch are asked each for itself."""
-        digest = hashlib.blake2b(run, digest_size=KEY_BYTES)
-        digest.update(json.dumps([self.number, self.custom_id, self.body], sort_keys=True).encode("utf-8", "replace"))
-        return digest.digest()
+        return answer_key(run, [self.number, self.custom_id, self.body])
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from openai.types import Batch, BatchError, BatchRequestCounts
 
 from app.errors import EngineError, InputError, SetupError
-from app.jobs.identity import Identity, conversation_identity, differences
+from app.jobs.identity import Identity, differences
 from app.jobs.journal import Journal, UnreadableJournalError
 from app.serve.batches.asking import MOST_DEATHS, Asked, Asking, Reply, Share, Suspects, refused
 from app.serve.batches.ending import BROKEN, CANCELLED, EXPIRED, Cause, Ending, Record, Replies, server_changed
@@ -46,7 +46,7 @@ class Tools:
     journals: Path
     asking: Asking
     share: Share
-    identity: Callable[[], Identity]
+    identity: Callable[[bool], Identity]
     live: Callable[[], bool]
     tell: Callable[[int], None]
     disk: ThreadPoolExecutor
@@ -151,9 +151,7 @@ class Run:
             return CANCELLED
         if self._faults:
             return BROKEN
-        identity = self._tools.identity()
-        if self.document.endpoint == CHAT:
-            identity = conversation_identity(identity)
+        identity = self._tools.identity(self.document.endpoint != CHAT)
         if different := differences(journal.identity, identity):
             # Answers of two models must not end up in one file.
             return server_changed(different)

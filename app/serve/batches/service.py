@@ -40,8 +40,8 @@ class _Open:
 class Batches:
     """Batches and the files that they read and write, in one folder."""
 
-    def __init__(self, service: Service, asking: Asking, folder: Path, identity: Callable[[], Identity]) -> None:
-        """`identity` tells what all answers depend on: a batch is not gone on with by another model."""
+    def __init__(self, service: Service, asking: Asking, folder: Path, identity: Callable[[bool], Identity]) -> None:
+        """`identity` tells what all answers depend on, to questions or not: no other model goes on with a batch."""
         self._service = service
         self._settings = service.settings
         self._asking = asking
