@@ -65,8 +65,9 @@ def request_key(run: bytes, prompt: str, request: GenerationRequest) -> bytes:
 
 
 def _named(value: SamplingParams | OutputConstraint) -> dict[str, object]:
-    """The fields of a plain value by name."""
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    """The fields of a plain value by name; one that is added later changes no key where it is left at its default."""
+    named = {field.name: (getattr(value, field.name), field.default) for field in fields(value)}
+    return {name: given for name, (given, default) in named.items() if given != default}
 
 
 def _value(identity: Identity, name: str) -> str:

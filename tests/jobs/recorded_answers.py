@@ -12,7 +12,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,20 @@ from app.routing import ROUTING, route
 from app.rows import read_rows
 from app.settings import ROOT
 from app.tasks.base import READING
-from app.types import Choice, Copy, GenerationRequest, Message, Prediction, Question, SamplingParams, Selection
+from app.types import (
+    Choice,
+    Copy,
+    GenerationRequest,
+    JsonSchema,
+    Message,
+    OutputConstraint,
+    Prediction,
+    Question,
+    Regex,
+    SamplingParams,
+    Selection,
+    TextConstraint,
+)
 from tests.jobs.stepped_engine import SteppedEngine
 
 VERSIONS = {"ROUTING": ROUTING, "READING": READING, "TEMPLATE": TEMPLATE, "DECODING": DECODING}
@@ -87,14 +100,21 @@ def reading() -> dict[str, Any]:
     for question in questions():
         read = route(question).read(question)
         answers = [read.answer(text) for text in TEXTS]
-        constraint = None if read.constraint is None else [type(read.constraint).__name__, asdict(read.constraint)]
+        constraint = None if read.constraint is None else [type(read.constraint).__name__, _named(read.constraint)]
         found[question.id] = {
             "constraint": constraint,
-            "sampling": asdict(read.sampling),
+            "sampling": _named(read.sampling),
             "variables": dict(read.variables),
             "answers": [[answer.text, answer.outcome] for answer in answers],
         }
     return found
+
+
+def _named(value: SamplingParams | OutputConstraint) -> dict[str, Any]:
+    """What differs from a field's default, so that a field may be added."""
+    return {
+        field.name: getattr(value, field.name) for field in fields(value) if getattr(value, field.name) != field.default
+    }
 
 
 def template() -> dict[str, Any]:
@@ -119,11 +139,13 @@ def template() -> dict[str, Any]:
 def decoding() -> dict[str, Any]:
     """Tokens of a conversation and of labels, walks through constraints, and some of a real model's answers."""
     tokenizer = load_chat_tokenizer(str(MODEL))
-    constraints: list[Selection | Copy] = [
+    constraints: list[TextConstraint] = [
         Selection((1, 2, 3, 4, 5), 5),
         Selection((0, 7, 10, 12), 2),
         Copy(SOURCE),
         Copy(SOURCE, 3),
+        Regex("(red|green) [0-9]{1,3}"),
+        JsonSchema('{"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}'),
     ]
     return {
         "conversation": tokenizer.encode(MESSAGES),
@@ -133,7 +155,7 @@ def decoding() -> dict[str, Any]:
     }
 
 
-def _walk(constraint: Selection | Copy, seed: int) -> dict[str, Any]:
+def _walk(constraint: TextConstraint, seed: int) -> dict[str, Any]:
     """Of the tokens that may come next, always the one with the highest score; what was allowed, as one digest."""
     vocabulary = load_chat_tokenizer(str(MODEL)).vocabulary
     automaton, text, seen = start_automaton(constraint, vocabulary), b"", hashlib.blake2b(digest_size=8)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from app.jobs import identity
 from app.jobs.identity import (
     KEY_BYTES,
+    _named,
     answer_key,
     differences,
     identity_digest,
@@ -111,6 +112,12 @@ def test_the_request_id_does_not_count() -> None:
 )
 def test_everything_else_counts(other: GenerationRequest) -> None:
     assert request_key(RUN, "p", REQUEST) != request_key(RUN, "p", other)
+
+
+def test_a_field_at_its_default_does_not_count() -> None:
+    """So a field may be added, and answers that were kept before are found."""
+    assert _named(SamplingParams(8)) == {"max_tokens": 8}
+    assert _named(Copy("a", 1)) == {"source": "a"}
 
 
 def test_run_and_whole_prompt_count() -> None:
