@@ -9,8 +9,15 @@ from rich.table import Table
 from app.cli.options import numbers
 from app.cli.output import stderr, stdout, track_steps
 from app.cli.train import loading_training_libraries
+from app.process import ended_by_sigterm
 
 cli = typer.Typer(name="adapters", help="Combine LoRA adapters of one base model.", no_args_is_help=True)
+
+
+@cli.callback()
+def _clearing_away(context: typer.Context) -> None:
+    context.with_resource(ended_by_sigterm())
+
 
 Adapters = Annotated[list[Path], typer.Argument(metavar="ADAPTER...", help="Folders of two adapters or more.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the result; must not be there yet.")]

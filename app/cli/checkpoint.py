@@ -11,6 +11,7 @@ from rich.table import Table
 from app.cli.options import Config, Engine, numbers
 from app.cli.output import figure, interval_text, stderr, stdout, told, track_steps, waiting
 from app.errors import SetupError
+from app.process import ended_by_sigterm
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 cli = typer.Typer(
     name="checkpoint", help="From an adapter to a checkpoint: merge, mix, pad, quantize, verify.", no_args_is_help=True
 )
+
+
+@cli.callback()
+def _clearing_away(context: typer.Context) -> None:
+    context.with_resource(ended_by_sigterm())
 
 
 GIGABYTE = 10**9
