@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from app.engines.base import SHORT_PROMPT, AsyncEngine, Engine, LoadedModel
 from app.engines.loading import create_async_engine, create_engine
@@ -46,7 +46,10 @@ class Prepared:
     started: float
 
 
-class QuestionPath:
+EngineT_co = TypeVar("EngineT_co", bound=LoadedModel, covariant=True)
+
+
+class QuestionPath(Generic[EngineT_co]):
     """The way of a question to any engine and back: routed, rendered and cut before it, read after it.
 
     Every entry point stands on this class: the competition's `UserModel`, the batch job, the server and
@@ -54,19 +57,19 @@ class QuestionPath:
     """
 
     def __init__(
-        self, model: LoadedModel, prompts: PromptLibrary, adapters: Mapping[TaskType, str] | None = None
+        self, engine: EngineT_co, prompts: PromptLibrary, adapters: Mapping[TaskType, str] | None = None
     ) -> None:
         """Check the templates against what the tasks provide.
 
         Args:
-            model: the engine.
+            engine: the engine, or no more of it than prompts are cut by.
             prompts: the templates.
             adapters: the engine's adapter that answers a task type, by name; the base model answers the others.
 
         Raises:
             SetupError: a template uses a variable that its task does not provide.
         """
-        self.model = model
+        self.engine = engine
         self.prompts = prompts
         self.adapters = adapters or {}
         for task in TASKS:
@@ -79,7 +82,7 @@ class QuestionPath:
         """
         task = task or route(question)
         reading = task.read(question)
-        budget = self.model.context_length - reading.sampling.max_tokens
+        budget = self.engine.context_length - reading.sampling.max_tokens
         try:
             messages, truncated = self._fit(task, reading, question.prompt, budget)
         except InputError as error:
@@ -119,7 +122,7 @@ class QuestionPath:
             messages = conversation(self.prompts, task, reading, text)
             # No token is shorter than a byte, so most prompts need no counting.
             size = sum(len(message.content.encode()) for message in messages)
-            if size + TEMPLATE_ALLOWANCE > budget and self.model.count_tokens(messages) > budget:
+            if size + TEMPLATE_ALLOWANCE > budget and self.engine.count_tokens(messages) > budget:
                 return False
             accepted[text] = messages
             return True
@@ -128,17 +131,8 @@ class QuestionPath:
         return accepted[text], truncated
 
 
-class Predictor(QuestionPath):
+class Predictor(QuestionPath[Engine]):
     """Answers questions with one engine and one set of prompts, many at a time."""
-
-    def __init__(self, engine: Engine, prompts: PromptLibrary, adapters: Mapping[TaskType, str] | None = None) -> None:
-        """As `QuestionPath`.
-
-        Raises:
-            SetupError: a template uses a variable that its task does not provide.
-        """
-        super().__init__(engine, prompts, adapters)
-        self.engine = engine
 
     def __enter__(self) -> Self:
         return self
@@ -232,19 +226,13 @@ def _drain(ready: deque[tuple[int, Prediction]]) -> Iterator[tuple[int, Predicti
 T = TypeVar("T")
 
 
-class AsyncPredictor(QuestionPath):
+class AsyncPredictor(QuestionPath[AsyncEngine]):
     """Answers questions with an asynchronous engine, by the same steps as `Predictor`."""
 
     def __init__(
         self, engine: AsyncEngine, prompts: PromptLibrary, adapters: Mapping[TaskType, str] | None = None
     ) -> None:
-        """As `QuestionPath`.
-
-        Raises:
-            SetupError: a template uses a variable that its task does not provide.
-        """
         super().__init__(engine, prompts, adapters)
-        self.engine = engine
         # One thread: more would only wait for each other's Python.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from app.engines.base import Engine
+from app.engines.base import Engine, LoadedModel
 from app.engines.chat import ChatTokenizer, load_chat_tokenizer
 from app.engines.loading import create_engine
 from app.errors import InputError
@@ -33,7 +33,9 @@ def read_samples(path: Path, limit: int) -> list[Sample]:
     return [samples[number * len(samples) // count] for number in range(count)]
 
 
-def prepared_of(samples: Sequence[Sample], path: QuestionPath, adapter: str | None = None) -> list[Prepared]:
+def prepared_of(
+    samples: Sequence[Sample], path: QuestionPath[LoadedModel], adapter: str | None = None
+) -> list[Prepared]:
     """The samples on their way to an engine, numbered in order, each asked as its own task.
 
     Raises:
