@@ -1,5 +1,6 @@
 """The files that set-up, the images and the competition read: pins, extras, users and what must not stand in them."""
 
+import ast
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from itertools import product
 from pathlib import Path
 
@@ -116,6 +118,31 @@ def test_the_document_on_dependencies_names_each_one_with_its_locked_version() -
     for name, versions in documented.items():
         for version in set().union(*(locked_versions(lock, name) for lock in LOCKS)):
             assert str(version) in versions, f"{name}: the locks hold {version}, docs/dependencies.md says {versions}"
+
+
+def test_every_library_that_is_imported_is_named() -> None:
+    """Also one that another brings along, since that other may stop to."""
+    extras = [line for lines in EXTRAS.values() for line in lines]
+    named = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *extras]}
+    ours = {"app", "benchmarks", "models", "tests"}
+    distributions = packages_distributions()
+    imported = {
+        module.partition(".")[0]
+        for folder in ours
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for module in imports(node)
+    }
+    # vLLM brings OpenTelemetry along; the server does without where it is missing.
+    for module in imported - ours - sys.stdlib_module_names - {"_typeshed", "opentelemetry"}:
+        holders = distributions.get(module, [module])  # of what is not installed, the name is a guess
+        assert named & {canonicalize_name(holder) for holder in holders}, module
+
+
+def imports(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
 
 
 def test_the_development_lock_holds_the_cpu_lock() -> None:
