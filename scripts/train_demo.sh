@@ -3,7 +3,44 @@
 # written below runs/train-demo, and every start begins afresh. --dry-run prints the commands and runs none.
 set -eu
 cd "$(dirname "$0")/.."
-. scripts/steps.sh
+PATH="$PWD/.venv/bin:$PATH"
+
+case "$#:${1-}" in
+0:) dry= ;;
+1:--dry-run) dry=yes ;;
+*)
+    echo "usage: $0 [--dry-run]" >&2
+    exit 2
+    ;;
+esac
+
+say() { printf '%s\n' "$*" >&2; }
+
+# quoted WORD...: the words as a shell reads them, for copying
+quoted() {
+    for word; do
+        case $word in
+        '' | *[!A-Za-z0-9_./=,:+-]*) printf "'%s' " "$(printf '%s' "$word" | sed "s/'/'\\\\''/g")" ;;
+        *) printf '%s ' "$word" ;;
+        esac
+    done
+    printf '\n'
+}
+
+# step NAME COMMAND...
+step() {
+    if [ "$dry" ]; then
+        shift
+        quoted "$@"
+        return
+    fi
+    say "" "== $1"
+    shift
+    say "\$ $(quoted "$@")"
+    began=$(date +%s)
+    "$@"
+    say "-- $(($(date +%s) - began)) s"
+}
 
 BASE=tests/fixtures/mini
 OUT=runs/train-demo
