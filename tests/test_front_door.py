@@ -146,9 +146,19 @@ def test_the_front_door_takes_no_library_along() -> None:
     assert run.stdout.strip() == "[]"
 
 
+def examples(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("example", examples("docs/using.md"))
+def test_the_examples_of_the_page_run(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOPBENCH_ENGINE", "scripted")
+    exec(compile(example, "docs/using.md", "exec"), {"__name__": "__main__"})  # noqa: S102
+
+
 def test_the_readmes_example_runs() -> None:
     pytest.importorskip("vllm")
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    (example,) = examples("README.md")
 
     run = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False, cwd=ROOT)
 
