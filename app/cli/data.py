@@ -19,8 +19,7 @@ from app.process import ended_by_sigterm
 from app.types import TaskType
 
 if TYPE_CHECKING:
-    from app.data.mixing.manifest import Manifest
-    from app.data.mixing.page import MixtureChart
+    from app.data.mixing.manifest import Manifest, MixtureChart
     from app.data.row import TrainingRow
     from app.data.tasks.declared import Declaration
 
@@ -229,7 +228,7 @@ SHOWN_SHARES = 10
 
 def _print_mixture(manifest: "Manifest", target: Path) -> None:
     """What was written and what was not, on standard output."""
-    from app.data.mixing.page import charts_of
+    from app.data.mixing.manifest import charts_of
 
     splits = [file.removesuffix(".jsonl") for file in manifest.outputs]
     for chart in charts_of(manifest):

@@ -1,109 +1,101 @@
 """A mixture from its settings: read and check, drop duplicates and overlaps, share out, write."""
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from tempfile import TemporaryFile
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from app.data.mixing.checks import Drop, Repair
-from app.data.mixing.cleaning import RowCheck, Tally, TaskCleaning
-from app.data.mixing.duplicates import EvaluationIndex, evaluation_prompts, without_duplicates
-from app.data.mixing.manifest import BySplit, Manifest, SourceSummary, TaskSummary, UnmetShare
+from app.data.encoding import RowEncoder
+from app.data.mixing.checks import Drop, Repair, answer_content, check
+from app.data.mixing.duplicates import (
+    EvaluationIndex,
+    NearDuplicates,
+    RowContent,
+    evaluation_prompts,
+    without_duplicates,
+)
+from app.data.mixing.manifest import (
+    BySplit,
+    Manifest,
+    OutputFile,
+    SourceSummary,
+    TaskSummary,
+    UnmetShare,
+    render_mixture,
+)
 from app.data.mixing.mixture import MixtureSettings
-from app.data.mixing.page import render_mixture
 from app.data.mixing.reading import Feed, is_chosen, open_feeds, refuse_unknown_tasks
 from app.data.mixing.selection import Selected, select
 from app.data.mixing.spool import RowSpool, Split
-from app.data.mixing.writing import TokenCounter, Watch, Written, write_rows
+from app.data.mixing.text import SAMPLED_ROWS, digest, fingerprint, wording_of
 from app.data.row import TrainingRow
+from app.engines.chat import load_chat_tokenizer
 from app.errors import InputError
 from app.evaluate.provenance import git_revision, sha256
+from app.evaluate.scoring import Scorer
 from app.files import FolderKind, whole_folder, write_whole
+from app.prompting import PromptLibrary
+from app.settings import ROOT
+from app.types import TaskType
 
-Reason = TypeVar("Reason", Drop, Repair)
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """What there is once the rows are written."""
-
-    settings: MixtureSettings
-    feeds: list[Feed]
-    evaluation_prompts: dict[str, int]
-    tally: Tally
-    selected: list[Selected]
-    written: dict[Split, Written]
-
-
-def summarise(built: Built) -> Manifest:
-    """The manifest."""
-    return Manifest(
-        git_revision=git_revision(),
-        seed=built.settings.seed,
-        settings=built.settings.model_dump(mode="json"),
-        inputs=_inputs(built),
-        evaluation_prompts=built.evaluation_prompts,
-        sources={feed.name: _source(feed, built) for feed in built.feeds},
-        tasks={name: _task(name, built) for name in sorted(built.tally.read)},
-        capabilities=_by_split(built, lambda written: written.capabilities),
-        task_types=_by_split(built, lambda written: written.task_types),
-        unmet=[
-            UnmetShare(split=one.split, level=share.level, name=share.name, wanted=share.wanted, given=share.given)
-            for one in built.selected
-            for share in one.quotas.unmet
-        ],
-        outputs={f"{split}.jsonl": written.file for split, written in built.written.items()},
-    )
-
-
-def _inputs(built: Built) -> dict[str, str]:
-    files = [file for feed in built.feeds for file in feed.files()]
-    for place in built.settings.evaluation_files:
-        files += sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
-    digests = {str(file): sha256(file) for file in dict.fromkeys(files)}
-    return {file: digest for file, digest in digests.items() if digest is not None}
-
-
-def _source(feed: Feed, built: Built) -> SourceSummary:
-    return SourceSummary(
-        licence=feed.licence,
-        place=str(feed.place) if feed.place else None,
-        faults=dict(sorted(feed.faults.items())),
-        read=built.tally.read_by_source[feed.name],
-        written={split: written.sources[feed.name] for split, written in built.written.items()},
-    )
-
-
-def _task(name: str, built: Built) -> TaskSummary:
-    tally = built.tally
-    example = tally.examples[name]
-    return TaskSummary(
-        capability=example.capability,
-        task_type=example.task_type,
-        metric=example.metric,
-        sources=sorted(tally.sources[name]),
-        read=tally.read[name],
-        repaired=_of_task(name, tally.repaired),
-        dropped=_of_task(name, tally.dropped),
-        clean={one.split: one.clean.get(name, 0) for one in built.selected},
-        written={split: written.tasks[name] for split, written in built.written.items()},
-    )
-
-
-def _of_task(name: str, counts: Mapping[tuple[str, Reason], int]) -> dict[str, int]:
-    return {str(reason): n for (task, reason), n in sorted(counts.items()) if task == name and n}
-
-
-def _by_split(built: Built, counts: Callable[[Written], Counter[str]]) -> dict[str, BySplit]:
-    names = sorted({name for written in built.written.values() for name in counts(written)})
-    return {name: {split: counts(written)[name] for split, written in built.written.items()} for name in names}
-
+What = TypeVar("What", bound=str)
 
 PAGE = "report.html"
 MIXTURE = FolderKind("mixture", "manifest.json")
+UNLIMITED = 2**31
+"""Tokens: nothing is cut to be counted."""
+
+
+class Watch(Protocol):
+    """Told of each phase and of each step in it."""
+
+    def phase(self, name: str, total: int) -> None:
+        """A phase of `total` steps begins."""
+        ...
+
+    def advance(self, steps: int = 1) -> None:
+        """So many steps of the phase are done."""
+        ...
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many rows came, and what happened to them."""
+
+    read: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By task and source, as the mixture calls it."""
+    examples: dict[str, TrainingRow] = field(default_factory=dict)
+    """The first row of each task, for what its rows share."""
+    repaired: Counter[tuple[str, Repair]] = field(default_factory=Counter)
+    dropped: Counter[tuple[str, Drop]] = field(default_factory=Counter)
+
+
+class Kind(NamedTuple):
+    """What rows are counted by."""
+
+    task: str
+    source: str
+    capability: str
+    task_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file of rows, and how many there are of what."""
+
+    file: OutputFile
+    kinds: Counter[Kind]
+
+    def rows(self, by: str, name: str) -> int:
+        """Rows whose kind has this name."""
+        return sum(n for kind, n in self.kinds.items() if getattr(kind, by) == name)
 
 
 def build_mixture(settings: MixtureSettings, target: Path, watch: Watch, *, overwrite: bool = False) -> Manifest:
@@ -114,44 +106,78 @@ def build_mixture(settings: MixtureSettings, target: Path, watch: Watch, *, over
         InputError: a file is not what its data set publishes, or a split has no row.
     """
     feeds = open_feeds(settings)
-    tokens = TokenCounter(settings.tokenizer) if settings.tokenizer else None
+    encoder = None
+    if settings.tokenizer:
+        encoder = RowEncoder(load_chat_tokenizer(settings.tokenizer), PromptLibrary(ROOT / "prompts"), UNLIMITED)
     prompts = evaluation_prompts(settings.evaluation_files)
     index = EvaluationIndex((prompt for found in prompts.values() for prompt in found), settings.overlap)
     tally = Tally()
-    with (
-        whole_folder(target, MIXTURE, overwrite=overwrite) as folder,
-        RowSpool(folder / ".rows", settings.seed) as spool,
-    ):
+    with whole_folder(target, MIXTURE, overwrite=overwrite) as folder, TemporaryFile(dir=folder) as file:
+        spool = RowSpool(file, settings.seed)
         _read(feeds, settings, spool, tally, watch)
-        exact = without_duplicates(spool)
-        tally.dropped += exact.dropped
-        clean = TaskCleaning(spool, index, settings.near_duplicates, tally, watch).run(exact.kept)
-        selected = select(spool, clean, settings)
+        kept, dropped = without_duplicates(spool)
+        tally.dropped += dropped
+        selected = select(spool, _without_overlaps(kept, spool, index, settings, tally, watch), settings)
         _refuse_empty(selected)
-        written = _write(folder, selected, spool, tokens, watch)
+        watch.phase("Writing", sum(len(one.rows) for one in selected))
+        written = {
+            one.split: _write(folder / f"{one.split}.jsonl", spool.read(one.rows), encoder, watch) for one in selected
+        }
         distinct = {place: len(set(found)) for place, found in prompts.items()}
-        manifest = summarise(Built(settings, feeds, distinct, tally, selected, written))
+        manifest = _summary(settings, feeds, distinct, tally, selected, written)
         write_whole(folder / MIXTURE.mark, manifest.model_dump_json(indent=1) + "\n")
         write_whole(folder / PAGE, render_mixture(manifest, target.name, _examples(selected, spool)))
     return manifest
 
 
 def _read(feeds: list[Feed], settings: MixtureSettings, spool: RowSpool, tally: Tally, watch: Watch) -> None:
-    rows = RowCheck(spool, tally)
+    """Check rows one by one; what passes goes to the spool."""
+    scorer = Scorer()
     found = set()
     for feed in feeds:
         watch.phase(f"Reading {feed.name}", feed.count())
         for row in feed.rows(watch.advance):
             found.add(row.task)
-            if is_chosen(row.task, settings):
-                rows.take(row, feed.name)
+            if not is_chosen(row.task, settings):
+                continue
+            tally.read[row.task, feed.name] += 1
+            tally.examples.setdefault(row.task, row)
+            checked = check(row, scorer)
+            tally.repaired.update((row.task, repair) for repair in checked.repairs)
+            if checked.drop is None:
+                spool.add(checked.row)
+            else:
+                tally.dropped[row.task, checked.drop] += 1
     refuse_unknown_tasks(settings, found)
 
 
-def _examples(selected: list[Selected], spool: RowSpool) -> list[TrainingRow]:
-    """The first training row of each task."""
-    _, first = np.unique(spool.tasks[selected[0].rows], return_index=True)
-    return list(spool.read(selected[0].rows[first]))
+def _without_overlaps(
+    kept: NDArray[np.bool_],
+    spool: RowSpool,
+    index: EvaluationIndex,
+    settings: MixtureSettings,
+    tally: Tally,
+    watch: Watch,
+) -> NDArray[np.bool_]:
+    """Which of the kept rows stay, one task after another. Of near duplicates it is the one with the smallest key."""
+    watch.phase("Comparing", int(kept.sum()))
+    clean = kept.copy()
+    for task in sorted(spool.names):
+        rows = spool.of_task(task, kept)
+        wording = wording_of(fingerprint(row.prompt) for row in spool.read(rows[:SAMPLED_ROWS]))
+        seen = NearDuplicates(settings.near_duplicates)
+        for place, row in zip(rows, spool.read(rows), strict=True):
+            watch.advance()
+            prompt = fingerprint(row.prompt)
+            drop = index.overlap(row.prompt, prompt, wording)
+            if drop is None:
+                text = fingerprint(row.target).shingles if row.task_type is TaskType.GENERATION else frozenset[int]()
+                content = RowContent(wording.content(prompt).shingles, digest(answer_content(row)), text)
+                drop = None if seen.admit(content) else Drop.NEAR_DUPLICATE
+            if drop is not None:
+                clean[place] = False
+                tally.dropped[task, drop] += 1
+    return clean
 
 
 def _refuse_empty(selected: list[Selected]) -> None:
@@ -163,10 +189,101 @@ def _refuse_empty(selected: list[Selected]) -> None:
             )
 
 
-def _write(
-    folder: Path, selected: list[Selected], spool: RowSpool, tokens: TokenCounter | None, watch: Watch
-) -> dict[Split, Written]:
-    watch.phase("Writing", sum(len(one.rows) for one in selected))
-    return {
-        one.split: write_rows(folder / f"{one.split}.jsonl", spool.read(one.rows), tokens, watch) for one in selected
-    }
+def _write(path: Path, rows: Iterable[TrainingRow], encoder: RowEncoder | None, watch: Watch) -> Written:
+    """Write JSON lines, which the evaluation reads too; with an encoder, tokens are counted as training has them."""
+    kinds: Counter[Kind] = Counter()
+    prompt_tokens = answer_tokens = size = 0
+    hashed = hashlib.sha256()
+    with path.open("wb") as out:
+        for row in rows:
+            line = json.dumps(row.to_json(), ensure_ascii=False).encode() + b"\n"
+            hashed.update(line)
+            size += out.write(line)
+            kinds[Kind(row.task, row.source, row.capability.value, row.task_type.value)] += 1
+            if encoder:
+                encoded = encoder.encode(row)
+                prompt_tokens += len(encoded.prompt)
+                answer_tokens += len(encoded.answer)
+            watch.advance()
+    file = OutputFile(
+        rows=kinds.total(),
+        bytes=size,
+        sha256=hashed.hexdigest(),
+        prompt_tokens=prompt_tokens if encoder else None,
+        answer_tokens=answer_tokens if encoder else None,
+    )
+    return Written(file, kinds)
+
+
+def _examples(selected: list[Selected], spool: RowSpool) -> list[TrainingRow]:
+    """The first training row of each task."""
+    _, first = np.unique(spool.tasks[selected[0].rows], return_index=True)
+    return list(spool.read(selected[0].rows[first]))
+
+
+def _summary(
+    settings: MixtureSettings,
+    feeds: list[Feed],
+    evaluation: dict[str, int],
+    tally: Tally,
+    selected: list[Selected],
+    written: dict[Split, Written],
+) -> Manifest:
+    def by_split(by: str, name: str) -> BySplit:
+        return {split: one.rows(by, name) for split, one in written.items()}
+
+    def by_name(by: str) -> dict[str, BySplit]:
+        names = {getattr(kind, by) for one in written.values() for kind in one.kinds}
+        return {name: by_split(by, name) for name in sorted(names)}
+
+    return Manifest(
+        git_revision=git_revision(),
+        seed=settings.seed,
+        settings=settings.model_dump(mode="json"),
+        inputs=_inputs(settings, feeds),
+        evaluation_prompts=evaluation,
+        sources={
+            feed.name: SourceSummary(
+                licence=feed.licence,
+                place=str(feed.place) if feed.place else None,
+                faults=dict(sorted(feed.faults.items())),
+                read=sum(n for (_, source), n in tally.read.items() if source == feed.name),
+                written=by_split("source", feed.name),
+            )
+            for feed in feeds
+        },
+        tasks={
+            name: TaskSummary(
+                capability=example.capability,
+                task_type=example.task_type,
+                metric=example.metric,
+                sources=sorted(_of_task(name, tally.read)),
+                read=sum(_of_task(name, tally.read).values()),
+                repaired=_of_task(name, tally.repaired),
+                dropped=_of_task(name, tally.dropped),
+                clean={one.split: one.clean.get(name, 0) for one in selected},
+                written=by_split("task", name),
+            )
+            for name, example in sorted(tally.examples.items())
+        },
+        capabilities=by_name("capability"),
+        task_types=by_name("task_type"),
+        unmet=[
+            UnmetShare(split=one.split, level=share.level, name=share.name, wanted=share.wanted, given=share.given)
+            for one in selected
+            for share in one.quotas.unmet
+        ],
+        outputs={f"{split}.jsonl": one.file for split, one in written.items()},
+    )
+
+
+def _of_task(name: str, counts: Mapping[tuple[str, What], int]) -> dict[str, int]:
+    return {str(what): n for (task, what), n in sorted(counts.items()) if task == name and n}
+
+
+def _inputs(settings: MixtureSettings, feeds: list[Feed]) -> dict[str, str]:
+    files = [file for feed in feeds for file in feed.files()]
+    for place in settings.evaluation_files:
+        files += sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+    digests = {str(file): sha256(file) for file in dict.fromkeys(files)}
+    return {file: digest for file, digest in digests.items() if digest is not None}

@@ -20,16 +20,8 @@ from app.evaluate.datasets.reading import read_dataset
 from app.types import TaskType
 
 
-@dataclass(frozen=True, slots=True)
-class Remaining:
-    """Which rows stay, and by task and reason how many do not."""
-
-    kept: NDArray[np.bool_]
-    dropped: Counter[tuple[str, Drop]]
-
-
-def without_duplicates(spool: RowSpool) -> Remaining:
-    """Of rows with one normal prompt, over all tasks, those that can be learnt from together.
+def without_duplicates(spool: RowSpool) -> tuple[NDArray[np.bool_], Counter[tuple[str, Drop]]]:
+    """Which rows stay, and by task and reason how many do not: of rows with one normal prompt, over all tasks.
 
     The same answer again: the row with the smallest key stays. Different answers: nothing says which is right, so all
     of them go; but of free texts, where several may be good, the one with the smallest key stays.
@@ -48,7 +40,7 @@ def without_duplicates(spool: RowSpool) -> Remaining:
     first[:-1] = later[1:] & ~later[:-1]
     contradicting = rest[later | (first & ~_has_free_text(spool, rest))]
     kept[contradicting] = False
-    return Remaining(kept, dropped + _counted(spool, contradicting, Drop.CONFLICT))
+    return kept, dropped + _counted(spool, contradicting, Drop.CONFLICT)
 
 
 def _repeats(numbers: NDArray[np.uint64]) -> NDArray[np.bool_]:

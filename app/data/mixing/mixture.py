@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
@@ -13,6 +13,9 @@ from app.data.row import Capability
 from app.errors import SetupError
 from app.settings import StrictSettings
 from app.types import TaskType
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 
 class SourceSettings(StrictSettings):
@@ -43,28 +46,13 @@ class TaskSelection(StrictSettings):
     exclude: tuple[str, ...] = ()
 
 
-class CapabilityLevel(StrictSettings):
-    """How rows are shared out among capabilities: in proportion to weight x rows^(1/temperature)."""
+class Level(StrictSettings, Generic[K]):
+    """How rows are shared out among the parts of a level: in proportion to weight x rows^(1/temperature)."""
 
     temperature: float = Field(default=1.0, ge=1)
     """1: as many as there are; .inf: as the weights alone say."""
-    weights: dict[Capability, NonNegativeFloat] = Field(default_factory=dict)
-    """1 where nothing is said."""
-
-
-class TaskTypeLevel(StrictSettings):
-    """The same among the task types of a capability."""
-
-    temperature: float = Field(default=1.0, ge=1)
-    weights: dict[TaskType, NonNegativeFloat] = Field(default_factory=dict)
-
-
-class TaskLevel(StrictSettings):
-    """The same among the tasks of one type in one capability."""
-
-    temperature: float = Field(default=1.0, ge=1)
-    weights: dict[str, NonNegativeFloat] = Field(default_factory=dict)
-    """By name or pattern; the first that fits counts."""
+    weights: dict[K, NonNegativeFloat] = Field(default_factory=dict)
+    """1 where nothing is said. Tasks by name or pattern; the first that fits counts."""
 
 
 class MixSettings(StrictSettings):
@@ -78,9 +66,11 @@ class MixSettings(StrictSettings):
     """The same for some tasks, by name or pattern; the first that fits counts."""
     max_repeats: PositiveInt = 1
     """How often one row may stand in train.jsonl to reach the total. In the other files it stands once."""
-    capability: CapabilityLevel = CapabilityLevel()
-    task_type: TaskTypeLevel = TaskTypeLevel()
-    task: TaskLevel = TaskLevel()
+    capability: Level[Capability] = Level[Capability]()
+    task_type: Level[TaskType] = Level[TaskType]()
+    """Within a capability."""
+    task: Level[str] = Level[str]()
+    """Within a type of a capability."""
 
     @model_validator(mode="after")
     def _total_for_weights(self) -> Self:
@@ -145,9 +135,6 @@ class MixtureSettings(StrictSettings):
     overlap: OverlapSettings = OverlapSettings()
     tokenizer: str | None = None
     """A checkpoint, by folder or hub name, with whose tokenizer tokens are counted."""
-
-
-T = TypeVar("T")
 
 
 def fits(name: str, patterns: Iterable[str]) -> bool:

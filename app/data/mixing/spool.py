@@ -5,9 +5,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import accumulate
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,16 +45,11 @@ Numbers = NDArray[np.uint64]
 
 
 class RowSpool:
-    """A file of rows with columns of digests, gone when it is left. Row n is the n-th that was added."""
+    """A file of rows with columns of digests. Row n is the n-th that was added."""
 
-    def __init__(self, path: Path, seed: int) -> None:
-        """Open the file for writing.
-
-        Raises:
-            OSError: the place cannot be written to; so does whatever writes or reads later.
-        """
-        self._path = path
-        self._file = path.open("w+b")
+    def __init__(self, file: IO[bytes], seed: int) -> None:
+        """An empty file, open for writing and reading."""
+        self._file = file
         self._seed = seed
         self._size = 0
         self._columns = {name: array("Q") for name in ("offset", "key", "prompt", "answer", "place")}
@@ -65,20 +58,15 @@ class RowSpool:
         self.examples: dict[str, TrainingRow] = {}
         """The first row of each task, for what its rows share."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
-
     def __len__(self) -> int:
         return len(self._tasks)
 
     def add(self, row: TrainingRow) -> None:
-        """Append a row."""
+        """Append a row.
+
+        Raises:
+            OSError: the disk takes no more.
+        """
         line = json.dumps(row.to_json(), ensure_ascii=False)
         columns = self._columns
         columns["offset"].append(self._size)
@@ -115,7 +103,6 @@ class RowSpool:
 
     def read(self, rows: Iterable[int]) -> Iterator[TrainingRow]:
         """These rows, in this order, from the file."""
-        self._file.flush()
         offsets = self._columns["offset"]
         for row in rows:
             self._file.seek(offsets[row])

@@ -43,3 +43,11 @@ def subject(number: int) -> str:
     """A name that shares no run of three words with that of another number."""
     first, second = divmod(number, len(WORDS))
     return f"{WORDS[first % len(WORDS)]} model{number} {WORDS[second]} make{number * 7} size{number * 3}"
+
+
+class Unwatched:
+    """Tells nobody of a mixture's progress."""
+
+    def phase(self, name: str, total: int) -> None: ...
+
+    def advance(self, steps: int = 1) -> None: ...

@@ -4,7 +4,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.data.mixing.quotas import apportion
+from app.data.mixing.selection import apportion
 
 names = st.sampled_from("abcdefgh")
 weights = st.dictionaries(names, st.floats(0, 1e6, allow_subnormal=False), min_size=1)

@@ -9,11 +9,10 @@ from app.data.mixing.build import build_mixture
 from app.data.mixing.checks import Drop, Repair
 from app.data.mixing.manifest import Manifest, read_manifest
 from app.data.mixing.mixture import MixSettings, MixtureSettings, SourceSettings, SplitSettings, TaskSelection
-from app.data.mixing.writing import Unwatched
 from app.data.row import TrainingRow, row_from_json
 from app.errors import InputError, SetupError
 from app.evaluate.datasets.reading import read_dataset
-from tests.data.mixing.rows import choice, free_text, subject
+from tests.data.mixing.rows import Unwatched, choice, free_text, subject
 
 ROWS = [choice(subject(number), number % 2, group=f"group {number // 3}") for number in range(120)]
 TEXTS = [free_text(subject(number), f"It serves well as {subject(number)} every day.") for number in range(60)]

@@ -1,7 +1,15 @@
 from dataclasses import replace
 
-from app.data.mixing.manifest import Manifest, OutputFile, SourceSummary, TaskSummary, UnmetShare
-from app.data.mixing.page import charts_of, faults_of, render_mixture
+from app.data.mixing.manifest import (
+    Manifest,
+    OutputFile,
+    SourceSummary,
+    TaskSummary,
+    UnmetShare,
+    charts_of,
+    faults_of,
+    render_mixture,
+)
 from app.data.row import Capability
 from app.types import TaskType
 from tests.data.mixing.rows import choice

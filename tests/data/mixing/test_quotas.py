@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.data.mixing.mixture import CapabilityLevel, MixSettings, TaskLevel
-from app.data.mixing.quotas import Supply, Unmet, capped, share_out
+from app.data.mixing.mixture import Level, MixSettings
+from app.data.mixing.selection import Supply, Unmet, capped, share_out
 from app.data.row import Capability
 from app.types import TaskType
 
@@ -27,7 +27,7 @@ supplies = st.lists(
 @given(st.integers(1, 2000), supplies, st.sampled_from([1.0, 2.0, 5.0, math.inf]))
 def test_the_quotas_add_up_to_the_total_or_to_what_there_is(total: int, made: list[Supply], temperature: float) -> None:
     mix = MixSettings(
-        total=total, task=TaskLevel(temperature=temperature), capability=CapabilityLevel(temperature=temperature)
+        total=total, task=Level[str](temperature=temperature), capability=Level[Capability](temperature=temperature)
     )
     quotas = share_out(total, made, mix)
 
@@ -49,7 +49,7 @@ def test_infinite_temperature_shares_by_weight_alone_and_one_shares_by_rows() ->
         supply("c", 500, Capability.USER_BEHAVIOUR),
     ]
     by_weight = MixSettings(
-        total=400, capability=CapabilityLevel(temperature=math.inf, weights={Capability.CONCEPT_UNDERSTANDING: 2})
+        total=400, capability=Level[Capability](temperature=math.inf, weights={Capability.CONCEPT_UNDERSTANDING: 2})
     )
     by_rows = MixSettings(total=170)
 
@@ -58,21 +58,21 @@ def test_infinite_temperature_shares_by_weight_alone_and_one_shares_by_rows() ->
 
 
 def test_a_temperature_of_two_shares_by_the_square_root() -> None:
-    mix = MixSettings(total=40, task=TaskLevel(temperature=2))
+    mix = MixSettings(total=40, task=Level[str](temperature=2))
 
     assert share_out(40, [supply("large", 900), supply("small", 100)], mix).rows == {"large": 30, "small": 10}
 
 
 def test_what_one_capability_lacks_is_told_and_goes_to_the_others() -> None:
     made = [supply("a", 1000), supply("b", 10, Capability.MULTILINGUAL)]
-    quotas = share_out(200, made, MixSettings(total=200, capability=CapabilityLevel(temperature=math.inf)))
+    quotas = share_out(200, made, MixSettings(total=200, capability=Level[Capability](temperature=math.inf)))
 
     assert quotas.rows == {"a": 190, "b": 10}
     assert quotas.unmet == [Unmet("capability", "multilingual", 100, 10)]
 
 
 def test_weights_of_tasks_are_those_of_the_first_pattern_that_fits() -> None:
-    mix = MixSettings(total=30, task=TaskLevel(temperature=math.inf, weights={"query_ranking": 0, "query_*": 2}))
+    mix = MixSettings(total=30, task=Level[str](temperature=math.inf, weights={"query_ranking": 0, "query_*": 2}))
     made = [supply("query_ranking", 100), supply("query_choice", 100), supply("title", 100)]
 
     assert share_out(30, made, mix).rows == {"query_choice": 20, "query_ranking": 0, "title": 10}

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app.data.mixing.mixture import MixSettings, MixtureSettings, SourceSettings, TaskLevel, TaskSelection
+from app.data.mixing.mixture import Level, MixSettings, MixtureSettings, SourceSettings, TaskSelection
 from app.data.mixing.reading import open_feeds
 from app.errors import InputError, SetupError
 from tests.data.mixing.rows import choice
@@ -104,7 +104,7 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str) -> None:
         (
             CATALOGUE,
             ALL,
-            MixSettings(total=1, task=TaskLevel(weights={"reviewrating": 2})),
+            MixSettings(total=1, task=Level[str](weights={"reviewrating": 2})),
             "mix.task.weights: .*'reviewrating'; near: 'review_rating'",
         ),
         ({"mine": SourceSettings(file=Path("absent.jsonl"), licence="x")}, ALL, None, "no file absent.jsonl"),
