@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.checkpoints.checks import TRAINING, read_config
+from app.checkpoints.folder import TRAINING, read_config
 from app.checkpoints.lineage import Lineage, LineageStep, read_lineage
 from app.checkpoints.tensors import CheckpointTensors, weight_files
 from app.data.mixing.manifest import Manifest, read_manifest

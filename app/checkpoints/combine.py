@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from pydantic import JsonValue
 
-from app.checkpoints.checks import check_combinable, copy_companions, dtype_fields, read_config
+from app.checkpoints.folder import check_combinable, copy_companions, dtype_fields, read_config
 from app.checkpoints.lineage import LineageInput, lineage_input, lineage_step, read_lineage, write_lineage
 from app.checkpoints.tensors import SHARD_BYTES, CheckpointTensors, whole_checkpoint, write_tensors
 from app.errors import InputError

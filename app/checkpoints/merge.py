@@ -1,5 +1,6 @@
 """A base and its adapter as one checkpoint, held against base + adapter on real prompts."""
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +9,10 @@ from typing import Any, Literal
 
 import torch
 from pydantic import JsonValue
+from safetensors import SafetensorError, safe_open
 
-from app.checkpoints.adapter import check_adapter_fits, check_trained_on, read_adapter_config
-from app.checkpoints.checks import (
+from app.checkpoints.answering import encoded_prompts
+from app.checkpoints.folder import (
     TRAINING,
     copy_companions,
     copy_tokenizer,
@@ -20,11 +22,83 @@ from app.checkpoints.checks import (
 )
 from app.checkpoints.lineage import lineage_input, lineage_step, read_lineage, write_lineage
 from app.checkpoints.network import TOLERANCE, LogitDifference, compare_logits, last_logits, load_network, with_adapter
-from app.checkpoints.running import encoded_prompts
 from app.checkpoints.tensors import SHARD_BYTES, CheckpointTensors, refuse_to_replace, whole_checkpoint
-from app.engines.options import check_checkpoint
-from app.errors import EngineError
+from app.engines.options import check_adapter, check_checkpoint
+from app.errors import EngineError, InputError, SetupError
+from app.jobs.identity import folder_revision
 from app.types import Sample
+
+WEIGHTS = "adapter_model.safetensors"
+PREFIX = "base_model.model."
+
+
+def check_adapter_fits(base: CheckpointTensors, adapter: Path) -> None:
+    """Refuse an adapter whose matrices do not fit the base's, before anything is loaded.
+
+    Raises:
+        InputError: it was made for a model of another shape.
+        SetupError: the folder holds no LoRA adapter in safetensors.
+    """
+    config = read_adapter_config(adapter)
+    reversed_shape = bool(config.get("fan_in_fan_out"))
+    for name, shape in _shapes(adapter / WEIGHTS).items():
+        module, _, part = name.removeprefix(PREFIX).partition(".lora_")
+        if part not in ("A.weight", "B.weight"):
+            continue
+        target = base.plans.get(f"{module}.weight") or base.plans.get(f"{module}.base_layer.weight")
+        if target is None:
+            raise InputError(f"{adapter} adapts {module}, which {base.folder} has not: it belongs to another base")
+        outputs, inputs = target.shape[::-1] if reversed_shape else target.shape
+        wanted, given = (inputs, shape[1]) if part == "A.weight" else (outputs, shape[0])
+        if wanted != given:
+            raise InputError(
+                f"{adapter} adapts {module} with {'inputs' if part == 'A.weight' else 'outputs'} of {given} where "
+                f"{base.folder} has {wanted}: it belongs to another base"
+            )
+
+
+def check_trained_on(base: Path, adapter: Path) -> None:
+    """Refuse another base than the one that the adapter's own record names, where it has one.
+
+    Raises:
+        InputError: the record names a base of other content.
+    """
+    path = adapter / TRAINING
+    if not path.is_file():
+        return
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+    known = record.get("model_revision") if isinstance(record, dict) else None
+    if known is not None and known != (found := folder_revision(base)):
+        raise InputError(
+            f"{adapter} was trained on a base of revision {known}, and {base} is {found}: name that base, "
+            "or give --another-base if the two are meant to differ (another number format, say)"
+        )
+
+
+def read_adapter_config(adapter: Path) -> dict[str, Any]:
+    """The adapter's `adapter_config.json`.
+
+    Raises:
+        SetupError: the folder holds no LoRA adapter in safetensors.
+    """
+    config = check_adapter(adapter.name, adapter)
+    if config.get("peft_type") != "LORA":
+        raise SetupError(f"{adapter} is a {config.get('peft_type')} adapter: only LORA adapters can be merged")
+    if not (adapter / WEIGHTS).is_file():
+        raise SetupError(f"{adapter} has no {WEIGHTS}: save the adapter again with PEFT's safe serialization")
+    return config
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        with safe_open(path, framework="pt") as opened:
+            return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged or incomplete ({error}): copy the adapter again") from error
+
 
 DtypeName = Literal["float32", "bfloat16", "float16"]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from app.checkpoints.checks import copy_companions, read_config, refuse_quantized
+from app.checkpoints.folder import copy_companions, read_config, refuse_quantized
 from app.checkpoints.lineage import lineage_input, lineage_step, read_lineage, write_lineage
 from app.checkpoints.tensors import SHARD_BYTES, CheckpointTensors, TensorPlan, whole_checkpoint, write_tensors
 from app.errors import InputError

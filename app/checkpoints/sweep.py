@@ -7,10 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.checkpoints.checks import check_combinable
+from app.checkpoints.answering import MacroScore, Running, answer_samples, score_answers
 from app.checkpoints.combine import combine, interpolation
-from app.checkpoints.running import Running
-from app.checkpoints.scoring import MacroScore, answer_samples, score_answers
+from app.checkpoints.folder import check_combinable
 from app.checkpoints.tensors import CheckpointTensors, refuse_to_replace
 from app.errors import InputError, SetupError
 from app.evaluate.provenance import sha256

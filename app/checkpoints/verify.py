@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from app.checkpoints.adapter import check_adapter_fits, read_adapter_config
-from app.checkpoints.running import Running
+from app.checkpoints.answering import Running
+from app.checkpoints.merge import check_adapter_fits, read_adapter_config
 from app.checkpoints.tensors import CheckpointTensors
 from app.errors import EngineError, InputError
 from app.types import Completion, Sample

@@ -46,8 +46,8 @@ def combine(
     """Write one adapter that is the weighted combination of several."""
     shares = numbers(weights, "--weights") if weights else [1 / len(adapters)] * len(adapters)
     with loading_training_libraries():
-        from app.train.adapters.combine import Combination
-        from app.train.adapters.combine import combine as combine_adapters
+        from app.train.adapters import Combination
+        from app.train.adapters import combine as combine_adapters
 
     done = combine_adapters(adapters, shares, Combination(how, density, rank, seed), out, model)
     stderr.print(f"{out}: {done['method']} of {len(adapters)} adapters, rank {done['rank']}", markup=False)
@@ -73,8 +73,8 @@ def learn_gates(
 ) -> None:
     """Learn what share each adapter has in each task (MMoE), and write one servable adapter a task."""
     with loading_training_libraries():
-        from app.train.adapters.learning import GateSettings
-        from app.train.adapters.learning import learn_gates as learn
+        from app.train.gates import GateSettings
+        from app.train.gates import learn_gates as learn
 
     settings = GateSettings(
         tuple(adapters), tuple(data), out, model, by=by, kind=kind, steps=steps, batch_size=batch_size,

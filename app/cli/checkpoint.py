@@ -16,10 +16,11 @@ from app.process import ended_by_sigterm
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from app.checkpoints.answering import Running
     from app.checkpoints.combine import Combination
-    from app.checkpoints.quantize.loss import QuantizationLoss
-    from app.checkpoints.running import Running
+    from app.checkpoints.quantize import QuantizationLoss
     from app.checkpoints.sweep import Point
+
 
 cli = typer.Typer(
     name="checkpoint", help="From an adapter to a checkpoint: merge, mix, pad, quantize, verify.", no_args_is_help=True
@@ -64,8 +65,8 @@ def merge(
     shard_size: ShardSize = 5.0,
 ) -> None:
     """Merge an adapter into its base in float32, and check that the result answers as base + adapter."""
+    from app.checkpoints.answering import DATA, read_samples
     from app.checkpoints.merge import merge_adapter
-    from app.checkpoints.running import DATA, read_samples
 
     samples = read_samples(prompts or DATA, limit)
     with waiting(f"Merging {adapter} into {base}"):
@@ -178,7 +179,7 @@ def sweep(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start afresh.")] = False,
 ) -> None:
     """Score interpolations from 0 to 1 on validation data and keep the best one."""
-    from app.checkpoints.running import read_samples
+    from app.checkpoints.answering import read_samples
     from app.checkpoints.sweep import SweepRequest, run_sweep
     from app.evaluate.scoring import Scorer
 
@@ -269,11 +270,10 @@ def quantize(
     shard_size: ShardSize = 5.0,
 ) -> None:
     """Quantize to 4-bit weights (GPTQ) or 8-bit weights and activations, and measure what that costs."""
-    from app.checkpoints.quantize.gptq import GptqSettings
-    from app.checkpoints.quantize.loss import measure_loss
-    from app.checkpoints.quantize.quantize import Quantization, Scheme
-    from app.checkpoints.quantize.quantize import quantize as write_quantized
-    from app.checkpoints.running import read_samples
+    from app.checkpoints.answering import read_samples
+    from app.checkpoints.gptq import GptqSettings
+    from app.checkpoints.quantize import Quantization, Scheme, measure_loss
+    from app.checkpoints.quantize import quantize as write_quantized
     from app.checkpoints.tensors import refuse_to_replace
     from app.evaluate.scoring import Scorer
 
@@ -320,7 +320,7 @@ def verify(
     engine: Engine = None,
 ) -> None:
     """Hold a checkpoint against what it was made of, in the engine that will serve it."""
-    from app.checkpoints.running import DATA, read_samples
+    from app.checkpoints.answering import DATA, read_samples
     from app.checkpoints.verify import Limits, parse_reference
     from app.checkpoints.verify import verify as compare_answers
 
@@ -371,7 +371,7 @@ def running(config: Path | None, engine: str | None) -> "Running":
     Raises:
         SetupError: an unreadable file, an unknown setting or a bad value.
     """
-    from app.checkpoints.running import Running
+    from app.checkpoints.answering import Running
     from app.settings import load_settings
 
     settings = load_settings(config, {"engine": engine})

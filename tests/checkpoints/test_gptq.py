@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.checkpoints.quantize.gptq import GptqSettings
-from app.checkpoints.quantize.quantize import Quantization, Scheme, quantize
-from app.checkpoints.running import DATA, read_samples
+from app.checkpoints.answering import DATA, read_samples
+from app.checkpoints.gptq import GptqSettings
+from app.checkpoints.quantize import Quantization, Scheme, quantize
 from app.checkpoints.tensors import CheckpointTensors
 from app.errors import InputError, SetupError
 from tests.checkpoints.conftest import set_config

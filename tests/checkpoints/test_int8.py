@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.checkpoints.quantize.int8 import activation_maxima, rounded, row_scales, smoothing_factors
-from app.checkpoints.quantize.quantize import Quantization, Scheme, quantize
-from app.checkpoints.running import DATA, encoded_prompts, read_samples
+from app.checkpoints.answering import DATA, encoded_prompts, read_samples
+from app.checkpoints.int8 import activation_maxima, rounded, row_scales, smoothing_factors
+from app.checkpoints.quantize import Quantization, Scheme, quantize
 from app.checkpoints.tensors import CheckpointTensors
 from app.errors import InputError
 from tests.checkpoints.conftest import set_config

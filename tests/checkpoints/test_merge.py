@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from app.checkpoints.answering import DATA, encoded_prompts, read_samples
 from app.checkpoints.lineage import read_lineage
 from app.checkpoints.merge import merge_adapter
 from app.checkpoints.network import compare_logits, last_logits, load_network, with_adapter
-from app.checkpoints.running import DATA, encoded_prompts, read_samples
 from app.checkpoints.tensors import CheckpointTensors
 from app.errors import InputError, SetupError
 from app.jobs.identity import folder_revision

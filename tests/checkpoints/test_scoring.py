@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.checkpoints.scoring import paired_interval, score_answers
+from app.checkpoints.answering import paired_interval, score_answers
 from app.errors import InputError
 from app.evaluate.encoders import ENGLISH
 from app.evaluate.scoring import Scorer

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.checkpoints.running import DATA, Running
-from app.checkpoints.scoring import MacroScore
+from app.checkpoints.answering import DATA, MacroScore, Running
 from app.checkpoints.sweep import (
     Point,
     SweepRequest,

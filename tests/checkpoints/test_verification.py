@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from app.checkpoints.answering import DATA, Running, read_samples
 from app.checkpoints.combine import combine, interpolation
 from app.checkpoints.lineage import read_lineage
 from app.checkpoints.merge import merge_adapter
-from app.checkpoints.quantize.loss import measure_loss
-from app.checkpoints.quantize.quantize import Quantization, Scheme, quantize
-from app.checkpoints.running import DATA, Running, read_samples
+from app.checkpoints.quantize import Quantization, Scheme, measure_loss, quantize
 from app.checkpoints.verify import Limits, Reference, compare_answers, verify
 from app.evaluate.scoring import Scorer
 

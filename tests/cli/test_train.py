@@ -12,8 +12,8 @@ from app.cli import train
 from app.cli.main import cli
 from app.cli.train import TrainingProgress
 from app.errors import InputError, SetupError
-from tests.train.adapters.test_combine import make_adapter
 from tests.train.runs import values_for
+from tests.train.test_adapters import make_adapter
 
 
 @pytest.fixture

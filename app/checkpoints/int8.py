@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from app.checkpoints.checks import read_config
+from app.checkpoints.folder import read_config
 from app.checkpoints.network import load_network
 from app.checkpoints.tensors import SHARD_BYTES, CheckpointTensors, TensorPlan, write_tensors
 from app.errors import InputError

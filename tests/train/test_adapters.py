@@ -7,7 +7,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from app.errors import SetupError
-from app.train.adapters.combine import METHODS, Combination, combine
+from app.train.adapters import METHODS, Combination, combine
 
 IDS = torch.arange(3, 40)[None]
 

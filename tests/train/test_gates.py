@@ -10,13 +10,12 @@ from transformers import AutoModelForCausalLM
 
 from app.errors import SetupError
 from app.settings import ROOT
-from app.train.adapters.combine import adapter_names, load_adapters
-from app.train.adapters.gates import Gates, MixedAdapters
-from app.train.adapters.learning import GateSettings, TaskGate, learn_gates
+from app.train.adapters import adapter_names, load_adapters
+from app.train.gates import Gates, GateSettings, MixedAdapters, TaskGate, learn_gates
 from app.types import TaskType
 from tests.data.rows import choice, generation, make_rows, write_rows
-from tests.train.adapters.test_combine import IDS, make_adapter
 from tests.train.runs import run, values_for
+from tests.train.test_adapters import IDS, make_adapter
 
 
 @pytest.fixture(scope="module")

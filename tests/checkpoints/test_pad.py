@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from app.checkpoints.answering import DATA, encoded_prompts, read_samples
 from app.checkpoints.network import compare_logits, last_logits, load_network
 from app.checkpoints.pad import check_even, pad_checkpoint, padded_size
-from app.checkpoints.running import DATA, encoded_prompts, read_samples
 from app.checkpoints.tensors import CheckpointTensors
 from app.errors import InputError
 from tests.checkpoints.conftest import set_config

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from app.checkpoints.checks import read_config
-from app.checkpoints.quantize import gptq_process
+from app.checkpoints import gptq_process
+from app.checkpoints.folder import read_config
 from app.checkpoints.tensors import SHARD_BYTES, CheckpointTensors, TensorPlan, write_tensors
 from app.errors import InputError, SetupError
 
