@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from app.cli.run_evaluate import EvaluationRequest, print_report, run_evaluation
+from app.cli.evaluate import evaluate
 from app.errors import ShopBenchError
 from app.settings import ROOT
 
@@ -19,12 +19,11 @@ def main() -> None:
     """Drive the model batch by batch, score it and write a report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DEVELOPMENT if DEVELOPMENT.exists() else SAMPLE)
-    parser.add_argument("--model", default="models.user_config", help="module that holds UserModel")
+    parser.add_argument("--user-model", default="models.user_config", help="module that holds UserModel")
     parser.add_argument("--report", type=Path, default=ROOT / "runs" / "local_evaluation")
     arguments = parser.parse_args()
-    request = EvaluationRequest(arguments.data, arguments.report, module=arguments.model)
     try:
-        print_report(run_evaluation(request).report, request.report)
+        evaluate(arguments.data, report=arguments.report, user_model=arguments.user_model)
     except ShopBenchError as error:
         sys.exit(f"local_evaluation: {error}")
 

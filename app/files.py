@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, locks, and bytes from wherever they come.
+"""Files and folders that appear whole or not at all, locks, bytes from wherever they come, and what they are known by.
 
 The rule, for both: write beside the place, force it to the disk, rename, force the name to the disk. Whatever ends
 that early, an error, Ctrl-C or an exit, removes what was written and leaves what had the name.
@@ -6,11 +6,13 @@ that early, an error, Ctrl-C or an exit, removes what was written and leaves wha
 
 import fcntl
 import gzip
+import hashlib
 import io
 import json
 import os
 import secrets
 import shutil
+import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -351,3 +353,28 @@ def _let_go() -> None:
 
 
 os.register_at_fork(after_in_child=_let_go)
+
+
+def sha256(path: Path) -> str | None:
+    """Hexadecimal digest of a file; None for a folder."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git_revision(checkout: Path) -> str | None:
+    """`git describe --always --dirty` of a checkout, or None where the folder is none or there is no git."""
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command
+            ["git", "-C", str(checkout), "describe", "--always", "--dirty"],  # noqa: S607 - git is found on the path
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

@@ -53,7 +53,7 @@ start=$(date +%s)
 step "1/8 Data: rows of the generated shop, cleaned, mixed and split" \
     shopbench data build configs/mixture-demo.yaml $DATA --overwrite
 step "2/8 Before: the base model answers the test rows" \
-    env SHOPBENCH_MODEL=$BASE shopbench evaluate $DATA/test.jsonl --report $OUT/before
+    shopbench evaluate $DATA/test.jsonl --model $BASE --report $OUT/before
 step "3/8 Training: a LoRA adapter" \
     shopbench train configs/train-demo.yaml --overwrite
 step "4/8 Merge: base and adapter become one checkpoint" \
@@ -62,7 +62,7 @@ step "5/8 Verify: vLLM answers the same with the checkpoint as with base and ada
     shopbench checkpoint verify $CHECKPOINT --against $BASE+$ADAPTER --prompts $DATA/validation.jsonl \
     --logprob 0.1 --same-text 0.9
 step "6/8 After: the checkpoint answers the test rows" \
-    env SHOPBENCH_MODEL=$CHECKPOINT shopbench evaluate $DATA/test.jsonl --report $OUT/after
+    shopbench evaluate $DATA/test.jsonl --model $CHECKPOINT --report $OUT/after
 step "7/8 Card: data, licences, settings and scores" \
     shopbench checkpoint card $CHECKPOINT --title train-demo --licence apache-2.0 --mixture $DATA \
     --record $ADAPTER/training.json --evaluation $OUT/after
@@ -74,4 +74,4 @@ say ""
 say "Done in $(($(date +%s) - start)) s. Processor time, user and system, of this shell and of its commands:"
 times >&2
 say "Page: $OUT/comparison.html    Card: $CHECKPOINT/README.md"
-say "Serve it: SHOPBENCH_MODEL=$CHECKPOINT .venv/bin/shopbench serve"
+say "Serve it: .venv/bin/shopbench serve --model $CHECKPOINT"

@@ -29,7 +29,7 @@ def run_script(
 
 
 def commands(script: Path = SCRIPT) -> list[list[str]]:
-    """The commands of a script that the command line is to take, without their environment, as words."""
+    """The commands of a script that the command line is to take, as words."""
     lines = run_script(ROOT, "--dry-run", script=script).stdout.splitlines()
     return [shlex.split(line[line.index("shopbench ") :]) for line in lines if "shopbench " in line]
 

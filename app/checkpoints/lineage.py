@@ -10,9 +10,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from app.errors import InputError
-from app.evaluate.provenance import git_revision
-from app.files import write_whole
+from app.files import git_revision, write_whole
 from app.jobs.identity import checkpoint_revision, folder_revision
+from app.settings import ROOT
 
 LINEAGE = "lineage.json"
 SCHEMA_VERSION = 1
@@ -84,7 +84,7 @@ def lineage_step(
         seconds=round(seconds, 1),
         machine=machine(),
         versions=_versions(),
-        git_revision=git_revision(),
+        git_revision=git_revision(ROOT),
         finished=datetime.now(UTC),
     )
 

@@ -12,10 +12,9 @@ from app.checkpoints.combine import combine, interpolation
 from app.checkpoints.folder import check_combinable
 from app.checkpoints.tensors import CheckpointTensors, refuse_to_replace
 from app.errors import InputError, SetupError
-from app.evaluate.provenance import sha256
 from app.evaluate.schema import Interval
 from app.evaluate.scoring import Scorer
-from app.files import write_whole
+from app.files import sha256, write_whole
 from app.jobs.identity import Identity, differences, folder_revision
 from app.predictor import Predictor
 from app.prompting import PromptLibrary

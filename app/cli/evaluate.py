@@ -1,19 +1,46 @@
 """`shopbench evaluate`, `compare` and `convert`: how good the answers are, and which of two is better."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
 
-from app.cli.options import Config
-from app.cli.output import stderr
+from app.cli.options import Config, Engine, Model
+from app.cli.output import figure, interval_text, stderr, stdout, told, track_steps, waiting
+from app.errors import InputError
+from app.files import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.evaluate.answers import Answers
+    from app.evaluate.schema import (
+        Baselines,
+        Comparison,
+        EvalReport,
+        GroupComparison,
+        Interval,
+        Overall,
+        TaskComparison,
+    )
+    from app.settings import Settings
+    from app.types import Sample
 
 cli = typer.Typer()
 
+PAGE = "report.html"
+VERDICT_STYLES = {"ROSE": "green", "FELL": "red", "UNDECIDED": "dim"}
+
 
 @cli.command(
-    epilog="Examples:\n\n  shopbench evaluate data/sample.jsonl --report runs/sample\n\n"
-    "  shopbench evaluate data/sample.jsonl --predictions answers.jsonl --report runs/sample"
+    epilog="Examples:\n\n  shopbench evaluate data/sample.jsonl --model path/of/a/checkpoint --report runs/sample\n\n"
+    "  shopbench evaluate data/sample.jsonl --predictions answers.jsonl --report runs/sample\n\n"
+    "  shopbench evaluate data/sample.jsonl --user-model models.user_config --report runs/sample"
 )
 def evaluate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Samples: a file, or a folder of files.")],
@@ -23,10 +50,17 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option(help="Answers of 'shopbench predict'; without it the model answers now.")
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="Module with a UserModel, driven as the organisers' evaluator does.")
-    ] = "models.user_config",
     config: Config = None,
+    engine: Engine = None,
+    model: Model = None,
+    user_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE",
+            help="Module with a UserModel, which is driven as the organisers' evaluator does, and sets itself up.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the run and of the bootstrap.")] = 0,
     english_encoder: Annotated[Path | None, typer.Option(help="Folder of all-MiniLM-L6-v2.")] = None,
     multilingual_encoder: Annotated[
@@ -38,11 +72,72 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score answers as the competition does, with intervals, baselines and a page to read."""
-    from app.cli.run_evaluate import Encoders, EvaluationRequest, print_report, run_evaluation
+    from app.evaluate.answers import read_answers
+    from app.evaluate.datasets.reading import read_dataset
+    from app.evaluate.encoders import ENGLISH, MULTILINGUAL
+    from app.evaluate.evaluation import evaluate as score
+    from app.evaluate.evaluation import write_evaluation
+    from app.evaluate.scoring import Scorer
+    from app.prompting import PromptLibrary
+    from app.report.evaluation import render_report
+    from app.settings import load_settings
 
-    encoders = Encoders(english_encoder, multilingual_encoder)
-    request = EvaluationRequest(data, report, predictions, model, config, seed, encoders, baseline_data)
-    print_report(run_evaluation(request).report, report)
+    if predictions and (user_model or model or engine):
+        raise InputError("--predictions holds the answers: leave out --model, --engine and --user-model")
+    if user_model and (model or engine or config):
+        raise InputError("a --user-model sets itself up: leave out --model, --engine and --config")
+    settings = load_settings(config, {"engine": engine, "model": model, "seed": seed})
+    dataset = read_dataset(data)
+    known = read_dataset(baseline_data) if baseline_data else None
+    if predictions:
+        answers = read_answers(predictions, dataset.samples, PromptLibrary(settings.prompts))
+    elif user_model:
+        answers = _drive(user_model, dataset.samples, seed)
+    else:
+        answers = _ask(settings, dataset.samples)
+    encoders = {ENGLISH: english_encoder, MULTILINGUAL: multilingual_encoder}
+    scorer = Scorer({name: path for name, path in encoders.items() if path is not None})
+    with waiting("Scoring"):
+        evaluation = score(dataset, answers, known=known, scorer=scorer, seed=seed)
+    write_evaluation(report, evaluation)
+    write_whole(report / PAGE, render_report(evaluation.report, evaluation.results))
+    stdout.print(_score_table(evaluation.report))
+    for note in evaluation.report.notes:
+        stderr.print(f"note: {note}", markup=False)
+    if evaluation.report.durations.over_limit:
+        over = evaluation.report.durations.over_limit
+        stderr.print(f"[red]{over} batches took longer than the competition allows[/]")
+    told(report / PAGE)
+
+
+def _ask(settings: "Settings", samples: "Sequence[Sample]") -> "Answers":
+    from app.evaluate.answers import ask
+    from app.predictor import create_predictor
+
+    started = time.monotonic()
+    with waiting(f"Loading {settings.model}"):
+        predictor = create_predictor(settings)
+    load_seconds = time.monotonic() - started
+    try:
+        with track_steps(len(samples), "Answering") as advance:
+            answers = ask(predictor, samples, {"seed": settings.seed}, advance)
+    finally:
+        predictor.close()
+    return replace(answers, load_seconds=load_seconds)
+
+
+def _drive(module: str, samples: "Sequence[Sample]", seed: int) -> "Answers":
+    from app.evaluate.answers import Explaining, drive, load_user_model
+
+    started = time.monotonic()
+    with waiting(f"Loading {module}"):
+        model = load_user_model(module, seed)
+    load_seconds = time.monotonic() - started
+    with track_steps(len(samples), "Answering") as advance:
+        answers = drive(model, samples, {"module": module, "seed": seed}, advance)
+    if isinstance(model, Explaining):
+        model.predictor.close()
+    return replace(answers, load_seconds=load_seconds)
 
 
 @cli.command(epilog="Example:  shopbench compare runs/before runs/after --page runs/comparison.html")
@@ -54,9 +149,19 @@ def compare(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Tell which tasks rose, which fell and which cannot be told apart."""
-    from app.cli.run_evaluate import run_comparison
+    from app.evaluate.compare import compare as judge
+    from app.report.comparison import render_comparison
 
-    run_comparison(a, b, page, alpha, seed)
+    if not 0 < alpha < 1:
+        raise InputError(f"--alpha is {alpha}: give a share between 0 and 1, such as 0.05")
+    with waiting("Comparing"):
+        comparison = judge(a, b, alpha=alpha, seed=seed)
+    stdout.print(_comparison_table(comparison))
+    for note in comparison.notes:
+        stderr.print(f"note: {note}", markup=False)
+    if page is not None:
+        write_whole(page, render_comparison(comparison))
+        told(page)
 
 
 @cli.command(epilog="Example:  shopbench convert ShoppingMMLU/data shopping_mmlu.jsonl")
@@ -65,6 +170,75 @@ def convert(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the kit's JSON lines go.")],
 ) -> None:
     """Write Shopping MMLU, EC-Guide or plain JSON lines as the kit's JSON lines."""
-    from app.cli.run_evaluate import convert_file
+    from app.evaluate.datasets.kit import write_kit
+    from app.evaluate.datasets.reading import read_dataset
 
-    stderr.print(f"{convert_file(source, target):,} rows -> {target}", markup=False)
+    dataset = read_dataset(source)
+    for note in dataset.notes:
+        stderr.print(f"note: {note}", markup=False)
+    stderr.print(f"{write_kit(dataset.samples, target):,} rows -> {target}", markup=False)
+
+
+def _score_table(report: "EvalReport") -> Table:
+    title = f"{report.data}: {report.overall.n_samples} samples scored"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("task", min_width=10)
+    table.add_column("metric")
+    # Narrow terminals fold names, never figures.
+    for name, width in (("n", 3), ("score", 6), ("95 % interval", 14), ("random", 6), ("majority", 8)):
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    for track in report.tracks.values():
+        table.add_section()
+        for name in track.tasks:
+            task = report.tasks[name]
+            figures = (f"{task.n:,}", figure(task.score), interval_text(task.interval))
+            table.add_row(name, task.metric, *figures, *_baselines(task.baselines))
+        title = f"Track {track.number}" if track.number else "Track"
+        base = _baselines(track.baselines)
+        table.add_row(title, track.name, "", figure(track.score), interval_text(track.interval), *base, style="bold")
+    table.add_section()
+    for title, name, score, interval, base in _overall_rows(report.overall):
+        table.add_row(title, name, "", figure(score), interval_text(interval), *base, style="bold")
+    return table
+
+
+def _overall_rows(
+    overall: "Overall",
+) -> "list[tuple[str, str, float | None, Interval | None, tuple[str, str]]]":
+    by_task = overall.mean_over_tasks, overall.mean_over_tasks_interval, _baselines(overall.baselines)
+    by_track = overall.mean_over_tracks, overall.mean_over_tracks_interval, ("", "")
+    return [("All tasks", "mean over tasks", *by_task), ("All tracks", "mean over tracks", *by_track)]
+
+
+def _baselines(given: "Baselines") -> tuple[str, str]:
+    random, majority = ("-" if value is None else f"{value:.3f}" for value in (given.random, given.majority))
+    return random, majority
+
+
+def _comparison_table(comparison: "Comparison") -> Table:
+    title = f"A: {comparison.a.name}\nB: {comparison.b.name}\n{comparison.n:,} samples"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("task", min_width=8)
+    widths = (("n", 3), ("A", 6), ("B", 6), ("B - A", 7), ("95 % interval", 16), ("p", 7), ("p adj.", 7))
+    for name, width in widths:
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    table.add_column("verdict", min_width=7)
+    for name, task in comparison.tasks.items():
+        table.add_row(name, f"{task.n:,}", *_differences(task), _p(task.p_value), _p(task.p_adjusted), _verdict(task))
+    table.add_section()
+    groups = [*comparison.tracks.values(), comparison.mean_over_tasks, comparison.mean_over_tracks]
+    for group in groups:
+        table.add_row(f"[bold]{group.title}[/]", "", *_differences(group), _p(group.p_value), "", _verdict(group))
+    return table
+
+
+def _differences(row: "TaskComparison | GroupComparison") -> tuple[str, str, str, str]:
+    return f"{row.score_a:.4f}", f"{row.score_b:.4f}", f"{row.delta:+.4f}", interval_text(row.interval)
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _verdict(row: "TaskComparison | GroupComparison") -> Text:
+    return Text(row.verdict, style=VERDICT_STYLES[row.verdict.name])

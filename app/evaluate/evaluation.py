@@ -2,32 +2,29 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from app.errors import InputError
-from app.evaluate.calibration import calibration
-from app.evaluate.datasets.reading import Dataset
-from app.evaluate.driving import Driven
+from app.evaluate.answers import Answered, Answers, ask, from_prediction, join, read_answers
+from app.evaluate.datasets.reading import Dataset, read_dataset
 from app.evaluate.metrics import encodable
-from app.evaluate.predictions import Answered, Joined
-from app.evaluate.provenance import sha256
 from app.evaluate.schema import (
     PUBLISHED,
     ChatMessage,
     Durations,
     EvalReport,
     Joining,
-    Provenance,
     RoutingAccuracy,
     SampleResult,
 )
 from app.evaluate.scoring import SampleScore, Scorer
-from app.evaluate.summaries import TaskSummary, summarise_all, summarise_task, summarise_tracks
-from app.files import write_lines, write_whole
-from app.types import Sample
+from app.evaluate.summaries import TaskSummary, calibration, summarise_all, summarise_task, summarise_tracks
+from app.files import sha256, write_lines, write_whole
+from app.predictor import Predictor
+from app.types import Prediction, Sample
 
 REPORT = "report.json"
 SAMPLES = "samples.jsonl"
@@ -43,41 +40,48 @@ class Evaluation:
 
 
 def evaluate(
-    dataset: Dataset,
-    joined: Joined,
-    provenance: Provenance,
-    scorer: Scorer,
+    data: Path | str | Dataset,
+    answers: Answers | Path | str | Predictor | Iterable[Prediction],
     *,
-    driven: Driven | None = None,
-    load_seconds: float | None = None,
-    predict_seconds: float | None = None,
-    seed: int = 0,
     known: Dataset | None = None,
+    scorer: Scorer | None = None,
+    seed: int = 0,
 ) -> Evaluation:
-    """Score every sample and sum up. A sample without an answer is scored as an empty one.
+    """Score answers to labelled samples as the competition does, with intervals and baselines.
 
-    `known` is data that the majority baseline takes its answers from, task by task, instead of the samples.
+    Args:
+        data: the samples, or the file or folder that holds them, in any format that `read_dataset` reads.
+        answers: a predictor that is asked now; or its predictions, known by their ids; or the file that
+            `shopbench predict` wrote. A sample without an answer is scored as an empty one.
+        known: samples that the majority baseline takes its answers from, task by task, instead of those of `data`.
+        scorer: computes the metrics; by default one that looks for the sentence encoders itself.
+        seed: of the bootstrap and of the random baseline.
 
     Raises:
-        InputError: an unknown metric, or a task that mixes task types.
+        InputError: data or answers that cannot be read or joined, an unknown metric, or a task that mixes task types.
+        EngineError: the predictor's engine failed.
     """
-    started = time.perf_counter()
+    dataset = data if isinstance(data, Dataset) else read_dataset(Path(data))
     samples = dataset.samples
-    scores = scorer.score(samples, [answered.answer if answered else "" for answered in joined.answers])
-    results = [
-        _result(sample, score, answered)
-        for sample, score, answered in zip(samples, scores, joined.answers, strict=True)
-    ]
+    if isinstance(answers, Predictor):
+        answers = ask(answers, samples)
+    elif isinstance(answers, str | Path):
+        answers = read_answers(Path(answers), samples)
+    elif not isinstance(answers, Answers):
+        answers = join(samples, [from_prediction(prediction) for prediction in answers])
+    scorer = scorer or Scorer()
+    started = time.perf_counter()
+    scores = scorer.score(samples, [answered.answer if answered else "" for answered in answers.answers])
+    results = list(map(_result, samples, scores, answers.answers))
     tasks = _summarise(samples, scores, scorer, seed, _by_task(known.samples if known else ()))
     tracks, track_draws = summarise_tracks(tasks)
     not_scored = Counter(sample.metric for sample, score in zip(samples, scores, strict=True) if score.score is None)
-    batches = driven.batches if driven else []
     report = EvalReport(
         created=datetime.now(UTC),
         data=dataset.path.name,
         data_sha256=sha256(dataset.path),
-        provenance=provenance,
-        joining=Joining(by=joined.by, missing=joined.missing, extra=joined.extra),
+        provenance=answers.provenance,
+        joining=Joining(by=answers.by, missing=answers.missing, extra=answers.extra),
         overall=summarise_all(tasks, tracks, track_draws, not_scored),
         tracks=tracks,
         tasks={name: task.score for name, task in tasks.items()},
@@ -85,15 +89,15 @@ def evaluate(
         routing=_routing(results),
         calibration=calibration(results),
         durations=Durations(
-            load_seconds=load_seconds,
-            predict_seconds=predict_seconds,
+            load_seconds=answers.load_seconds,
+            predict_seconds=answers.predict_seconds,
             score_seconds=time.perf_counter() - started,
-            batches=batches,
-            over_limit=sum(not batch.within_limit for batch in batches),
+            batches=answers.batches,
+            over_limit=sum(not batch.within_limit for batch in answers.batches),
         ),
         published=PUBLISHED,
         scorers=dict(scorer.used),
-        notes=[*dataset.notes, *_notes(joined, tasks, samples, scores), *_baseline_notes(known, tasks)],
+        notes=[*dataset.notes, *_notes(answers, tasks, samples, scores), *_baseline_notes(known, tasks)],
     )
     return Evaluation(report, results)
 
@@ -217,13 +221,13 @@ def _routing(results: Sequence[SampleResult]) -> RoutingAccuracy | None:
 
 
 def _notes(
-    joined: Joined, tasks: dict[str, TaskSummary], samples: Sequence[Sample], scores: Sequence[SampleScore]
+    answers: Answers, tasks: dict[str, TaskSummary], samples: Sequence[Sample], scores: Sequence[SampleScore]
 ) -> list[str]:
     notes = []
-    if joined.missing:
-        notes.append(f"{len(joined.missing)} samples have no prediction: scored as empty answers")
-    if joined.extra:
-        notes.append(f"{len(joined.extra)} predictions belong to no sample: ignored")
+    if answers.missing:
+        notes.append(f"{len(answers.missing)} samples have no prediction: scored as empty answers")
+    if answers.extra:
+        notes.append(f"{len(answers.extra)} predictions belong to no sample: ignored")
     reasons = Counter(
         (sample.metric, score.reason) for sample, score in zip(samples, scores, strict=True) if score.reason
     )

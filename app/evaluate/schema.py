@@ -14,7 +14,7 @@ from app.types import Outcome, TaskType
 
 SCHEMA_VERSION: Literal[1] = 1
 
-JsonValue = str | int | float | bool | None
+Scalar = str | int | float | bool | None
 
 
 class _Closed(BaseModel):
@@ -165,7 +165,7 @@ class Provenance(_Closed):
     prompt_fingerprint: str | None = None
     git_revision: str | None = None
     """`git describe --always --dirty` of the project; ends in '-dirty' for uncommitted changes."""
-    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    settings: dict[str, Scalar] = Field(default_factory=dict)
 
 
 class Joining(_Closed):
@@ -319,7 +319,7 @@ class SampleChange(_Closed):
 
 
 class Comparison(_Closed):
-    """`comparison.json`."""
+    """What `app.evaluate.compare.compare` finds."""
 
     schema_version: Literal[1] = 1
     created: datetime

@@ -13,9 +13,10 @@ import torch
 from accelerate import PartialState
 
 from app.errors import SetupError
-from app.evaluate.provenance import git_revision
+from app.files import git_revision
 from app.jobs.identity import Identity, checkpoint_revision, differences
 from app.prompting import PromptLibrary
+from app.settings import ROOT
 from app.train.examples import DataFile
 from app.train.recipe import FinetuneConfig
 from app.train.trainer import EVALUATION_LOSS, LOSS
@@ -179,7 +180,7 @@ def training_summary(
         "losses": _losses(log, progress.best_step),
         "machine": _machine(),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
-        "revision": git_revision(),
+        "revision": git_revision(ROOT),
     }
 
 

@@ -1,6 +1,7 @@
 """`shopbench evaluate`, `compare` and `convert` as a user types them, on the project's own samples."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -87,9 +88,53 @@ def test_bad_predictions_are_one_line(tmp_path: Path, predictions: str, says: st
 
 
 def test_a_module_without_a_user_model_is_one_line(tmp_path: Path) -> None:
-    result = shopbench("evaluate", SAMPLE, "--model", "json", "--report", tmp_path / "report")
+    result = shopbench("evaluate", SAMPLE, "--user-model", "json", "--report", tmp_path / "report")
     assert result.returncode == 2
     assert "json has no 'UserModel'" in one_line(result)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--predictions", SAMPLE, "--model", "some/checkpoint"], "--predictions holds the answers"),
+        (["--user-model", "json", "--config", "configs/submission.yaml"], "a --user-model sets itself up"),
+        (["--model", "no/such/folder", "--engine", "transformers"], "no/such/folder"),
+    ],
+)
+def test_what_does_not_fit_together_is_one_line(tmp_path: Path, words: list[object], says: str) -> None:
+    result = shopbench("evaluate", SAMPLE, *words, "--report", tmp_path / "report")
+    assert result.returncode == 2
+    assert says in one_line(result)
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_model_is_a_checkpoint(tmp_path: Path, checkpoint: Path) -> None:
+    report = tmp_path / "report"
+    words = ("--model", checkpoint, "--engine", "transformers", "--seed", 5, "--report", report)
+    result = shopbench("evaluate", SAMPLE, *words)
+    assert result.returncode == 0, result.stderr
+    told = json.loads((report / "report.json").read_text())
+    assert told["provenance"]["engine"] == "transformers"
+    assert told["provenance"]["settings"] == {"seed": 5}
+    assert told["joining"]["by"] == "model"
+    assert told["durations"]["batches"] == []
+    rendered = [json.loads(line)["rendered"] for line in (report / "samples.jsonl").read_text().splitlines()]
+    assert all(rendered)
+
+
+def test_a_user_model_is_driven_in_batches(tmp_path: Path) -> None:
+    (tmp_path / "silent.py").write_text(
+        "class UserModel:\n"
+        "    def get_batch_size(self):\n        return 4\n"
+        "    def batch_predict(self, batch, is_multiple_choice):\n        return ['0' for _ in batch['prompt']]\n"
+    )
+    environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    report = tmp_path / "report"
+    result = shopbench("evaluate", SAMPLE, "--user-model", "silent", "--report", report, environment=environment)
+    assert result.returncode == 0, result.stderr
+    told = json.loads((report / "report.json").read_text())
+    assert told["provenance"]["settings"] == {"module": "silent", "seed": 0, "batch_size": 4}
+    assert sum(batch["size"] for batch in told["durations"]["batches"]) == 19
 
 
 def test_comparing_what_is_not_there_is_one_line(tmp_path: Path) -> None:

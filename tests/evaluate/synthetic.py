@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from app.evaluate.answers import Answered, Answers
 from app.evaluate.datasets.reading import Dataset
-from app.evaluate.driving import Driven
 from app.evaluate.encoders import ENGLISH, MULTILINGUAL
 from app.evaluate.evaluation import Evaluation, evaluate
 from app.evaluate.names import BEHAVIOR, REASONING, UNDERSTANDING
 from app.evaluate.names import MULTILINGUAL as MULTILINGUAL_TRACK
-from app.evaluate.predictions import Answered, Joined
 from app.evaluate.schema import BatchTime, Provenance
 from app.evaluate.scoring import Scorer
 from app.types import Message, Outcome, Question, Sample, TaskType
@@ -203,17 +202,20 @@ def synthetic_evaluation(better: bool = False) -> Evaluation:
         answers.append(_dressed(rng, sample, _answer(rng, sample, skill)))
     return evaluate(
         Dataset(Path(__file__), samples, ["2 rows were dropped: their gold label is not of the task's form"]),
-        Joined("id", answers),
-        Provenance(
-            engine="vllm",
-            engine_version="0.32.0",
-            model="imagined-model",
-            prompt_fingerprint="41d07ab39f2c" if better else "9f2c51d07ab3",
-            git_revision="v0.1.0-14-g3f9c2aa",
-            settings={"seed": 0, "max_num_seqs": 16, "enforce_eager": True},
+        Answers(
+            "id",
+            answers,
+            provenance=Provenance(
+                engine="vllm",
+                engine_version="0.32.0",
+                model="imagined-model",
+                prompt_fingerprint="41d07ab39f2c" if better else "9f2c51d07ab3",
+                git_revision="v0.1.0-14-g3f9c2aa",
+                settings={"seed": 0, "max_num_seqs": 16, "enforce_eager": True},
+            ),
+            batches=_batches(random.Random(1), 32),
+            load_seconds=16.8,
+            predict_seconds=41.2,
         ),
-        Scorer({ENGLISH: NOWHERE, MULTILINGUAL: NOWHERE}),
-        driven=Driven([answer for answer in answers if answer], _batches(random.Random(1), 32)),
-        load_seconds=16.8,
-        predict_seconds=41.2,
+        scorer=Scorer({ENGLISH: NOWHERE, MULTILINGUAL: NOWHERE}),
     )

@@ -4,14 +4,12 @@ from pathlib import Path
 import pytest
 
 from app.errors import InputError
+from app.evaluate.answers import Answered, join
 from app.evaluate.compare import compare
 from app.evaluate.datasets.reading import Dataset
 from app.evaluate.evaluation import evaluate, write_evaluation
 from app.evaluate.names import REASONING, UNDERSTANDING, Metric
-from app.evaluate.predictions import Answered, join
-from app.evaluate.provenance import from_answers
 from app.evaluate.schema import Comparison, Verdict
-from app.evaluate.scoring import Scorer
 from app.types import Question, Sample, TaskType
 
 CHOICE = "Which part gives light?\n0. bulb\n1. foot\nAnswer: "
@@ -46,10 +44,7 @@ def side(folder: Path, right: dict[str, float], samples: list[Sample] = SAMPLES)
         seen[one.task_name] = seen.get(one.task_name, 0) + 1
         is_right = seen[one.task_name] <= right[one.task_name] * totals[one.task_name]
         answers.append(Answered(one.question.id, (good if is_right else bad)[one.metric]))
-    evaluation = evaluate(
-        Dataset(Path("data.json"), samples), join(samples, answers), from_answers(answers, {}), Scorer()
-    )
-    write_evaluation(folder, evaluation)
+    write_evaluation(folder, evaluate(Dataset(Path("data.json"), samples), join(samples, answers)))
     return folder
 
 

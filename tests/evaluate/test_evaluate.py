@@ -9,19 +9,24 @@ from typing import Any
 import pytest
 
 from app.errors import InputError
-from app.evaluate.calibration import calibration
+from app.evaluate.answers import Answered, join
+from app.evaluate.datasets.kit import kit_row
 from app.evaluate.datasets.reading import Dataset, read_dataset
 from app.evaluate.encoders import ENGLISH, MULTILINGUAL
 from app.evaluate.evaluation import Evaluation, evaluate, read_evaluation, write_evaluation
 from app.evaluate.names import MULTILINGUAL as TRACK_4
 from app.evaluate.names import UNDERSTANDING
-from app.evaluate.predictions import Answered, join
-from app.evaluate.provenance import from_answers
 from app.evaluate.schema import EvalReport, SampleResult
 from app.evaluate.scoring import Scorer
+from app.evaluate.summaries import calibration
+from app.predictor import Predictor
+from app.prompting import PromptLibrary
+from app.rows import prediction_row
+from app.settings import ROOT
 from app.tasks.registry import task_of
 from app.types import Outcome, Question, Sample, TaskType
 from tests.evaluate import reference
+from tests.scripted_engine import ScriptedEngine
 
 DEVELOPMENT = Path(__file__).parents[3] / "shared" / "data" / "development.json"
 
@@ -70,8 +75,7 @@ ANSWERS = ["0", "1", "2", "1,2,3", "4,5,1", "2,1,3,4,5", "blue", "blue, oak", "s
 
 
 def run(samples: list[Sample], answers: list[Answered], path: Path = Path("data.json"), **settings: Any) -> Evaluation:  # noqa: ANN401 - passed on
-    scorer = settings.pop("scorer", None) or Scorer()
-    return evaluate(Dataset(path, samples), join(samples, answers), from_answers(answers, {"a": 1}), scorer, **settings)
+    return evaluate(Dataset(path, samples), join(samples, answers), **settings)
 
 
 def answered(samples: list[Sample], answers: list[str]) -> list[Answered]:
@@ -97,6 +101,22 @@ def test_task_track_and_overall_figures_by_hand() -> None:
     assert report.overall.mean_over_tracks == pytest.approx((first + 0.5) / 2)
     assert report.overall.mean_over_tasks == pytest.approx((4 * first + 0.5) / 5)
     assert (report.overall.n_tasks, report.overall.n_samples) == (5, 11)
+
+
+def test_a_predictor_its_predictions_and_their_file_are_scored_alike(tmp_path: Path) -> None:
+    lines = [json.dumps(kit_row(one)) for one in SAMPLES[:8]]
+    data = tmp_path / "data.jsonl"
+    data.write_text("\n".join(lines), encoding="utf-8")
+    predictor = Predictor(ScriptedEngine(lambda _: "1"), PromptLibrary(ROOT / "prompts"))
+    asked = evaluate(data, predictor)
+    predictions = predictor.predict(one.question for one in read_dataset(data).samples)
+    (tmp_path / "out.jsonl").write_text("\n".join(json.dumps(prediction_row(one, "f")) for one in predictions))
+    given = evaluate(str(data), reversed(predictions))
+    read = evaluate(data, tmp_path / "out.jsonl", seed=0)
+    assert asked.report.tasks == given.report.tasks == read.report.tasks
+    assert asked.report.provenance.engine == "scripted"
+    assert [one.answer for one in asked.results] == [one.answer for one in given.results]
+    assert [evaluation.report.joining.by for evaluation in (asked, given, read)] == ["model", "id", "id"]
 
 
 def test_baselines_by_hand() -> None:

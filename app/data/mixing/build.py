@@ -38,9 +38,8 @@ from app.data.mixing.text import SAMPLED_ROWS, digest, fingerprint, wording_of
 from app.data.row import TrainingRow
 from app.engines.chat import load_chat_tokenizer
 from app.errors import InputError
-from app.evaluate.provenance import git_revision, sha256
 from app.evaluate.scoring import Scorer
-from app.files import FolderKind, whole_folder, write_whole
+from app.files import FolderKind, git_revision, sha256, whole_folder, write_whole
 from app.prompting import PromptLibrary
 from app.settings import ROOT
 from app.types import TaskType
@@ -237,7 +236,7 @@ def _summary(
         return {name: by_split(by, name) for name in sorted(names)}
 
     return Manifest(
-        git_revision=git_revision(),
+        git_revision=git_revision(ROOT),
         seed=settings.seed,
         settings=settings.model_dump(mode="json"),
         inputs=_inputs(settings, feeds),
