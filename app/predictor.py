@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Generic, Self, TypeVar
 
 from app.engines.base import SHORT_PROMPT, AsyncEngine, Engine, LoadedModel
@@ -57,7 +58,11 @@ class QuestionPath(Generic[EngineT_co]):
     """
 
     def __init__(
-        self, engine: EngineT_co, prompts: PromptLibrary, adapters: Mapping[TaskType, str] | None = None
+        self,
+        engine: EngineT_co,
+        prompts: PromptLibrary,
+        adapters: Mapping[TaskType, str] | None = None,
+        model_name: str | None = None,
     ) -> None:
         """Check the templates against what the tasks provide.
 
@@ -65,6 +70,7 @@ class QuestionPath(Generic[EngineT_co]):
             engine: the engine, or no more of it than prompts are cut by.
             prompts: the templates.
             adapters: the engine's adapter that answers a task type, by name; the base model answers the others.
+            model_name: what requests call the model; by default its folder's name.
 
         Raises:
             SetupError: a template uses a variable that its task does not provide.
@@ -72,6 +78,7 @@ class QuestionPath(Generic[EngineT_co]):
         self.engine = engine
         self.prompts = prompts
         self.adapters = adapters or {}
+        self.model_name = model_name or Path(engine.model).name
         for task in TASKS:
             prompts.check(task.type, _variables(task.read(Question("", "")), ""))
 
@@ -230,9 +237,13 @@ class AsyncPredictor(QuestionPath[AsyncEngine]):
     """Answers questions with an asynchronous engine, by the same steps as `Predictor`."""
 
     def __init__(
-        self, engine: AsyncEngine, prompts: PromptLibrary, adapters: Mapping[TaskType, str] | None = None
+        self,
+        engine: AsyncEngine,
+        prompts: PromptLibrary,
+        adapters: Mapping[TaskType, str] | None = None,
+        model_name: str | None = None,
     ) -> None:
-        super().__init__(engine, prompts, adapters)
+        super().__init__(engine, prompts, adapters, model_name)
         # One thread: more would only wait for each other's Python.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
 
@@ -300,7 +311,7 @@ def create_predictor(settings: Settings) -> Predictor:
     """
     prompts = PromptLibrary(settings.prompts)
     engine = create_engine(settings.engine, settings.model, {"seed": settings.seed} | settings.engine_settings)
-    return Predictor(engine, prompts, settings.task_adapters)
+    return Predictor(engine, prompts, settings.task_adapters, settings.server_settings.get("model_name"))
 
 
 def create_async_predictor(settings: Settings) -> AsyncPredictor:
@@ -311,4 +322,4 @@ def create_async_predictor(settings: Settings) -> AsyncPredictor:
     """
     prompts = PromptLibrary(settings.prompts)
     engine = create_async_engine(settings.engine, settings.model, {"seed": settings.seed} | settings.engine_settings)
-    return AsyncPredictor(engine, prompts, settings.task_adapters)
+    return AsyncPredictor(engine, prompts, settings.task_adapters, settings.server_settings.get("model_name"))

@@ -4,31 +4,169 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import jsonlines
+from pydantic import BeforeValidator, Field, model_validator
 
 from app.errors import InputError
 from app.files import open_bytes
-from app.types import Failure, GenerationRequest, Prediction, Question
+from app.openai.chat import ChatRequest
+from app.openai.wire import FieldError, Refusing, RequestError, ShortText, check_text, encodes, invalid, read_body
+from app.types import Failure, Prediction, Question, TaskType
 
 PROBABILITY_DIGITS = 4
 """Decimals of a probability that are written. Sums of floats differ in their last bits with the batch that a
 request shares, so further digits would differ between two runs without meaning anything."""
 
 
+def identity_of(given: object, number: int) -> str | None:
+    """A question's id: the given string or whole number, its number where nothing is given, None where it is neither.
+
+    17.0 is 17: pandas turns whole numbers into floats where one is missing.
+    """
+    if given is None or given == "":
+        return str(number)
+    if isinstance(given, float) and given.is_integer():
+        return str(int(given))
+    whole = isinstance(given, str | int) and not isinstance(given, bool) and encodes(str(given))
+    return str(given) if whole else None
+
+
+NO_ID = "must be a string or a whole number, or be left out"
+
+
+def _read_id(given: object) -> object:
+    if given is None or given == "":
+        return None
+    if (found := identity_of(given, 0)) is None:
+        raise ValueError(NO_ID)
+    return found
+
+
+def _read_prompt(given: object) -> str:
+    if not isinstance(given, str) or not given.strip():
+        raise ValueError("there is no text: put the question in 'prompt' (or 'input_field')")
+    return check_text(given)
+
+
+def _read_flag(given: object) -> bool:
+    if not isinstance(given, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004  # pydantic takes no other
+    return given
+
+
+class QuestionBody(Refusing):
+    """One question, the same in a row of a file, in a request and in a line of a batch."""
+
+    id: Annotated[str | None, BeforeValidator(_read_id)] = Field(
+        None, description="Comes back with the answer. By default the question's number."
+    )
+    prompt: Annotated[str, BeforeValidator(_read_prompt)] = Field(
+        min_length=1,
+        description="The question as the competition words it, options included; `input_field` is the same.",
+    )
+    is_multiple_choice: Annotated[bool, BeforeValidator(_read_flag)] = Field(
+        description="The competition's mark; part of how a question is routed."
+    )
+    task_type: TaskType | None = Field(None, strict=False, description="By default read from the prompt.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_as_here(cls, body: object) -> object:
+        """The kit's name for the prompt, and words of our own for what is missing."""
+        if not isinstance(body, dict):
+            return body
+        named = {"is_multiple_choice": None, **body}
+        kits = named.pop("input_field", None)
+        return named | {"prompt": kits if named.get("prompt") is None else named["prompt"]}
+
+
+QUESTION_FIELDS = ("id", "prompt", "input_field", "is_multiple_choice")
+"""What counts of a row in a file. Its `task_type` does not: in the data it is the label."""
+MAX_QUESTIONS = 256
+
+
+class Questions(Refusing):
+    """One to 256 questions."""
+
+    questions: list[QuestionBody] = Field(min_length=1, max_length=MAX_QUESTIONS)
+
+    @model_validator(mode="after")
+    def _ids_differ(self) -> Self:
+        ids = self.ids
+        if len(set(ids)) < len(ids):
+            twice = next(name for number, name in enumerate(ids) if name in ids[:number])
+            raise ValueError(f"questions: the id {twice!r} stands twice; answers are told apart by it")
+        return self
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of each question, given or by number."""
+        return [str(number) if question.id is None else question.id for number, question in enumerate(self.questions)]
+
+
+class PredictRequest(Questions):
+    """Questions whose answers are wanted."""
+
+    model: ShortText | None = Field(
+        None, description="The model or one of its LoRA adapters, as `/v1/models` names them; by default the model."
+    )
+    timeout: float | None = Field(
+        None, gt=0, description="Seconds until an answer is late; or header X-Request-Timeout."
+    )
+    explain: bool = Field(
+        False,
+        description="Also tell how each answer came about: why this type, the prompt as rendered, the raw text. "
+        "In a stream these come as lines of their own (`event`: routed, delta, prediction).",
+    )
+
+
+def read_predict_line(name: str, body: dict[str, Any]) -> tuple[PredictRequest, bool]:
+    """The questions of a batch's line, and whether it is one alone, which gets its prediction alone.
+
+    One alone that has no id is known by the line's name.
+
+    Raises:
+        RequestError: 422.
+    """
+    alone = "questions" not in body
+    if alone:
+        inner = {field: value for field, value in body.items() if field not in ("model", "timeout", "explain")}
+        body = {"questions": [inner]} | {field: value for field, value in body.items() if field not in inner}
+        if inner.get("id") in (None, ""):
+            inner["id"] = name
+    request = read_body(PredictRequest, body)
+    refused = {"timeout": request.timeout is not None, "explain": request.explain}
+    message = "a batch has none: leave it out"
+    if errors := [FieldError(field=name, message=message) for name, given in refused.items() if given]:
+        raise invalid(errors)
+    return request, alone
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of input: a question, a ready conversation, or why it is neither. `number` counts rows from 0.
 
-    `chat` is for formats whose rows are conversations with sampling of their own; its id is empty.
+    `chat` is for formats whose rows are conversations with sampling of their own; its id is empty. A line that asks
+    for several answers is as many rows, of which this is number `part`; `parts` is None for all others. `task_type`
+    and `model` (for questions) are what the line itself asks for.
     """
 
     number: int
     id: str
     question: Question | None = None
     failure: Failure | None = None
-    chat: GenerationRequest | None = None
+    chat: ChatRequest | None = None
+    task_type: TaskType | None = None
+    model: str | None = None
+    part: int = 0
+    parts: int | None = None
+
+    @property
+    def answer_id(self) -> str:
+        """The id of its answer: a line's question may have one of its own."""
+        return self.question.id if self.question else self.id
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -91,55 +229,28 @@ def rounded(prediction: Prediction) -> Prediction:
     return replace(prediction, label_probs=probabilities, label_mass=mass)
 
 
+_CODES = {"id": "invalid_id", "prompt": "no_text", "is_multiple_choice": "no_flag"}
+
+
 def row_of(number: int, data: object) -> Row:
     """The row that a JSON value stands for; total."""
     if not isinstance(data, dict):
         failure = Failure("invalid_row", f"row {number} is not a JSON object but {json.dumps(data)[:40]}")
         return Row(number, str(number), failure=failure)
-    identity = identity_of(data.get("id"), number)
-    if identity is None:
-        failure = Failure("invalid_id", f"row {number}: 'id' must be a string or a whole number, or be left out")
-        return Row(number, str(number), failure=failure)
-    prompt = data.get("prompt", data.get("input_field"))
-    multiple_choice = data.get("is_multiple_choice")
-    if not isinstance(prompt, str) or not prompt.strip():
-        return Row(number, identity, failure=_no_text(number, data))
-    if not encodes(prompt):
-        failure = Failure("invalid_text", f"row {number} holds half a surrogate pair: write the text as UTF-8")
-        return Row(number, identity, failure=failure)
-    if not isinstance(multiple_choice, bool):
-        failure = Failure("no_flag", f"row {number}: 'is_multiple_choice' must be true or false")
-        return Row(number, identity, failure=failure)
-    return Row(number, identity, Question(identity, prompt, multiple_choice))
-
-
-def _no_text(number: int, data: dict[str, Any]) -> Failure:
-    fix = "has no text: put the question in 'prompt' (or 'input_field')"
-    if {"custom_id", "body"} <= data.keys():
-        fix = "is a line of an OpenAI batch file: say so with --input-format openai"
-    return Failure("no_text", f"row {number} {fix}")
-
-
-def identity_of(given: object, number: int) -> str | None:
-    """A row's id: the given string or whole number, its number where nothing is given, None where it is neither.
-
-    17.0 is 17: pandas turns whole numbers into floats where one is missing.
-    """
-    if given is None:
-        return str(number)
-    if isinstance(given, float) and given.is_integer():
-        return str(int(given))
-    whole = isinstance(given, str | int) and not isinstance(given, bool) and encodes(str(given))
-    return str(given) if whole else None
-
-
-def encodes(text: str) -> bool:
-    """Whether a text can be written as UTF-8: half a surrogate pair cannot."""
+    identity = identity_of(data.get("id"), number) or str(number)
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        body = read_body(QuestionBody, {name: data[name] for name in QUESTION_FIELDS if name in data})
+    except RequestError as refusal:
+        return Row(number, identity, failure=_failure(number, data, refusal))
+    return Row(number, identity, Question(identity, body.prompt, body.is_multiple_choice))
+
+
+def _failure(number: int, data: dict[str, Any], refusal: RequestError) -> Failure:
+    found = (refusal.errors or ())[0]
+    code = "invalid_text" if "surrogate" in found.message else _CODES[found.field]
+    if code == "no_text" and {"custom_id", "body"} <= data.keys():
+        return Failure(code, f"row {number} is a line of an OpenAI batch file: say so with --input-format openai")
+    return Failure(code, f"row {number}: {found.field}: {found.message}")
 
 
 def _objects(lines: Iterable[bytes]) -> Iterator[tuple[int, object]]:

@@ -45,10 +45,10 @@ def test_blank_lines_do_not_count(tmp_path: Path) -> None:
         ('{"id": "\\ud83d"}', "invalid_id", "a string or a whole number"),
         ('{"id": 4}', "no_text", "put the question in 'prompt'"),
         ('{"custom_id": "a", "url": "/v1/predict", "body": {}}', "no_text", "--input-format openai"),
-        ('{"prompt": "  ", "is_multiple_choice": true}', "no_text", "has no text"),
-        ('{"prompt": 5, "is_multiple_choice": true}', "no_text", "has no text"),
+        ('{"prompt": "  ", "is_multiple_choice": true}', "no_text", "there is no text"),
+        ('{"prompt": 5, "is_multiple_choice": true}', "no_text", "there is no text"),
         ('{"prompt": "\\ud83d", "is_multiple_choice": true}', "invalid_text", "surrogate"),
-        ('{"prompt": "x"}', "no_flag", "'is_multiple_choice' must be true or false"),
+        ('{"prompt": "x"}', "no_flag", "is_multiple_choice: must be true or false"),
         ('{"prompt": "x", "is_multiple_choice": "yes"}', "no_flag", "must be true or false"),
     ],
 )

@@ -33,7 +33,7 @@ def serve(
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without any key.")] = False,
 ) -> None:
     """Answer questions over HTTP, with a page for people at /. Keys come from SHOPBENCH_API_KEYS."""
-    from app.serve.app import build_app, check_data_folder, create_batches, create_chat, create_service
+    from app.serve.app import build_app, check_data_folder, create_batches, create_service
     from app.serve.http_server import HttpServer, uvicorn_config
     from app.serve.logs import set_up_logging
     from app.serve.middleware.keys import VARIABLE, ApiKeys
@@ -60,8 +60,7 @@ def serve(
         nonlocal engine_failed
         engine_failed = runner.should_exit = True
 
-    chat = create_chat(service)
-    app = build_app(service, keys, chat, stop, create_batches(settings, service, chat))
+    app = build_app(service, keys, stop, create_batches(settings, service))
     runner = HttpServer(uvicorn_config(app, server))
     runner.run(sockets=[bound])
     if engine_failed:

@@ -154,7 +154,7 @@ def _answer(
 ) -> Summary:
     summary = Summary(total, kept_in=journal_path(job.target))
     started = time.monotonic()
-    header = Header(predictor.prompts.fingerprint, Path(predictor.engine.model).name)
+    header = Header(predictor.prompts.fingerprint, predictor.model_name)
     watcher.began(total, journal.found)
     with Interruption(watcher.said) as interruption, open_output(job.target) as output:
         writer = write.writer(output.file, header)

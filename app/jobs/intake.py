@@ -3,12 +3,13 @@
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
 from app.jobs.formats.arriving import Arriving
 from app.jobs.job import Job, Result, chat_job, question_job, unanswerable
+from app.openai.wire import RequestError
 from app.predictor import Predictor
 from app.rows import Row
+from app.types import Failure
 
 WINDOW = 1024
 """Rows that are put in order at a time. Each row waits for two windows at most."""
@@ -100,10 +101,13 @@ class Intake:
     def job(self, row: Row) -> Job | Result:
         """The job that asks a row, or the result of one that cannot be asked."""
         number = str(next(self._numbers))
-        if row.question is not None:
-            return question_job(self._predictor, self._run, row, row.question, number)
-        if row.chat is not None:
-            return chat_job(self._run, row, replace(row.chat, id=number))
+        try:
+            if row.question is not None:
+                return question_job(self._predictor, self._run, row, row.question, number)
+            if row.chat is not None:
+                return chat_job(self._predictor, self._run, row, row.chat, number)
+        except RequestError as refusal:
+            return unanswerable(row, Failure(refusal.code, f"row {row.number}: {refusal.detail}"))
         return unanswerable(row)
 
     def _arrived(self, seconds: float) -> bool:

@@ -1,15 +1,17 @@
 """A row on its way to the engine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from app.jobs.budget import AnswerKind
 from app.jobs.identity import request_key
+from app.openai.chat import ChatRequest, adapter_of, generation_request
 from app.predictor import Predictor, Prepared
 from app.routing import route
 from app.rows import Row, rounded
+from app.tasks.registry import task_of
 from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Prediction, Question, TaskType
 
 
@@ -33,6 +35,8 @@ class Usage:
     prompt_tokens: int
     output_tokens: int
     finish_reason: str
+    logprobs: Sequence[Mapping[str, Any]] | None = None
+    """Of each token, where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,13 @@ def stored(prediction: Prediction, usage: Usage | None) -> dict[str, Any]:
         "raw": prediction.raw if prediction.raw != prediction.answer else None,
         "label_probs": dict(prediction.label_probs) if prediction.label_probs is not None else None,
         "label_mass": prediction.label_mass,
-        "usage": [usage.prompt_tokens, usage.output_tokens, usage.finish_reason] if usage else None,
+        "usage": _plain(usage) if usage else None,
     } | ({"error": [failure.code, failure.message]} if failure else {})
+
+
+def _plain(usage: Usage) -> list[Any]:
+    told = [usage.prompt_tokens, usage.output_tokens, usage.finish_reason]
+    return told if usage.logprobs is None else [*told, usage.logprobs]
 
 
 def restored(data: dict[str, Any], row: Row, origin: Origin) -> Result:
@@ -68,7 +77,7 @@ def restored(data: dict[str, Any], row: Row, origin: Origin) -> Result:
     """
     task_type = data["task_type"]
     prediction = Prediction(
-        row.id,
+        row.answer_id,
         TaskType(task_type) if task_type is not None else None,
         data["answer"],
         Outcome(data["outcome"]),
@@ -82,12 +91,12 @@ def restored(data: dict[str, Any], row: Row, origin: Origin) -> Result:
 
 def for_row(result: Result, row: Row, origin: Origin) -> Result:
     """The same answer for another row."""
-    return replace(result, row=row, origin=origin, prediction=replace(result.prediction, id=row.id))
+    return replace(result, row=row, origin=origin, prediction=replace(result.prediction, id=row.answer_id))
 
 
-def unanswerable(row: Row) -> Result:
-    """The result of a row that holds no question."""
-    prediction = Prediction(row.id, None, None, Outcome.ERROR, error=row.failure)
+def unanswerable(row: Row, failure: Failure | None = None) -> Result:
+    """The result of a row that holds no question, or one that cannot be asked."""
+    prediction = Prediction(row.answer_id, None, None, Outcome.ERROR, error=failure or row.failure)
     return Result(row, prediction, Origin.UNASKED)
 
 
@@ -143,7 +152,7 @@ class Job:
 
     def finish(self, predictor: Predictor, completion: Completion) -> Result:
         """The result that a completion stands for."""
-        usage = Usage(completion.prompt_tokens, completion.output_tokens, completion.finish_reason)
+        usage = Usage(completion.prompt_tokens, completion.output_tokens, completion.finish_reason, completion.logprobs)
         if self.prepared is None:
             outcome = Outcome.ERROR if completion.error else Outcome.CLEAN
             answer = None if completion.error else completion.text
@@ -158,7 +167,9 @@ class Job:
         """The answer when there is no time to ask."""
         if self.prepared is None:
             return _no_time(self.row)
-        return _default(self.row, Prediction(self.row.id, self.prepared.task.type, self._first_form(), Outcome.UNASKED))
+        return _default(
+            self.row, Prediction(self.row.answer_id, self.prepared.task.type, self._first_form(), Outcome.UNASKED)
+        )
 
     def _first_form(self) -> str:
         return self.prepared.reading.answer("").text if self.prepared else ""
@@ -168,17 +179,29 @@ _WHOLE = frozenset({Outcome.CLEAN, Outcome.REPAIRED})
 
 
 def question_job(predictor: Predictor, run: bytes, row: Row, question: Question, number: str) -> Job | Result:
-    """The job that asks a question, or the result where its prompt cannot be made to fit."""
-    prepared = predictor.prepare(question, number)
+    """The job that asks a question, or the result where its prompt cannot be made to fit.
+
+    Raises:
+        RequestError: the row names a model that is not there.
+    """
+    adapter = adapter_of(row.model, predictor.model_name, predictor.engine.adapters)
+    prepared = predictor.prepare(question, number, task_of(row.task_type) if row.task_type else None)
     if isinstance(prepared, Prediction):
         return Result(row, prepared, Origin.UNASKED)
+    if adapter is not None:
+        prepared = replace(prepared, request=replace(prepared.request, adapter=adapter))
     request = prepared.request
     key = request_key(run, question.prompt, request)
     return Job(row, key, request, prepared, AnswerKind.of(request))
 
 
-def chat_job(run: bytes, row: Row, request: GenerationRequest) -> Job:
-    """The job that continues a ready-made conversation."""
+def chat_job(predictor: Predictor, run: bytes, row: Row, chat: ChatRequest, number: str) -> Job:
+    """The job that continues a ready-made conversation.
+
+    Raises:
+        RequestError: the row names a model that is not there.
+    """
+    request = generation_request(chat, predictor.engine, predictor.model_name, number, row.part)
     return Job(row, request_key(run, "", request), request, None, AnswerKind.of(request))
 
 
@@ -186,9 +209,9 @@ def unasked(row: Row) -> Result:
     """The answer to a row that was only read, when there is no time to ask."""
     if row.question is None:
         return _no_time(row)
-    task = route(row.question)
+    task = task_of(row.task_type) if row.task_type else route(row.question)
     answer = task.read(row.question).answer("").text
-    return _default(row, Prediction(row.id, task.type, answer, Outcome.UNASKED))
+    return _default(row, Prediction(row.answer_id, task.type, answer, Outcome.UNASKED))
 
 
 def _default(row: Row, prediction: Prediction) -> Result:
@@ -198,7 +221,7 @@ def _default(row: Row, prediction: Prediction) -> Result:
 def _no_time(row: Row) -> Result:
     """A row without a question keeps its own failure; a conversation has no default answer."""
     failure = row.failure or Failure(NO_TIME, "not asked: the time was up; run again with a larger --time-budget")
-    return Result(row, Prediction(row.id, None, None, Outcome.ERROR, error=failure), Origin.UNASKED)
+    return Result(row, Prediction(row.answer_id, None, None, Outcome.ERROR, error=failure), Origin.UNASKED)
 
 
 def _prompt(row: Row) -> str:

@@ -20,7 +20,7 @@ from app.serve.batches.api import batch_router
 from app.serve.batches.asking import ServiceAsking
 from app.serve.batches.service import Batches
 from app.serve.batches.state import State
-from app.serve.chat.api import Chat, openai_router
+from app.serve.chat.api import openai_router
 from app.serve.logs import set_up_logging, take_over
 from app.serve.metrics import Metrics
 from app.serve.middleware.bodies import CheckBody
@@ -56,8 +56,7 @@ def create_app() -> FastAPI:
     keys = ApiKeys.parse(os.environ.get(VARIABLE, ""))
     check_data_folder(server)
     service = create_service(settings, server)
-    chat = create_chat(service)
-    return build_app(service, keys, chat, batches=create_batches(settings, service, chat))
+    return build_app(service, keys, batches=create_batches(settings, service))
 
 
 def create_service(settings: Settings, server: ServerSettings) -> Service:
@@ -69,14 +68,14 @@ def create_service(settings: Settings, server: ServerSettings) -> Service:
     predictor = create_async_predictor(settings)
     for library in ("vllm", "transformers"):
         take_over(library)
-    service = guard(predictor, server, server.model_name or Path(settings.model).name)
+    service = guard(predictor, server)
     # What is loaded stays: each look through it for garbage would hold up all answers for 0.4 s.
     gc.collect()
     gc.freeze()
     return service
 
 
-def guard(predictor: AsyncPredictor, server: ServerSettings, model_name: str) -> Service:
+def guard(predictor: AsyncPredictor, server: ServerSettings) -> Service:
     """A predictor with its queue, its limits, its health and its figures."""
     metrics = Metrics()
     admission = Admission(server.max_pending)
@@ -85,18 +84,7 @@ def guard(predictor: AsyncPredictor, server: ServerSettings, model_name: str) ->
     health = Health(predictor.engine, server.canary_timeout)
     metrics.watch("engine_alive", "1 unless the engine has failed for good.", lambda: health.live)
     metrics.watch("engine_silent_seconds", "Since the engine's last token, for anybody.", lambda: health.silent)
-    return Service(predictor, server, model_name, admission, RateLimit(server.rate_limit), health, metrics)
-
-
-def create_chat(service: Service) -> Chat | None:
-    """Who answers conversations; None where the engine has no protocol layer of its own."""
-    if service.predictor.engine.name != "vllm":
-        return None
-    from app.engines.vllm.online import AsyncVllmEngine
-    from app.serve.chat.service import VllmChat
-
-    engine = service.predictor.engine
-    return VllmChat(engine, service.model_name) if isinstance(engine, AsyncVllmEngine) else None
+    return Service(predictor, server, admission, RateLimit(server.rate_limit), health, metrics)
 
 
 def check_data_folder(server: ServerSettings) -> None:
@@ -109,7 +97,7 @@ def check_data_folder(server: ServerSettings) -> None:
         State(OUTPUT_ROOT / server.data_dir).close()
 
 
-def create_batches(settings: Settings, service: Service, chat: Chat | None) -> Batches | None:
+def create_batches(settings: Settings, service: Service) -> Batches | None:
     """Files and batches in the folder that the settings name; None where they name none."""
     if service.settings.data_dir is None:
         return None
@@ -118,13 +106,12 @@ def create_batches(settings: Settings, service: Service, chat: Chat | None) -> B
     def identity(questions: bool) -> Identity:  # a callable's only argument
         return served_identity(settings, service.predictor.engine, questions=questions)
 
-    return Batches(service, ServiceAsking(service, chat), OUTPUT_ROOT / service.settings.data_dir, identity)
+    return Batches(service, ServiceAsking(service), OUTPUT_ROOT / service.settings.data_dir, identity)
 
 
 def build_app(
     service: Service,
     keys: ApiKeys,
-    chat: Chat | None = None,
     when_dead: Callable[[], None] | None = None,
     batches: Batches | None = None,
 ) -> FastAPI:
@@ -161,8 +148,7 @@ def build_app(
     app.include_router(operations_router(service))
     app.include_router(playground_router())
     app.include_router(docs_router())
-    if chat is not None:
-        app.include_router(openai_router(service, chat))
+    app.include_router(openai_router(service))
     if batches is not None:
         app.include_router(batch_router(batches))
     add_problem_responses(app)

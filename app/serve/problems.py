@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.errors import EngineError
+from app.openai.wire import FieldError, RequestError, field_errors, invalid
 
 HEADER = "x-request-id"
 GIVEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -33,13 +34,6 @@ MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger(__name__)
 
 
-class FieldError(BaseModel):
-    """One thing that is wrong with a request body."""
-
-    field: str = Field(description="Where in the body, such as `questions.0.prompt`.")
-    message: str
-
-
 class Problem(BaseModel):
     """What went wrong, for programs (`code`) and for people (`detail`). RFC 9457."""
 
@@ -52,41 +46,35 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = Field(None, description="For 422: every field that is wrong.")
 
 
-class ProblemError(Exception):
-    """A request that ends with a problem document."""
+class ProblemError(RequestError):
+    """A request that ends with a problem document, and what its headers say besides."""
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        detail: str,
-        *,
-        errors: Sequence[FieldError] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.errors = errors
+    def __init__(self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, code, detail)
         self.headers = dict(headers or {})
-
-    def document(self) -> dict[str, Any]:
-        """The body, as plain data."""
-        problem = Problem(
-            type=f"urn:shopbench:{self.code}",
-            title=HTTPStatus(self.status).phrase,
-            status=self.status,
-            code=self.code,
-            detail=self.detail,
-            request_id=REQUEST_ID.get(),
-            errors=list(self.errors) if self.errors else None,
-        )
-        return problem.model_dump(exclude_none=True)
 
     def response(self) -> Response:
         """The document as a response."""
-        return Response(json.dumps(self.document()), self.status, self.headers, MEDIA_TYPE)
+        return respond(self, self.headers)
+
+
+def document(error: RequestError) -> dict[str, Any]:
+    """The body of a problem document, as plain data."""
+    problem = Problem(
+        type=f"urn:shopbench:{error.code}",
+        title=HTTPStatus(error.status).phrase,
+        status=error.status,
+        code=error.code,
+        detail=error.detail,
+        request_id=REQUEST_ID.get(),
+        errors=list(error.errors) if error.errors else None,
+    )
+    return problem.model_dump(exclude_none=True)
+
+
+def respond(error: RequestError, headers: Mapping[str, str] | None = None) -> Response:
+    """The problem document as a response."""
+    return Response(json.dumps(document(error)), error.status, headers, MEDIA_TYPE)
 
 
 def engine_failed(error: EngineError) -> ProblemError:
@@ -115,15 +103,17 @@ def add_problem_responses(app: FastAPI) -> None:
     async def raised(request: Request, error: Exception) -> Response:
         if isinstance(error, ProblemError):
             return error.response()
+        if isinstance(error, RequestError):
+            return respond(error)
         if isinstance(error, RequestValidationError):
-            return invalid_fields(error.errors()).response()
+            return respond(_invalid_body(error.errors()))
         if isinstance(error, EngineError):
             return engine_failed(error).response()
         if isinstance(error, HTTPException):
             return _of_http(error, request.headers.get("content-type", "")).response()
         raise error
 
-    for kind in (ProblemError, RequestValidationError, EngineError, HTTPException):
+    for kind in (RequestError, RequestValidationError, EngineError, HTTPException):
         app.add_exception_handler(kind, raised)
 
 
@@ -139,26 +129,10 @@ def _of_http(error: HTTPException, kind: str) -> ProblemError:
     return ProblemError(error.status_code, code, detail, headers=error.headers)
 
 
-def invalid_fields(errors: Sequence[Any]) -> ProblemError:
-    """422 that names every field, without repeating what was sent."""
-    found = [FieldError(field=_name(error["loc"]), message=_message(error)) for error in errors]
+def _invalid_body(errors: Sequence[Any]) -> RequestError:
     if any(error["type"] == "json_invalid" for error in errors):
         return ProblemError(400, "bad_request", f"the body is not JSON: {errors[0].get('ctx', {}).get('error', '')}")
-    first = found[0]
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return ProblemError(422, "invalid_request", f"{first.field}: {first.message}{more}", errors=found)
-
-
-def _name(location: Sequence[str | int]) -> str:
-    parts = [str(part) for part in location]
-    return ".".join(parts[1:] if parts[:1] == ["body"] else parts) or "body"
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    if error["type"] == "extra_forbidden":
-        return "there is no such field"
-    message = str(error["msg"])
-    return (message[0].lower() + message[1:]).removeprefix("value error, ")
+    return invalid(field_errors(errors))
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

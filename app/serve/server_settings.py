@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from app.openai.chat import Limits
 from app.settings import StrictSettings
 
 
@@ -52,3 +53,8 @@ class ServerSettings(StrictSettings):
 
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severity that is logged.")
     log_prompts: bool = Field(False, description="Write prompts and answers to the log.")
+
+    @property
+    def chat_limits(self) -> Limits:
+        """How much one chat completion may ask for."""
+        return Limits(self.max_choices, self.max_regex_characters, self.max_prompt_characters)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -76,34 +76,17 @@ LOOK_EVERY = 0.25
 """Seconds. A dead process and another's token are noticed by looking."""
 
 
-def no_such_model() -> ProblemError:
-    """404. Made anew each time: an error that is raised again keeps the frames of every request that met it."""
-    return ProblemError(404, "no_such_model", "there is no such model; GET /v1/models lists them")
-
-
 @dataclass(frozen=True, slots=True)
 class Service:
     """A loaded model with everything that guards it."""
 
     predictor: AsyncPredictor
     settings: ServerSettings
-    model_name: str
     admission: Admission
     rates: RateLimit
     health: Health
     metrics: Metrics
-
-    def adapter(self, model: str | None) -> str | None:
-        """The LoRA adapter that a request's `model` stands for, or None for the model itself.
-
-        Raises:
-            ProblemError: 404, there is neither.
-        """
-        if model is None or model == self.model_name:
-            return None
-        if model not in self.predictor.engine.adapters:
-            raise no_such_model()
-        return model
+    started: int = field(default_factory=lambda: int(time.time()))
 
     def admit(self, request: Request, questions: int) -> None:
         """As `hold`, for what the engine shall answer.

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Awaitable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
+from app.openai.wire import FieldError, invalid
 from app.serve.middleware.context import ClientGoneError
-from app.serve.problems import FieldError, ProblemError
+from app.serve.problems import ProblemError
 from app.serve.server_settings import ServerSettings
 
 TIMEOUT_HEADER = "x-request-timeout"
@@ -28,6 +29,7 @@ TIMEOUT_PARAMETER: dict[str, Any] = {
 }
 """For a route's part of the OpenAPI document."""
 T = TypeVar("T")
+Tell = Callable[[T], None]
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -67,6 +69,37 @@ def too_late() -> ProblemError:
     return ProblemError(504, "timeout", "no answer within the request's time: allow more, or ask for less")
 
 
+async def side_by_side(works: Sequence[Callable[[Tell[T]], Coroutine[Any, Any, None]]]) -> AsyncGenerator[T, None]:
+    """What several works tell, as it comes; closing it cancels them all."""
+    ready: asyncio.Queue[tuple[T] | None] = asyncio.Queue()
+
+    async def one(work: Callable[[Tell[T]], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work(lambda told: ready.put_nowait((told,)))
+        finally:
+            ready.put_nowait(None)
+
+    # No task group: closing a generator that is inside one ends in an exception group.
+    running = [asyncio.create_task(one(work)) for work in works]
+    try:
+        left = len(running)
+        while left:
+            told = await ready.get()
+            if told is not None:
+                yield told[0]
+                continue
+            left -= 1
+            for task in running:
+                # The one that ended in an error has nothing more to say, and neither should the others.
+                if task.done():
+                    task.result()
+        await asyncio.gather(*running)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
 class Stream(StreamingResponse):
     """A response whose source is closed with it, in the same task, however it ends."""
 
@@ -87,7 +120,7 @@ def deadline(request: Request, named: float | None, settings: ServerSettings) ->
     """When the request is late, on the event loop's clock: from its field, its header, or by default.
 
     Raises:
-        ProblemError: 422, a time that is no number of seconds or longer than allowed.
+        RequestError: 422, a time that is no number of seconds or longer than allowed.
     """
     seconds, where = named, "timeout"
     if seconds is None and (given := request.headers.get(TIMEOUT_HEADER)) is not None:
@@ -96,9 +129,7 @@ def deadline(request: Request, named: float | None, settings: ServerSettings) ->
         seconds = settings.default_timeout
     elif not 0 < seconds <= settings.max_timeout:
         message = f"seconds, more than 0 and at most {settings.max_timeout:g}, are needed"
-        raise ProblemError(
-            422, "invalid_request", f"{where}: {message}", errors=[FieldError(field=where, message=message)]
-        )
+        raise invalid([FieldError(field=where, message=message)])
     return asyncio.get_running_loop().time() + seconds
 
 

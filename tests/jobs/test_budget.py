@@ -9,11 +9,12 @@ from app.jobs.budget import AnswerKind, Budget, Pace
 from app.jobs.identity import identity_digest
 from app.jobs.job import Origin, Result
 from app.jobs.run import BatchRun, Ending, Limits
+from app.openai.chat import ChatRequest
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.rows import Row
 from app.settings import ROOT
-from app.types import Failure, GenerationRequest, Message, Outcome, Question, SamplingParams, TaskType
+from app.types import Failure, Outcome, Question, TaskType
 from tests.jobs.questions import choice, mixed, ranking, text
 from tests.jobs.stepped_engine import FakeClock, SteppedEngine
 
@@ -145,7 +146,8 @@ def test_there_is_an_answer_for_every_row_before_the_limit(
 
 def test_a_conversation_without_time_says_so() -> None:
     clock = FakeClock()
-    chat = GenerationRequest("", (Message("user", "Hello"),), SamplingParams(50))
+    turn = {"role": "user", "content": "Hello"}
+    chat = ChatRequest.model_validate({"model": "stepped", "messages": [turn], "max_tokens": 50})
     results: list[Result] = []
     limits = Limits(budget=Budget(0.0, 1, Pace(clock), clock))
     run = BatchRun(

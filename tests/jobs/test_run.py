@@ -13,11 +13,12 @@ from app.jobs.intake import WINDOW
 from app.jobs.job import Origin, Result
 from app.jobs.journal import Journal
 from app.jobs.run import BatchRun, Ending, Limits
+from app.openai.chat import ChatRequest
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.rows import Row
 from app.settings import ROOT
-from app.types import Completion, Failure, GenerationRequest, Outcome, Question, TaskType
+from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Question, SamplingParams, TaskType
 from tests.jobs.questions import choice, mixed, ranking, text
 from tests.jobs.stepped_engine import SteppedEngine
 
@@ -255,12 +256,12 @@ def test_an_engine_that_fails_loses_nothing_that_was_answered(tmp_path: Path) ->
 
 
 def test_a_conversation_goes_to_the_engine_as_it_is() -> None:
-    from app.types import Message, SamplingParams
-
-    chat = GenerationRequest("", (Message("user", "Hello"),), SamplingParams(200, temperature=0.5))
+    turn = {"role": "user", "content": "Hello"}
+    chat = ChatRequest.model_validate({"model": "stepped", "messages": [turn], "max_tokens": 200, "temperature": 0.5})
     engine = SteppedEngine()
     _, (result,) = answer([Row(0, "x", chat=chat)], engine)
-    assert replace(engine.asked[0], id="") == chat
+    asked = GenerationRequest("", (Message("user", "Hello"),), SamplingParams(200, temperature=0.5))
+    assert replace(engine.asked[0], id="") == asked
     assert result.prediction.task_type is None
     assert result.prediction.answer
     assert result.usage is not None

@@ -14,11 +14,12 @@ from app.jobs.identity import identity_digest
 from app.jobs.job import Origin, Result
 from app.jobs.journal import Journal
 from app.jobs.run import BatchRun, Ending, Limits
+from app.openai.chat import ChatRequest
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.rows import Row
 from app.settings import ROOT
-from app.types import Failure, GenerationRequest, Message, Outcome, SamplingParams
+from app.types import Failure, Outcome
 from tests.jobs.questions import choice, mixed, text
 from tests.jobs.stepped_engine import FakeClock, SteppedEngine
 
@@ -34,8 +35,9 @@ def questions(noticed: Callable[[], None] = lambda: None) -> Iterator[Row]:
 
 def conversations() -> Iterator[Row]:
     for number in range(ROWS):
-        messages = (Message("user", f"Name thing {number}."),)
-        yield Row(number, str(number), chat=GenerationRequest("", messages, SamplingParams(40)))
+        turn = {"role": "user", "content": f"Name thing {number}."}
+        body = {"model": "stepped", "messages": [turn], "max_tokens": 40, "temperature": 0}
+        yield Row(number, str(number), chat=ChatRequest.model_validate(body))
 
 
 def answer(

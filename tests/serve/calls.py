@@ -18,7 +18,6 @@ from app.serve.server_settings import ServerSettings
 from app.serve.service import Service
 from app.settings import ROOT
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
-from tests.serve.scripted_chat import ScriptedChat
 
 T = TypeVar("T")
 CHOICE: dict[str, object] = {
@@ -32,8 +31,8 @@ TEXT: dict[str, object] = {
 
 
 def service_of(engine: ScriptedAsyncEngine, **settings: object) -> Service:
-    predictor = AsyncPredictor(engine, PromptLibrary(ROOT / "prompts"))
-    return guard(predictor, ServerSettings.parse(settings), "scripted")
+    predictor = AsyncPredictor(engine, PromptLibrary(ROOT / "prompts"), model_name="scripted")
+    return guard(predictor, ServerSettings.parse(settings))
 
 
 def app_of(
@@ -43,15 +42,14 @@ def app_of(
     service = service_of(engine or ScriptedAsyncEngine(), **settings)
     if folder is None:
         return build_app(service, ApiKeys.parse(keys))
-    chat = ScriptedChat()
-    return build_app(service, ApiKeys.parse(keys), chat, batches=batches_of(service, chat, folder))
+    return build_app(service, ApiKeys.parse(keys), batches=batches_of(service, folder))
 
 
-def batches_of(service: Service, chat: ScriptedChat, folder: Path, revision: str = "1", prompts: str = "1") -> Batches:
+def batches_of(service: Service, folder: Path, revision: str = "1", prompts: str = "1") -> Batches:
     identity = {"model revision": revision, "prompts": prompts}
     return Batches(
         service,
-        ServiceAsking(service, chat),
+        ServiceAsking(service),
         folder,
         lambda questions: identity if questions else {"model revision": revision},
     )

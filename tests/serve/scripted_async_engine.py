@@ -1,6 +1,7 @@
 """An asynchronous engine that says what a test tells it to: for faults, order and timing, never in place of a model."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
@@ -48,7 +49,7 @@ class ScriptedAsyncEngine:
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[str | Completion, None]:
         completion = await self.generate(request)
-        for word in completion.text.split():
+        for word in re.findall(r"\S+\s*", completion.text):
             yield word
         yield completion
 

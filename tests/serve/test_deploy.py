@@ -13,7 +13,6 @@ from app.types import Outcome, Prediction, TaskType
 from tests.serve.calls import batches_of, service_of
 from tests.serve.live_server import LiveServer
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
-from tests.serve.scripted_chat import ScriptedChat
 
 DEPLOY = ROOT / "deploy"
 NAME = re.compile(r"\b(?:shopbench|vllm)[_:][a-z_]+")
@@ -37,7 +36,7 @@ def test_every_metric_of_ours_exists(tmp_path: Path) -> None:
         service.metrics.refused("overloaded", 1)
         service.metrics.answered(Prediction("0", TaskType.RANKING, "1", Outcome.CLEAN))
         service.metrics.batch_line(200)
-        batches_of(service, ScriptedChat(), tmp_path)
+        batches_of(service, tmp_path)
         return service.metrics.text().decode()
 
     shown = asyncio.run(text())

@@ -25,7 +25,6 @@ from app.serve.server_settings import ServerSettings
 from app.settings import ROOT
 from tests.serve.calls import batches_of
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
-from tests.serve.scripted_chat import ScriptedChat
 
 CASES = int(os.environ.get("FUZZ_CASES", "25"))
 
@@ -38,12 +37,11 @@ class LastingPredictor(AsyncPredictor):
 
 
 def fuzzed() -> schemathesis.BaseSchema:
-    predictor = LastingPredictor(ScriptedAsyncEngine(), PromptLibrary(ROOT / "prompts"))
-    service = guard(predictor, ServerSettings.parse({"insecure": True, "max_batches": 1000}), "scripted")
-    chat = ScriptedChat()
+    predictor = LastingPredictor(ScriptedAsyncEngine(), PromptLibrary(ROOT / "prompts"), model_name="mini")
+    service = guard(predictor, ServerSettings.parse({"insecure": True, "max_batches": 1000}))
     folder = Path(tempfile.mkdtemp(prefix="shopbench-fuzz-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    app = build_app(service, ApiKeys.parse(""), chat, batches=batches_of(service, chat, folder))
+    app = build_app(service, ApiKeys.parse(""), batches=batches_of(service, folder))
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 
 

@@ -1,12 +1,12 @@
-"""The OpenAI-compatible routes' own schema, without vLLM."""
+"""The OpenAI-compatible routes without vLLM."""
 
 from pathlib import Path
 
 import pytest
 
-from app.serve.chat.wire import ChatRequest
+from app.openai.chat import ChatRequest
 from tests.serve.calls import app_of, call, problem
-from tests.serve.scripted_chat import ScriptedChat
+from tests.serve.scripted_async_engine import ScriptedAsyncEngine
 
 BODY = {"model": "scripted", "messages": [{"role": "user", "content": "Name a garden chair."}]}
 
@@ -24,12 +24,10 @@ def test_a_developer_speaks_for_the_system() -> None:
     assert request.messages[0].role == "system"
 
 
-def test_a_model_is_found_whose_name_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def models(_: ScriptedChat) -> list[dict[str, object]]:
-        return [{"id": "shop/mini", "object": "model"}]
-
-    monkeypatch.setattr(ScriptedChat, "models", models)
-    app = app_of(folder=tmp_path)
+def test_a_model_is_found_whose_name_is_a_path(tmp_path: Path) -> None:
+    engine = ScriptedAsyncEngine()
+    engine.adapters = {"shop/mini": None}
+    app = app_of(engine, folder=tmp_path)
     for path in ("/v1/models/shop/mini", "/v1/models/shop%2Fmini"):
         assert call(app, "GET", path).json()["id"] == "shop/mini"
     problem(call(app, "GET", "/v1/models/shop"), 404, "no_such_model")

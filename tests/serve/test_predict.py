@@ -57,7 +57,7 @@ def test_explained_streams_tell_the_way_of_an_answer() -> None:
     assert routed["event"] == "routed"
     assert routed["task_type"] == "generation"
     assert str(TEXT["prompt"]).strip() in routed["messages"][-1]["content"]
-    assert [line["text"] for line in deltas] == ["some", "words"]
+    assert [line["text"] for line in deltas] == ["some ", "words"]
     assert last["event"] == "prediction"
     assert (last["answer"], last["raw"]) == ("some words", "some words")
 

@@ -1,5 +1,6 @@
 """Answers that a regular expression or a JSON schema describes, by llguidance, which vLLM brings along."""
 
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -9,8 +10,8 @@ from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
 from app.engines.base import RefusedRequestError
+from app.engines.constraints.limits import check_regex, check_schema
 from app.engines.constraints.vocabulary import Vocabulary
-from app.errors import EngineError
 from app.types import JsonSchema, Regex
 
 
@@ -42,13 +43,9 @@ class GrammarAutomaton:
         return np.array(self._end_ids, dtype=np.int64)
 
     def advance(self, token: int) -> None:
-        """Take one token.
-
-        Raises:
-            EngineError: the token was not among the allowed ones.
-        """
-        if token not in self._end_ids and not self._matcher.consume_token(token):
-            raise EngineError(f"token {token} does not go on with the answer")
+        """Take one token. A refused one, be it for llguidance's own limits, ends the answer: others must go on."""
+        if token not in self._end_ids:
+            self._matcher.consume_token(token)
 
 
 class _Tokens:
@@ -89,6 +86,13 @@ def _tokenizer(vocabulary: Vocabulary) -> LLTokenizer:
 
 @lru_cache(64)
 def _matcher(constraint: Regex | JsonSchema, vocabulary: Vocabulary) -> LLMatcher:
+    try:
+        if isinstance(constraint, Regex):
+            check_regex(constraint.pattern)
+        else:
+            check_schema(json.loads(constraint.schema))
+    except ValueError as error:
+        raise RefusedRequestError("unusable_constraint", f"the answer's form cannot be used: {error}") from error
     if isinstance(constraint, Regex):
         grammar = LLMatcher.grammar_from_regex(constraint.pattern)
     else:

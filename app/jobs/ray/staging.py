@@ -20,7 +20,7 @@ _ROWS = TypeAdapter(Row)
 def pack(row: Row) -> bytes:
     """The question or conversation as JSON, without what makes one row differ from another that asks the same."""
     question = None if row.question is None else replace(row.question, id="")
-    return _ROWS.dump_json(replace(row, number=0, id="", question=question))
+    return _ROWS.dump_json(replace(row, number=0, id="", question=question, parts=None))
 
 
 def unpack(packed: bytes, number: int) -> Row:

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import APIRouter, Form, Path, Query, Request, UploadFile
 from fastapi.routing import APIRoute
 from openai.types import Batch, FileObject
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from app.openai.batches import LONGEST_LIFE, SHORTEST_LIFE, BatchRequest
+from app.openai.wire import ShortText
 from app.serve.batches.service import Batches
-from app.serve.batches.wire import BatchRequest, DeletedFile, FileList, UploadForm
-from app.serve.chat.wire import ShortText
 from app.serve.problems import problem_responses
 
 JSON_LINES = "application/jsonl"
@@ -20,6 +20,35 @@ FORM_BYTES = 4096
 COMMON = (401, 403, 422)
 Name = Annotated[str, Path(max_length=256)]
 After = Annotated[ShortText | None, Query(description="The last one of the page before.")]
+
+
+class UploadForm(BaseModel):
+    """A file and what it is for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    purpose: Literal["batch"]
+    file: UploadFile = Field(description="JSON lines: `custom_id`, `method`, `url` and `body` each.")
+    expires_anchor: Literal["created_at"] | None = Field(None, alias="expires_after[anchor]")
+    expires_seconds: int | None = Field(None, alias="expires_after[seconds]", ge=SHORTEST_LIFE, le=LONGEST_LIFE)
+
+
+class FileList(BaseModel):
+    """Files, in order of creation."""
+
+    object: Literal["list"] = "list"
+    data: list[FileObject]
+    has_more: bool
+    first_id: str | None = None
+    last_id: str | None = None
+
+
+class DeletedFile(BaseModel):
+    """What is left of a file."""
+
+    id: str
+    object: Literal["file"] = "file"
+    deleted: Literal[True] = True
 
 
 class BatchList(BaseModel):

@@ -10,19 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import ValidationError
-
 from app.errors import EngineError
 from app.files import write_whole
+from app.openai.batches import CHAT
+from app.openai.chat import ChatRequest
+from app.openai.wire import RequestError, read_body
+from app.rows import read_predict_line
 from app.serve.admission import Admission
 from app.serve.batches.lines import Line
-from app.serve.batches.wire import CHAT
-from app.serve.chat.api import Chat, check_limits
-from app.serve.chat.wire import ChatRequest
+from app.serve.chat.service import complete
 from app.serve.predict.api import answer_all, asked_of, predict_response
 from app.serve.predict.service import ENGINE_FAILED
-from app.serve.predict.wire import PredictRequest
-from app.serve.problems import FieldError, ProblemError, invalid_fields
+from app.serve.problems import document
 from app.serve.service import Service
 from app.serve.waiting import until
 
@@ -52,17 +51,14 @@ class Asking(Protocol):
 class ServiceAsking:
     """Lines go the way of online requests, but for the queue: they have a share of their own."""
 
-    def __init__(self, service: Service, chat: Chat | None) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
-        self._chat = chat
 
     async def reply(self, endpoint: str, line: Line) -> Reply:
         """As `Asking`; what the endpoint refuses is a reply too."""
         try:
-            body = await (self._complete(line.body) if endpoint == CHAT else self._predict(line.body))
-        except ValidationError as error:
-            return refused(invalid_fields(error.errors()))
-        except ProblemError as problem:
+            body = await (self._complete(line.body) if endpoint == CHAT else self._predict(line))
+        except RequestError as problem:
             if problem.code == ENGINE_FAILED:
                 raise EngineError(problem.detail) from problem
             return refused(problem)
@@ -72,22 +68,13 @@ class ServiceAsking:
         return asyncio.get_running_loop().time() + self._service.settings.max_timeout
 
     async def _complete(self, body: dict[str, Any]) -> dict[str, Any]:
-        if self._chat is None:
-            raise ProblemError(404, "no_such_path", "this server's engine completes no conversations")
-        request = ChatRequest.model_validate(body)
-        if request.stream:
-            message = "a batch has no streams: leave it out"
-            raise ProblemError(
-                422, "invalid_request", f"stream: {message}", errors=[FieldError(field="stream", message=message)]
-            )
-        check_limits(request, self._service.settings)
-        completion: dict[str, Any] = await until(self._late(), self._chat.complete(request))
-        return completion
+        request = read_body(ChatRequest, body)
+        request.check(self._service.settings.chat_limits, in_batch=True)
+        return await until(self._late(), complete(self._service, request))
 
-    async def _predict(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def _predict(self, line: Line) -> dict[str, Any]:
         """A whole request, or one question, which gets its prediction alone, as in `shopbench predict`."""
-        single = "questions" not in body
-        request = PredictRequest.model_validate(_wrapped(body) if single else body)
+        request, alone = read_predict_line(line.custom_id, line.body)
         questions = asked_of(request, self._service)
         # No more at a time than the share of batches has, whatever a line holds.
         answers = await answer_all(self._service, self._late(), questions, self._service.settings.batch_concurrency)
@@ -96,17 +83,12 @@ class ServiceAsking:
             if failure is not None and failure.code == ENGINE_FAILED:
                 raise EngineError(failure.message)
         response = predict_response(self._service, request, answers)
-        return {**response["predictions"][0], "prompts": response["prompts"]} if single else response
+        return {**response["predictions"][0], "prompts": response["prompts"]} if alone else response
 
 
-def _wrapped(question: dict[str, Any]) -> dict[str, Any]:
-    inner = {name: value for name, value in question.items() if name != "model"}
-    return {"questions": [inner]} | ({"model": question["model"]} if "model" in question else {})
-
-
-def refused(problem: ProblemError) -> Reply:
+def refused(problem: RequestError) -> Reply:
     """The reply that a problem stands for."""
-    return Reply(problem.status, problem.document())
+    return Reply(problem.status, document(problem))
 
 
 class Share:

@@ -1,24 +1,20 @@
 """The lines of a batch file: checked all at once before anything is asked, then read one by one."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from openai.types import BatchError
-from pydantic import ValidationError
 
 from app.errors import InputError
-from app.jobs.formats.openai_batch import BatchLine
 from app.jobs.identity import answer_key
-from app.rows import Row, encodes, read_objects
+from app.openai.batches import read_line
+from app.openai.wire import RequestError
+from app.rows import Row, read_objects
 
 ERRORS_SHOWN = 20
-LONGEST_NAME = 512
-DEEPEST = 128
-"""Objects and lists in one another, the line itself among them. Python's own limit depends on who calls, and so would
-a line that comes near it: refused by one reader, taken by the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,7 @@ def check(path: Path, endpoint: str, most: int) -> Checked:
                 return Checked(total, [_error("too_many_requests", f"more than {most} requests: use several files")])
             found = _fault(data, endpoint)
             if found is None:
-                name = _parsed(data).custom_id
+                name = read_line(data).custom_id
                 found = ("duplicate_custom_id", f"custom_id {name[:64]!r} stands twice") if name in names else None
                 names.add(name)
             if found is not None:
@@ -87,47 +83,20 @@ def check(path: Path, endpoint: str, most: int) -> Checked:
 def read(path: Path) -> Iterator[Line]:
     """The lines of a file that was checked."""
     for number, data in read_objects(path):
-        line = _parsed(data)
+        line = read_line(data)
         yield Line(number, line.custom_id, line.body)
-
-
-def _parsed(data: object) -> BatchLine:
-    return BatchLine.model_validate(data)
 
 
 def _fault(data: object, endpoint: str) -> tuple[str, str] | None:
     if isinstance(data, Row):
         return "invalid_json_line", data.failure.message if data.failure else "not JSON"
-    if _too_deep(data):
-        return "nested_too_deeply", f"more than {DEEPEST} objects and lists in one another: give a flatter one"
     try:
-        line = _parsed(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(str(part) for part in first["loc"]) or "the line"
-        return "invalid_request", f"{name}: {first['msg'].lower()}"
+        line = read_line(data)
+    except RequestError as refusal:
+        return refusal.code, refusal.detail
     if line.url != endpoint:
         return "mismatched_url", f"url is {line.url}, but the batch was made for {endpoint}"
-    if not 0 < len(line.custom_id) <= LONGEST_NAME or not encodes(line.custom_id):
-        return "invalid_custom_id", f"custom_id must be a text of 1 to {LONGEST_NAME} characters"
     return None
-
-
-def _too_deep(data: object) -> bool:
-    """Level by level, since recursion has a limit of its own."""
-    level = [data]
-    for _ in range(DEEPEST + 1):
-        level = [value for value in level if isinstance(value, dict | list)]
-        if not level:
-            return False
-        level = [inner for value in level for inner in _inner(value)]
-    return True
-
-
-def _inner(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _error(code: str, message: str, line: int | None = None) -> BatchError:

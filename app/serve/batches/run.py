@@ -15,12 +15,12 @@ from openai.types import Batch, BatchError, BatchRequestCounts
 from app.errors import EngineError, InputError, SetupError
 from app.jobs.identity import Identity, differences
 from app.jobs.journal import Journal, UnreadableJournalError
+from app.openai.batches import CHAT
 from app.serve.batches.asking import MOST_DEATHS, Asked, Asking, Reply, Share, Suspects, refused
 from app.serve.batches.ending import BROKEN, CANCELLED, EXPIRED, Cause, Ending, Record, Replies, server_changed
 from app.serve.batches.files import Files
 from app.serve.batches.lines import Line, check, read
 from app.serve.batches.state import Contents, Entry, State
-from app.serve.batches.wire import CHAT
 from app.serve.predict.service import ENGINE_FAILED
 from app.serve.problems import REQUEST_ID, ProblemError
 

@@ -1,152 +1,145 @@
-"""Chat completions by vLLM's own serving layer, behind this server's checks. Imports vLLM: load the engine first."""
+"""Conversations answered by the engine as they are: whole, or piece by piece."""
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+import logging
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
-from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
-from vllm.entrypoints.openai.models.protocol import BaseModelPath
-from vllm.entrypoints.openai.models.serving import OpenAIServingModels
-from vllm.entrypoints.serve.engine.protocol import ErrorResponse
-from vllm.exceptions import VLLMClientError, VLLMServerError
-from vllm.inputs import EngineInput, TokensPrompt, tokens_input
-from vllm.renderers.chat_utils import ConversationMessage
-from vllm.renderers.online_renderer import OnlineRenderer
+from app.openai.chat import ChatRequest, completion_body, generation_request, logprobs_body, usage_body
+from app.openai.wire import RequestError
+from app.serve.service import Service
+from app.serve.waiting import Tell, side_by_side
+from app.types import Completion, GenerationRequest
 
-from app.engines.base import RefusedRequestError
-from app.engines.chat import Turn
-from app.engines.vllm.online import AsyncVllmEngine
-from app.errors import EngineError
-from app.serve.chat.wire import ChatRequest
-from app.serve.problems import ProblemError
-from app.serve.service import no_such_model
-
-CONTENT_FORMAT = "string"
-ERROR_EVENT = 'data: {"error"'
-"""How an event begins that is vLLM's word for an error."""
-Encode = Callable[[Sequence[Turn]], Awaitable[list[int]]]
+DONE = "data: [DONE]\n\n"
+Piece = tuple[int, str | Completion]
+log = logging.getLogger(__name__)
 
 
-class GuardedRenderer(OnlineRenderer):  # type: ignore[misc]  # vLLM's types are not checked here
-    """vLLM's way from a conversation to tokens, with the engine's own encoding in the middle.
+async def complete(service: Service, body: ChatRequest) -> dict[str, Any]:
+    """The whole completion; cancelling it aborts its requests in the engine.
 
-    vLLM's reads special tokens out of what a user wrote; see `app/engines/chat.py`.
+    Raises:
+        RequestError: the request cannot be served.
+        EngineError: the engine failed.
     """
-
-    def __init__(self, engine: AsyncVllmEngine) -> None:
-        llm = engine.llm
-        super().__init__(
-            llm.model_config,
-            llm.renderer,
-            request_logger=None,
-            chat_template=None,
-            chat_template_content_format=CONTENT_FORMAT,
-        )
-        self._encode: Encode = engine.encode_turns
-
-    async def render_chat(
-        self, request: ChatCompletionRequest, *, skip_mm_cache: bool = False
-    ) -> tuple[list[ConversationMessage], list[EngineInput]]:
-        """The conversation's tokens, checked against the context as vLLM does it."""
-        del skip_mm_cache
-        ids = await self._encode([_turn(message) for message in request.messages])
-        limits = request.build_tok_params(self.model_config)
-        checked = limits.apply_post_tokenization(self.renderer.tokenizer, TokensPrompt(prompt_token_ids=ids))
-        return [], [tokens_input(checked["prompt_token_ids"])]
+    requests = await _requests(service, body)
+    if len(requests) == 1:
+        completions = [_served(await service.predictor.engine.generate(requests[0]))]
+    else:
+        found = {index: piece async for index, piece in _pieces(service, requests, whole=True)}
+        completions = [_served(found[index]) for index in range(len(requests))]
+    _log(service, body, {index: completion.text for index, completion in enumerate(completions)})
+    return completion_body(secrets.token_hex(12), int(time.time()), body.model, completions)
 
 
-class VllmChat:
-    """`Chat` on vLLM's `OpenAIServingChat`."""
+async def stream(service: Service, body: ChatRequest) -> AsyncGenerator[str, None]:
+    """Server-sent events, the last one `[DONE]`. The first piece is waited for, so that a refusal still has its status.
 
-    def __init__(self, engine: AsyncVllmEngine, model_name: str) -> None:
-        llm = engine.llm
-        # The path of the weights on this machine is nobody's business.
-        self._models = OpenAIServingModels(llm, [BaseModelPath(name=model_name, model_path=model_name)])
-        self._models.lora_requests.update(engine.adapters)
-        self._serving = OpenAIServingChat(
-            llm,
-            self._models,
-            "assistant",
-            online_renderer=GuardedRenderer(engine),
-            request_logger=None,
-            chat_template=None,
-            chat_template_content_format=CONTENT_FORMAT,
-            enable_prompt_tokens_details=True,
-        )
-
-    async def models(self) -> list[dict[str, Any]]:
-        """The model and its adapters."""
-        listed = await self._models.show_available_models()
-        kept = ("id", "object", "created", "parent", "max_model_len")
-        cards = [card.model_dump(include=set(kept), exclude_none=True) for card in listed.data]
-        return [{**card, "owned_by": "shopbench"} for card in cards]
-
-    async def complete(self, body: ChatRequest) -> dict[str, Any]:
-        """The whole completion.
-
-        Raises:
-            ProblemError: vLLM refuses the request.
-            EngineError: vLLM failed.
-        """
-        made = await self._create(body)
-        return made.model_dump(mode="json", exclude_none=True)  # type: ignore[no-any-return]  # vLLM's classes are not checked here
-
-    async def stream(self, body: ChatRequest) -> AsyncGenerator[str, None]:
-        """Server-sent events. The first is waited for: where it is an error, the status can still say so.
-
-        Raises:
-            ProblemError: vLLM refuses the request.
-            EngineError: vLLM failed.
-        """
-        source = await self._create(body)
-        first = await anext(source, "data: [DONE]\n\n")
-        _raise_error_event(first)
-        return _with_first(first, source)
-
-    async def _create(self, body: ChatRequest) -> Any:  # noqa: ANN401  # vLLM's types are not checked here
-        asked = body.model_dump(by_alias=True, exclude_none=True, exclude={"metadata", "user"})
-        try:
-            made = await self._serving.create_chat_completion(ChatCompletionRequest.model_validate(asked))
-        except VLLMServerError as error:
-            raise EngineError(f"vLLM failed: {error}") from error
-        # vLLM answers 400 to these too: errors of grammars and lengths that have no type of their own.
-        except (VLLMClientError, RefusedRequestError, ValueError, TypeError, OverflowError) as error:
-            raise _refusal(400, str(error)) from error
-        if isinstance(made, ErrorResponse):
-            raise _refusal(made.error.code, made.error.message)
-        return made
+    Raises:
+        RequestError: the request cannot be served.
+        EngineError: the engine failed; as the refusal of one answer of many, also between two events.
+    """
+    source = _pieces(service, await _requests(service, body))
+    first = await anext(source)
+    if isinstance(first[1], Completion):
+        _served(first[1])
+    return _events(service, body, first, source)
 
 
-def _turn(message: dict[str, Any]) -> Turn:
-    """A message as templates read it; the parts of a text stand a line each, as vLLM joins them."""
-    content = message["content"]
-    text = content if isinstance(content, str) else "\n".join(part["text"] for part in content)
-    return {name: value for name, value in message.items() if isinstance(value, str)} | {"content": text}
+def models(service: Service) -> list[dict[str, Any]]:
+    """The model and its adapters, by the names to use as `model`."""
+    predictor = service.predictor
+    card = {"object": "model", "created": service.started, "owned_by": "shopbench"}
+    base = {"id": predictor.model_name, **card, "max_model_len": predictor.engine.context_length}
+    return [base, *({"id": name, **card, "parent": base["id"]} for name in sorted(predictor.engine.adapters))]
 
 
-async def _with_first(first: str, source: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+async def _requests(service: Service, body: ChatRequest) -> list[GenerationRequest]:
+    """The calls of the model, one an answer. Who names no seed gets another answer each time."""
+    predictor = service.predictor
+    work = partial(generation_request, body, predictor.engine, predictor.model_name, "", seed=secrets.randbits(32))
+    first = await predictor.apart(work, body.characters)
+    sampling = first.sampling
+    return [replace(first, sampling=replace(sampling, seed=sampling.seed + choice)) for choice in range(body.choices)]
+
+
+async def _pieces(
+    service: Service, requests: list[GenerationRequest], *, whole: bool = False
+) -> AsyncGenerator[Piece, None]:
+    """What the engine says of each answer, by its number, as it comes."""
+    engine = service.predictor.engine
+
+    async def one(index: int, request: GenerationRequest, tell: Tell[Piece]) -> None:
+        if whole:
+            tell((index, await engine.generate(request)))
+            return
+        async with aclosing(engine.stream(request)) as pieces:
+            async for piece in pieces:
+                tell((index, piece))
+
+    works = [partial(one, index, request) for index, request in enumerate(requests)]
+    async with aclosing(side_by_side(works)) as found:
+        async for piece in found:
+            yield piece
+
+
+async def _events(
+    service: Service, body: ChatRequest, first: Piece, source: AsyncGenerator[Piece, None]
+) -> AsyncGenerator[str, None]:
+    head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "object": "chat.completion.chunk", "created": int(time.time())}
+    told = bool(body.stream_options and body.stream_options.include_usage)
+
+    def event(choices: list[dict[str, Any]], usage: Mapping[str, int] | None = None) -> str:
+        chunk = {**head, "model": body.model, "choices": choices} | ({"usage": usage} if told else {})
+        return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
+
+    sent: defaultdict[int, str] = defaultdict(str)
+    completions: list[Completion] = []
     try:
-        yield first
-        async for event in source:
-            if event.startswith(ERROR_EVENT):
-                _raise_error_event(event)
-            yield event
+        async with aclosing(source):
+            async for index, piece in _with_first(first, source):
+                choice: dict[str, Any] = {"index": index, "delta": {}, "logprobs": None, "finish_reason": None}
+                if index not in sent:
+                    yield event([{**choice, "delta": {"role": "assistant", "content": ""}}])
+                text = piece if isinstance(piece, str) else _served(piece).text[len(sent[index]) :]
+                sent[index] += text
+                if isinstance(piece, Completion):
+                    completions.append(piece)
+                    # The log-probabilities of all tokens come with the end.
+                    choice["logprobs"] = logprobs_body(piece)
+                if text or choice["logprobs"]:
+                    yield event([{**choice, "delta": {"content": text}}])
+                if isinstance(piece, Completion):
+                    yield event([{**choice, "logprobs": None, "finish_reason": piece.finish_reason}])
+        if told:
+            yield event([], usage_body(completions))
+        yield DONE
     finally:
-        await source.aclose()
+        _log(service, body, sent)
 
 
-def _raise_error_event(event: str) -> None:
-    data = event.removeprefix("data: ").strip()
-    error = json.loads(data).get("error") if data.startswith("{") else None
-    if error is not None:
-        raise _refusal(int(error["code"]), str(error["message"]))
+async def _with_first(first: Piece, rest: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+    yield first
+    async for piece in rest:
+        yield piece
 
 
-def _refusal(status: int, message: str) -> Exception:
-    if status >= 500:
-        return EngineError(f"vLLM failed: {message}")
-    if status == 404:
-        return no_such_model()
-    line = next((line.strip() for line in message.splitlines() if line.strip()), "refused")
-    return ProblemError(422, "invalid_request", line[:500])
+def _served(piece: Completion | str) -> Completion:
+    if isinstance(piece, str):
+        raise TypeError("a completion is whole")
+    if piece.error is not None:
+        raise RequestError(422, piece.error.code, piece.error.message)
+    return piece
+
+
+def _log(service: Service, body: ChatRequest, answers: Mapping[int, str]) -> None:
+    if service.settings.log_prompts:
+        messages = [turn.model_dump(mode="json", exclude_none=True) for turn in body.messages]
+        log.info("completed", extra={"messages": messages, "answers": [answers[index] for index in sorted(answers)]})

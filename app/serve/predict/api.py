@@ -2,18 +2,21 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Body, Request
+from pydantic import BaseModel, Field, JsonValue
 from starlette.responses import JSONResponse, Response
 
 from app.files import dump
+from app.openai.chat import adapter_of
+from app.openai.wire import FieldError, invalid
+from app.rows import PredictRequest, Questions
 from app.serve.predict.service import ENGINE_FAILED, TIMEOUT, Answered, Answering, Asked, characters_of
-from app.serve.predict.wire import PredictRequest, PredictResponse, Questions, RouteRequest, RouteResponse
-from app.serve.problems import FieldError, ProblemError, problem_responses
+from app.serve.problems import ProblemError, problem_responses
 from app.serve.service import Service
 from app.serve.waiting import TIMEOUT_PARAMETER, Stream, deadline, unless_gone, until
-from app.types import Question
+from app.types import Outcome, Question, TaskType
 
 NDJSON = "application/x-ndjson"
 COMMON = (400, 401, 403, 405, 408, 413, 415, 422, 429, 500)
@@ -23,6 +26,69 @@ STREAM_DOC: dict[int | str, dict[str, Any]] = {
         "content": {NDJSON: {"schema": {"type": "string", "description": "One prediction a line."}}},
     }
 }
+
+EXAMPLE: dict[str, JsonValue] = {
+    "questions": [
+        {
+            "id": "wattage",
+            "prompt": "Which of these is sold by its wattage?\n0. bookmark\n1. hair dryer\n2. doormat\nAnswer: ",
+            "is_multiple_choice": True,
+        }
+    ]
+}
+EXAMPLES = Body(examples=[EXAMPLE])
+
+
+class RouteBody(BaseModel):
+    """A question's type, and the wording that gave it away."""
+
+    id: str
+    task_type: TaskType
+    reason: str
+
+
+class RouteResponse(BaseModel):
+    """One route a question, in their order."""
+
+    routes: list[RouteBody]
+
+
+class MessageBody(BaseModel):
+    """One turn of the conversation that the model saw."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ErrorBody(BaseModel):
+    """Why a question has no answer, or only a fallback."""
+
+    code: str = Field(examples=["timeout", "engine_failed", "too_long", "prompt_too_long"])
+    message: str
+
+
+class PredictionBody(BaseModel):
+    """The answer to one question."""
+
+    id: str
+    task_type: TaskType | None = Field(description="Null only where the time was over before the type was known.")
+    answer: str | None = Field(description="As the competition's evaluator reads it; null only beside an error.")
+    outcome: Outcome
+    label_probs: dict[str, float] | None = Field(None, description="For a choice: the labels' probabilities, sum 1.")
+    label_mass: float | None = Field(None, description="The sum of the labels' probabilities before that.")
+    error: ErrorBody | None = None
+    reason: str | None = Field(None, description="With `explain`: why the question is of this type.")
+    messages: list[MessageBody] | None = Field(None, description="With `explain`: the prompt as rendered.")
+    raw: str | None = Field(None, description="With `explain`: the model's own text.")
+    seconds: float | None = Field(None, description="With `explain`: from handing over to the engine to the answer.")
+
+
+class PredictResponse(BaseModel):
+    """One prediction a question, in their order."""
+
+    model: str
+    prompts: str = Field(description="Fingerprint of the prompt templates.")
+    predictions: list[PredictionBody]
 
 
 def question_router(service: Service) -> APIRouter:
@@ -36,7 +102,7 @@ def question_router(service: Service) -> APIRouter:
         openapi_extra=TIMEOUT_PARAMETER,
         responses={**problem_responses(*COMMON, 404, 503, 504), **STREAM_DOC},
     )
-    async def predict(body: PredictRequest, request: Request) -> Response:
+    async def predict(body: Annotated[PredictRequest, EXAMPLES], request: Request) -> Response:
         """Answers 1 to 256 questions, each routed, rendered and constrained as in the competition.
 
         With `Accept: application/x-ndjson` each answer is a line, sent as soon as it is there. A question that
@@ -57,7 +123,7 @@ def question_router(service: Service) -> APIRouter:
         openapi_extra=TIMEOUT_PARAMETER,
         responses=problem_responses(*COMMON, 504),
     )
-    async def route(body: RouteRequest, request: Request) -> Response:
+    async def route(body: Annotated[Questions, EXAMPLES], request: Request) -> Response:
         """The type of each question and the wording that gave it away. Needs no engine, but its places in the queue."""
         questions = asked_of(body, service)
         late = deadline(request, None, service.settings)
@@ -82,7 +148,7 @@ def asked_of(body: Questions, service: Service) -> list[Asked]:
     """The questions of a request.
 
     Raises:
-        ProblemError: 422, a prompt is too long; 404, there is no such model.
+        RequestError: 422, a prompt is too long; 404, there is no such model.
     """
     longest = service.settings.max_prompt_characters
     message = f"longer than {longest} characters: shorten it"
@@ -92,8 +158,9 @@ def asked_of(body: Questions, service: Service) -> list[Asked]:
         if len(question.prompt) > longest
     ]
     if errors:
-        raise ProblemError(422, "invalid_request", f"{errors[0].field}: {message}", errors=errors)
-    adapter = service.adapter(body.model) if isinstance(body, PredictRequest) else None
+        raise invalid(errors)
+    asked = body.model if isinstance(body, PredictRequest) else None
+    adapter = adapter_of(asked, service.predictor.model_name, service.predictor.engine.adapters)
     return [
         Asked(Question(name, question.prompt, question.is_multiple_choice), question.task_type, adapter)
         for name, question in zip(body.ids, body.questions, strict=True)
@@ -115,7 +182,7 @@ def predict_response(service: Service, body: PredictRequest, answers: list[Answe
     """As `PredictResponse`."""
     rows = [answered.row(explained=body.explain) for answered in answers]
     return {
-        "model": body.model or service.model_name,
+        "model": body.model or service.predictor.model_name,
         "prompts": service.predictor.prompts.fingerprint,
         "predictions": rows,
     }

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +14,7 @@ from app.predictor import Prepared
 from app.routing import explain
 from app.rows import prediction_row
 from app.serve.service import Service
+from app.serve.waiting import Tell, side_by_side
 from app.tasks.base import Task
 from app.tasks.registry import task_of
 from app.types import Failure, Outcome, Prediction, Question, TaskType
@@ -21,7 +22,6 @@ from app.types import Failure, Outcome, Prediction, Question, TaskType
 TIMEOUT, ENGINE_FAILED = "timeout", "engine_failed"
 NAMED = "named in the request"
 UNROUTED = "not routed in time"
-Tell = Callable[[dict[str, Any]], None]
 log = logging.getLogger(__name__)
 
 
@@ -89,36 +89,17 @@ class Answering:
 
     async def rows(self, *, explained: bool) -> AsyncGenerator[dict[str, Any], None]:
         """What a stream sends, in order of completion; explained, also each route and piece of text on the way."""
-        ready: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
-        async def one(asked: Asked) -> None:
-            try:
-                if explained:
-                    answered = await self._answer(asked, ready.put_nowait)
-                    ready.put_nowait({"event": "prediction", **answered.row(explained=True)})
-                else:
-                    ready.put_nowait((await self._answer(asked)).row(explained=False))
-            finally:
-                ready.put_nowait(None)
+        async def one(asked: Asked, tell: Tell[dict[str, Any]]) -> None:
+            answered = await self._answer(asked, tell if explained else None)
+            row = answered.row(explained=explained)
+            tell({"event": "prediction", **row} if explained else row)
 
-        # No task group: closing a generator that is inside one ends in an exception group.
-        running = [asyncio.create_task(one(asked)) for asked in self._questions]
-        try:
-            left = len(running)
-            while left:
-                row = await ready.get()
-                if row is None:
-                    left -= 1
-                else:
-                    yield row
-            for task in running:
-                task.result()
-        finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+        async with aclosing(side_by_side([partial(one, asked) for asked in self._questions])) as rows:
+            async for row in rows:
+                yield row
 
-    async def _answer(self, asked: Asked, tell: Tell | None = None) -> Answered:
+    async def _answer(self, asked: Asked, tell: Tell[dict[str, Any]] | None = None) -> Answered:
         """The answer, or the error that stands for it. What is late is aborted in the engine."""
         started = time.monotonic()
         task: Task | None = None
@@ -139,7 +120,7 @@ class Answering:
             prediction = replace(_without_answer(asked, task), error=_failure(error), seconds=seconds)
         return self._done(Answered(prediction, reason, prepared))
 
-    async def _asked(self, prepared: Prepared, tell: Tell | None) -> Prediction:
+    async def _asked(self, prepared: Prepared, tell: Tell[dict[str, Any]] | None) -> Prediction:
         """The engine's answer; each piece of text is told as it comes."""
         if tell is None:
             return await self._predictor.answer(prepared)

@@ -14,15 +14,13 @@ from app.jobs.job import Origin, Usage, stored
 from app.jobs.ray.replica import SCHEMA
 from app.jobs.ray.staging import Staging, pack, row_id, row_key, unpack
 from app.jobs.ray.store import AnswerIndex, Store
+from app.openai.chat import ChatRequest
 from app.rows import Row
 from app.types import (
     Failure,
-    GenerationRequest,
-    Message,
     Outcome,
     Prediction,
     Question,
-    SamplingParams,
     TaskType,
 )
 from tests.jobs.questions import choice, mixed
@@ -42,8 +40,11 @@ def test_a_question_travels_whole_and_without_its_name(prompt: str, flag: bool, 
 
 
 def test_a_conversation_travels_whole() -> None:
-    request = GenerationRequest("", (Message("system", "a"), Message("user", "b")), SamplingParams(9, 0.5, 7, ("z",)))
-    assert unpack(pack(Row(3, "x", chat=request)), 0).chat == request
+    body = {"model": "m", "messages": [{"role": "developer", "content": "a"}, {"role": "user", "content": "b"}]}
+    wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
+    request = ChatRequest.model_validate({**body, "n": 2, "temperature": 0.5, "stop": ["z"], "response_format": wanted})
+    found = unpack(pack(Row(3, "x", chat=request, part=1, parts=2)), 0)
+    assert (found.chat, found.part) == (request, 1)
 
 
 def test_a_key_follows_what_is_asked_and_nothing_else() -> None:

@@ -19,7 +19,6 @@ from app.serve.service import Service
 from app.types import GenerationRequest
 from tests.serve.calls import batches_of, service_of
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
-from tests.serve.scripted_chat import ScriptedChat
 
 KEYS = "alice:a-secret-of-alice,bob:a-secret-of-bob"
 ENDED = ("completed", "failed", "expired", "cancelled")
@@ -78,9 +77,8 @@ async def local(
     """Started as uvicorn would start it, and stopped at the end."""
     engine = engine or ScriptedAsyncEngine()
     service = service_of(engine, **settings)
-    chat = ScriptedChat()
-    batches = batches_of(service, chat, folder, revision, prompts)
-    app = build_app(service, ApiKeys.parse(KEYS), chat, batches=batches)
+    batches = batches_of(service, folder, revision, prompts)
+    app = build_app(service, ApiKeys.parse(KEYS), batches=batches)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000/v1") as http,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.serve.batches.lines import DEEPEST, Line, check, read
+from app.openai.batches import DEEPEST
+from app.serve.batches.lines import Line, check, read
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -1,0 +1,96 @@
+"""Files and batches of OpenAI's interface: what its routes take, and a line of a batch file, offline and served."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from app.errors import InputError
+from app.openai.wire import Refusing, RequestError, ShortText, Text, encodes, read_body
+from app.process import parse_duration
+
+CHAT, PREDICT = "/v1/chat/completions", "/v1/predict"
+LONGEST_NAME = 512
+DEEPEST = 128
+"""Objects and lists in one another, the line itself among them. Python's own limit depends on who calls, and so would
+a line that comes near it: refused by one reader, taken by the next."""
+DAY = 24 * 3600
+LONGEST_WINDOW = 7 * DAY
+SHORTEST_LIFE, LONGEST_LIFE = 3600, 30 * DAY
+
+
+class BatchLine(Refusing):
+    """One line of the input file."""
+
+    custom_id: str
+    method: Literal["POST"]
+    url: Literal["/v1/chat/completions", "/v1/predict"]
+    body: dict[str, Any]
+
+
+def read_line(data: object) -> BatchLine:
+    """A line of a batch file.
+
+    Raises:
+        RequestError: it is none; the code says what is wrong.
+    """
+    if _too_deep(data):
+        message = f"more than {DEEPEST} objects and lists in one another: give a flatter one"
+        raise RequestError(422, "nested_too_deeply", message)
+    line = read_body(BatchLine, data)
+    if not 0 < len(line.custom_id) <= LONGEST_NAME or not encodes(line.custom_id):
+        message = f"custom_id must be a text of 1 to {LONGEST_NAME} characters"
+        raise RequestError(422, "invalid_custom_id", message)
+    return line
+
+
+def _too_deep(data: object) -> bool:
+    """Level by level, since recursion has a limit of its own."""
+    level = [data]
+    for _ in range(DEEPEST + 1):
+        level = [value for value in level if isinstance(value, dict | list)]
+        if not level:
+            return False
+        level = [inner for value in level for inner in _inner(value)]
+    return True
+
+
+def _inner(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _check_window(text: str) -> str:
+    try:
+        seconds = parse_duration(text)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    if seconds > LONGEST_WINDOW:
+        raise ValueError(f"{text!r} is too long: at most {LONGEST_WINDOW // 3600}h")
+    return text
+
+
+class ExpiresAfter(Refusing):
+    """When a file is deleted."""
+
+    anchor: Literal["created_at"]
+    seconds: int = Field(ge=SHORTEST_LIFE, le=LONGEST_LIFE)
+
+
+class BatchRequest(Refusing):
+    """Which file to answer, and until when."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"input_file_id": "file-0123456789abcdef", "endpoint": CHAT, "completion_window": "24h"}]
+        },
+    )
+
+    input_file_id: ShortText
+    endpoint: Literal["/v1/chat/completions", "/v1/predict"]
+    completion_window: Annotated[str, Field(max_length=32), AfterValidator(_check_window)] = Field(
+        description="Such as 24h or 90m. What is not answered by then is not asked."
+    )
+    metadata: dict[ShortText, Annotated[Text, Field(max_length=512)]] | None = Field(None, max_length=16)
+    output_expires_after: ExpiresAfter | None = None
