@@ -1,123 +1,15 @@
 """The words of the catalogue, read once from the files beside this module."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import NamedTuple, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import SetupError
-
-Words = Annotated[tuple[str, str, str, str, str, str], "one a language"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ChoiceEntry(_Strict):
-    """An attribute whose values are words."""
-
-    name: Words
-    values: tuple[Words, ...]
-
-
-class NumberEntry(_Strict):
-    """An attribute whose values are amounts."""
-
-    name: Words
-    asks: str
-    states: str
-    most: str = ""
-
-
-class UnitEntry(_Strict):
-    """A unit. `written` is given where it is not written as its symbol everywhere."""
-
-    factor: float
-    word: str
-    written: Words | None = None
-
-
-class TypeEntry(_Strict):
-    """A product type. An attribute with no values of its own takes all that the attribute has."""
-
-    name: str
-    names: tuple[str, str, str, str, str]
-    synonyms: tuple[str, ...]
-    definition: str
-    purpose: str
-    choices: dict[str, tuple[str, ...]]
-    numbers: dict[str, tuple[str, float, float, float]]
-    features: tuple[str, ...]
-    aspects: tuple[str, ...]
-    goes_with: tuple[str, ...]
-    price: tuple[int, int]
-    plural: bool = False
-    mass: bool = False
-    packs: bool = False
-
-
-class DepartmentFile(_Strict):
-    """One file of product types."""
-
-    department: Words
-    types: tuple[TypeEntry, ...]
-
-
-class AspectEntry(_Strict):
-    """Phrases that praise and blame one aspect."""
-
-    praise: tuple[str, ...]
-    blame: tuple[str, ...]
-
-
-class ReviewWords(_Strict):
-    """What stands round the phrases of a review."""
-
-    openings: tuple[str, ...]
-    plural_openings: tuple[str, ...]
-    people: tuple[str, ...]
-    frames: tuple[str, ...]
-    turns: tuple[str, ...]
-    fillers: tuple[str, ...]
-    verdicts: dict[int, tuple[str, ...]]
-
-
-class BrandParts(_Strict):
-    """Syllables and words of invented names."""
-
-    starts: tuple[str, ...]
-    middles: tuple[str, ...]
-    ends: tuple[str, ...]
-    suffixes: tuple[str, ...]
-    series: tuple[str, ...]
-    letters: tuple[str, ...]
-
-
-class Phrases(_Strict):
-    """Patterns of a product line."""
-
-    made_of: Words
-    pack: Words
-    by: Words
-
-
-class LexiconFiles(_Strict):
-    """All of the lexicon, as its files have it."""
-
-    choices: dict[str, ChoiceEntry]
-    numbers: dict[str, NumberEntry]
-    units: dict[str, dict[str, UnitEntry]]
-    features: tuple[tuple[str, str, str, str, str, str, str], ...]
-    departments: tuple[DepartmentFile, ...] = Field(min_length=2)
-    aspects: dict[str, AspectEntry]
-    reviews: ReviewWords
-    brands: BrandParts
-    phrases: Phrases
-
+from app.settings import read_yaml
 
 LANGUAGES = ("en", "de", "es", "fr", "it", "ja")
 LANGUAGE_NAMES = {"en": "English", "de": "German", "es": "Spanish", "fr": "French", "it": "Italian", "ja": "Japanese"}
@@ -195,22 +87,6 @@ def tidy(amount: float) -> float:
     return round(amount, 2)
 
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """A property of products. For numbers: the question, statement and superlative that go with it."""
-
-    key: str
-    name: Term
-    values: tuple[Term, ...] = ()
-    asks: str = ""
-    states: str = ""
-    most: str = ""
-    """Such as "holds the most"; empty where comparing makes no sense."""
-
-
 @dataclass(frozen=True, slots=True)
 class NumberRange:
     """The plausible amounts of one attribute of one product type."""
@@ -255,12 +131,10 @@ class ProductType:
     purpose: str
     """Completes "Somebody wants to ..."."""
     choices: dict[str, tuple[Term, ...]]
-    """Attribute key to the values that this type can have."""
+    """Attribute to the values that this type can have."""
     numbers: dict[str, NumberRange]
     features: tuple[Feature, ...]
     aspects: tuple[str, ...]
-    goes_with: tuple[str, ...]
-    """English names of the types that are bought along with it; holds both ways."""
     packs: bool
     """Whether it is sold in packs of several."""
     price: tuple[int, int]
@@ -278,20 +152,120 @@ class ProductType:
         """Such as "a tent", "an office chair", "jeans"."""
         return self.name.en if self.plural or self.mass else f"{article(self.name.en)} {self.name.en}"
 
-    @property
-    def pronoun(self) -> str:
-        """The pronoun of its sentences."""
-        return "they" if self.plural else "it"
-
 
 def article(word: str) -> str:
     """The indefinite article by the first letter; "a" before the sound of "u" in "ukulele"."""
     return "an" if word[0].lower() in "aeio" or word.lower().startswith("un") else "a"
 
 
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Attribute(_Strict):
+    """A property of products: one of several words, or an amount with its question, statement and superlative."""
+
+    name: Term
+    values: tuple[Term, ...] = ()
+    asks: str = ""
+    states: str = ""
+    most: str = ""
+    """Such as "holds the most"; empty where comparing makes no sense."""
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if bool(self.values) == bool(self.asks and self.states):
+            raise ValueError("has values, or else asks and states")
+        return self
+
+
+class _Unit(_Strict):
+    """A unit. `written` is given where it is not written as its symbol everywhere."""
+
+    factor: float
+    word: str
+    written: Term | None = None
+
+
+class _Type(_Strict):
+    """A product type. An attribute with no values of its own takes all that the attribute has."""
+
+    name: str
+    names: tuple[str, str, str, str, str]
+    synonyms: tuple[str, ...]
+    definition: str
+    purpose: str
+    choices: dict[str, tuple[str, ...]]
+    numbers: dict[str, tuple[str, float, float, float]]
+    """Unit, least, most and step."""
+    features: tuple[str, ...]
+    aspects: tuple[str, ...]
+    goes_with: tuple[str, ...]
+    """English names of the types that are bought along with it; holds both ways."""
+    price: tuple[int, int]
+    plural: bool = False
+    mass: bool = False
+    packs: bool = False
+
+
+class _Department(_Strict):
+    department: Term
+    types: tuple[_Type, ...]
+
+
+class Aspect(_Strict):
+    """Phrases that praise and blame one aspect."""
+
+    praise: tuple[str, ...]
+    blame: tuple[str, ...]
+
+
+class ReviewWords(_Strict):
+    """What stands round the phrases of a review."""
+
+    openings: tuple[str, ...]
+    plural_openings: tuple[str, ...]
+    people: tuple[str, ...]
+    frames: tuple[str, ...]
+    turns: tuple[str, ...]
+    fillers: tuple[str, ...]
+    verdicts: dict[int, tuple[str, ...]]
+
+
+class BrandParts(_Strict):
+    """Syllables and words of invented names."""
+
+    starts: tuple[str, ...]
+    middles: tuple[str, ...]
+    ends: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    series: tuple[str, ...]
+    letters: tuple[str, ...]
+
+
+class Phrases(_Strict):
+    """Patterns of a product line."""
+
+    made_of: Term
+    pack: Term
+    by: Term
+
+
+class _Files(_Strict):
+    """All of the lexicon, as its files have it."""
+
+    choices: dict[str, Attribute]
+    numbers: dict[str, Attribute]
+    units: dict[str, dict[str, _Unit]]
+    features: tuple[tuple[str, str, str, str, str, str, str], ...]
+    aspects: dict[str, Aspect]
+    reviews: ReviewWords
+    brands: BrandParts
+    phrases: Phrases
+    departments: tuple[_Department, ...] = Field(min_length=2)
+
+
 FOLDER = Path(__file__).parent / "lexicon"
-_FILES = ("choices", "numbers", "units", "features", "aspects", "reviews", "brands", "phrases")
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,13 +275,12 @@ class Lexicon:
     types: tuple[ProductType, ...]
     departments: tuple[Department, ...]
     attributes: dict[str, Attribute]
-    """Those with words and those with numbers, by key."""
+    """Those with words, then those with numbers."""
     units: dict[str, Unit]
-    aspects: dict[str, AspectEntry]
+    aspects: dict[str, Aspect]
     reviews: ReviewWords
     brands: BrandParts
     phrases: Phrases
-    by_name: dict[str, ProductType]
     complements: dict[str, tuple[ProductType, ...]]
     """Type name to the types that go with it."""
     unrelated: dict[str, tuple[ProductType, ...]]
@@ -321,124 +294,94 @@ def load_lexicon(folder: Path = FOLDER) -> Lexicon:
     Raises:
         SetupError: a file is missing, has another form, or names what no other file knows.
     """
-    texts = {name: _parsed(folder / f"{name}.yaml") for name in _FILES}
-    texts["departments"] = [_parsed(path) for path in sorted((folder / "departments").glob("*.yaml"))]
+    one_file = [name for name in _Files.model_fields if name != "departments"]
+    content = {name: read_yaml(folder / f"{name}.yaml", "the lexicon's") for name in one_file}
+    content["departments"] = [
+        read_yaml(path, "the lexicon's") for path in sorted((folder / "departments").glob("*.yaml"))
+    ]
     try:
-        files = LexiconFiles.model_validate(texts)
+        return _joined(_Files.model_validate(content))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise SetupError(f"lexicon {folder}, {place}: {first['msg']}; mend the file") from error
-    return _Builder(files).build()
 
 
-def _parsed(path: Path) -> object:
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - both loaders are safe ones
-    except OSError as error:
-        raise SetupError(f"cannot read the lexicon's {path}: {error.strerror}; install the package again") from error
-    except yaml.YAMLError as error:
-        raise SetupError(f"{path} is not YAML: {' '.join(str(error).split())}; mend the file") from error
+def _joined(files: _Files) -> Lexicon:
+    """Names become what they stand for."""
+    units = {
+        symbol: Unit(symbol, dimension, entry.factor, entry.word, entry.written or Term(*(symbol,) * len(LANGUAGES)))
+        for dimension, entries in files.units.items()
+        for symbol, entry in entries.items()
+    }
+    features = {entry[0]: Feature(Term(*entry[:-1]), entry[-1]) for entry in files.features}
+    types: list[ProductType] = []
+    departments: list[Department] = []
+    for file in files.departments:
+        departments.append(Department(len(departments), file.department))
+        for entry in file.types:
+            try:
+                types.append(_type(entry, len(types), departments[-1], files, units, features))
+            except KeyError as error:
+                raise SetupError(
+                    f"lexicon: {entry.name!r} names {error}, which no file explains; add it or mend it"
+                ) from error
+    complements = _complements(files, types)
+    return Lexicon(
+        types=tuple(types),
+        departments=tuple(departments),
+        attributes=files.choices | files.numbers,
+        units=units,
+        aspects=files.aspects,
+        reviews=files.reviews,
+        brands=files.brands,
+        phrases=files.phrases,
+        complements=complements,
+        unrelated={one.key: tuple(_unrelated(one, types, complements[one.key])) for one in types},
+    )
 
 
-class _Builder:
-    """Joins the files: names become what they stand for."""
-
-    def __init__(self, files: LexiconFiles) -> None:
-        self._files = files
-        self._words = {key: {value[0]: Term(*value) for value in entry.values} for key, entry in files.choices.items()}
-        self._features = {entry[0]: Feature(Term(*entry[:6]), entry[6]) for entry in files.features}
-        self._units = {
-            symbol: Unit(symbol, dimension, entry.factor, entry.word, Term(*(entry.written or (symbol,) * 6)))
-            for dimension, units in files.units.items()
-            for symbol, entry in units.items()
-        }
-
-    def build(self) -> Lexicon:
-        files = self._files
-        types: list[ProductType] = []
-        departments = []
-        for number, file in enumerate(files.departments):
-            departments.append(Department(number, Term(*file.department)))
-            types += [self._type(place, departments[-1], one) for place, one in enumerate(file.types, len(types))]
-        by_name = {one.name.en: one for one in types}
-        complements = _complements(types, by_name)
-        return Lexicon(
-            types=tuple(types),
-            departments=tuple(departments),
-            attributes=self._attributes(),
-            units=self._units,
-            aspects=files.aspects,
-            reviews=files.reviews,
-            brands=files.brands,
-            phrases=files.phrases,
-            by_name=by_name,
-            complements=complements,
-            unrelated={one.key: _unrelated(one, types, complements[one.key]) for one in types},
-        )
-
-    def _attributes(self) -> dict[str, Attribute]:
-        words = {
-            key: Attribute(key, Term(*entry.name), tuple(self._words[key].values()))
-            for key, entry in self._files.choices.items()
-        }
-        return words | {key: _number_attribute(key, entry) for key, entry in self._files.numbers.items()}
-
-    def _type(self, number: int, department: Department, entry: TypeEntry) -> ProductType:
-        try:
-            choices = {
-                key: tuple(self._words[key][name] for name in names or self._words[key])
-                for key, names in entry.choices.items()
-            }
-            numbers = {key: self._range(*values) for key, values in entry.numbers.items() if self._files.numbers[key]}
-            features = tuple(self._features[name] for name in entry.features)
-            for aspect in entry.aspects:
-                self._files.aspects[aspect]
-        except KeyError as error:
-            raise SetupError(
-                f"lexicon: {entry.name!r} names {error}, which no file explains; add it or mend it"
-            ) from error
-        return ProductType(
-            number=number,
-            name=Term(entry.name, *entry.names),
-            department=department,
-            synonyms=entry.synonyms,
-            definition=entry.definition,
-            purpose=entry.purpose,
-            choices=choices,
-            numbers=numbers,
-            features=features,
-            aspects=entry.aspects,
-            goes_with=entry.goes_with,
-            packs=entry.packs,
-            price=entry.price,
-            plural=entry.plural,
-            mass=entry.mass,
-        )
-
-    def _range(self, symbol: str, low: float, high: float, step: float) -> NumberRange:
-        return NumberRange(self._units[symbol], low, step, round((high - low) / step) + 1)
+def _type(
+    entry: _Type,
+    number: int,
+    department: Department,
+    files: _Files,
+    units: dict[str, Unit],
+    features: dict[str, Feature],
+) -> ProductType:
+    choices = {}
+    for key, names in entry.choices.items():
+        words = {term.en: term for term in files.choices[key].values}
+        choices[key] = tuple(words[name] for name in names or words)
+    numbers = {}
+    for key, (symbol, low, high, step) in entry.numbers.items():
+        numbers[key] = NumberRange(units[symbol], low, step, round((high - low) / step) + 1)
+    for unknown in (*(set(entry.numbers) - set(files.numbers)), *(set(entry.aspects) - set(files.aspects))):
+        raise KeyError(unknown)
+    return ProductType(
+        number=number,
+        name=Term(entry.name, *entry.names),
+        department=department,
+        choices=choices,
+        numbers=numbers,
+        features=tuple(features[name] for name in entry.features),
+        **entry.model_dump(exclude={"name", "names", "choices", "numbers", "features", "goes_with"}),
+    )
 
 
-def _number_attribute(key: str, entry: NumberEntry) -> Attribute:
-    return Attribute(key, Term(*entry.name), asks=entry.asks, states=entry.states, most=entry.most)
+def _unrelated(one: ProductType, types: list[ProductType], partners: tuple[ProductType, ...]) -> Iterator[ProductType]:
+    return (other for other in types if other.department is not one.department and other not in partners)
 
 
-def _unrelated(
-    one: ProductType, types: list[ProductType], partners: tuple[ProductType, ...]
-) -> tuple[ProductType, ...]:
-    keys = {partner.key for partner in partners}
-    return tuple(other for other in types if other.department is not one.department and other.key not in keys)
-
-
-def _complements(types: list[ProductType], by_name: dict[str, ProductType]) -> dict[str, tuple[ProductType, ...]]:
-    partners: dict[str, list[str]] = {one.key: [] for one in types}
-    for one in types:
-        for other in one.goes_with:
+def _complements(files: _Files, types: list[ProductType]) -> dict[str, tuple[ProductType, ...]]:
+    by_name = {one.key: one for one in types}
+    partners: dict[str, dict[str, None]] = {name: {} for name in by_name}
+    for entry in (entry for file in files.departments for entry in file.types):
+        for other in entry.goes_with:
             if other not in by_name:
                 raise SetupError(
-                    f"lexicon: {one.key!r} goes with {other!r}, which is no product type; add it or mend it"
+                    f"lexicon: {entry.name!r} goes with {other!r}, which is no product type; add it or mend it"
                 )
-            partners[one.key].append(other)
-            partners[other].append(one.key)
-    return {key: tuple(by_name[name] for name in dict.fromkeys(names)) for key, names in partners.items()}
+            partners[entry.name][other] = None
+            partners[other][entry.name] = None
+    return {key: tuple(by_name[name] for name in names) for key, names in partners.items()}

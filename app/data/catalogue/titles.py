@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from app.data.catalogue.lexicon import LANGUAGES, Attribute, Lexicon, Measure, Phrases
+from app.data.catalogue.lexicon import Attribute, Lexicon, Measure, Phrases
 from app.data.catalogue.products import BRAND, FEATURE, MODEL, PACK, PRODUCT_TYPE, Product
 
 _SMALL = frozenset({"with", "for", "of", "and", "in", "by", "the"})
@@ -81,10 +81,10 @@ def make_title(product: Product, phrases: Phrases, language: str = "en", show: s
     for key, piece in rest:
         segments += [("", joint), (key, piece if key in product.type.numbers else cased(piece))]
     if by_last:
-        before, after = _around(phrases.by[LANGUAGES.index(language)], "{brand}")
+        before, after = _around(phrases.by.text(language), "{brand}")
         segments += [("", f" {before}"), *brand, ("", after)]
     if product.pack > 1:
-        pack = phrases.pack[LANGUAGES.index(language)].format(n=product.pack)
+        pack = phrases.pack.text(language).format(n=product.pack)
         segments += [("", " (" if style % 2 else joint), (PACK, pack), ("", ")" if style % 2 else "")]
     return Title(tuple(segment for segment in segments if segment[1]))
 
@@ -95,7 +95,7 @@ def _type_segments(product: Product, phrases: Phrases, language: str) -> list[Se
         return [name]
     material = ("material", product.value_text("material", language))
     known = {"{material}": material, "{type}": name}
-    return [known.get(part, ("", part)) for part in _pieces(phrases.made_of[LANGUAGES.index(language)])]
+    return [known.get(part, ("", part)) for part in _pieces(phrases.made_of.text(language))]
 
 
 @cache
@@ -193,7 +193,7 @@ def make_description(lexicon: Lexicon, product: Product, rng: random.Random, mos
             f"{name} brings you {product.type.with_article} to rely on.",
         )
     )
-    facts = [_fact(product, lexicon.attributes[key], rng) for key in product.values]
+    facts = [_fact(product, key, lexicon.attributes[key], rng) for key in product.values]
     facts += [
         Fact(FEATURE, feature.name.en, f"{capitalized(feature.name.en)}: {feature.meaning}.")
         for feature in product.features
@@ -212,11 +212,11 @@ def make_description(lexicon: Lexicon, product: Product, rng: random.Random, mos
     return Description(opening, tuple(facts[:most]), closing)
 
 
-def _fact(product: Product, attribute: Attribute, rng: random.Random) -> Fact:
-    value = product.values[attribute.key]
+def _fact(product: Product, key: str, attribute: Attribute, rng: random.Random) -> Fact:
+    value = product.values[key]
     if isinstance(value, Measure):
         text = value.words if rng.random() < 0.4 else value.text()
-        return Fact(attribute.key, text, attribute.states.format(value=text))
+        return Fact(key, text, attribute.states.format(value=text))
     plural = product.type.plural
     forms = {
         "They": "They" if plural else "It",
@@ -224,8 +224,8 @@ def _fact(product: Product, attribute: Attribute, rng: random.Random) -> Fact:
         "are": "are" if plural else "is",
         "fit": "fit" if plural else "fits",
     }
-    sentence = rng.choice(_STATES[attribute.key]).format(value=value.en, **forms)
-    return Fact(attribute.key, value.en, sentence)
+    sentence = rng.choice(_STATES[key]).format(value=value.en, **forms)
+    return Fact(key, value.en, sentence)
 
 
 def make_bullets(lexicon: Lexicon, product: Product, language: str, rng: random.Random, most: int = 4) -> str:

@@ -10,12 +10,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from app.data.row import Capability
-from app.data.sources.reading import RawRow, TitlePool, count, find_tables, read_table
-from app.data.sources.spill import SpillTable
+from app.data.sources.reading import RawRow, count, find_tables, read_table
+from app.data.sources.spill import SpillTable, TitlePool, once_a_file
 from app.data.tasks.task import (
     CHOICE,
     LISTED,
@@ -56,9 +55,8 @@ class _Shop:
     """The products of all locales on disk: by identity, and a pool for each locale."""
 
     def __init__(self, path: Path) -> None:
-        self.titles = SpillTable()
         self._places: defaultdict[str, list[int]] = defaultdict(list)
-        self.titles.fill(self._rows(path))
+        self.titles = SpillTable(self._rows(path))
         self.pools = {locale: TitlePool(self.titles, places) for locale, places in self._places.items()}
 
     def _rows(self, path: Path) -> Iterator[tuple[str, str]]:
@@ -69,6 +67,9 @@ class _Shop:
 
     def title(self, locale: str, identity: str) -> str:
         return str(self.titles.first(f"{locale}/{identity}") or "")
+
+
+_open_shop = once_a_file(_Shop)
 
 
 def read_amazon_m2(folder: Path, faults: Counter[str]) -> Iterator[Session]:
@@ -84,15 +85,6 @@ def read_amazon_m2(folder: Path, faults: Counter[str]) -> Iterator[Session]:
             session = _session(row, number, shop, faults)
             if session is not None:
                 yield session
-
-
-def _open_shop(path: Path) -> _Shop:
-    return _shop(path, path.stat().st_mtime_ns if path.is_file() else 0)
-
-
-@lru_cache(maxsize=1)
-def _shop(path: Path, stamp: int) -> _Shop:  # noqa: ARG001 - a file that was written anew is read anew
-    return _Shop(path)
 
 
 def _session(row: RawRow, number: int, shop: _Shop, faults: Counter[str]) -> Session | None:

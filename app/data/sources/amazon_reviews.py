@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from app.data.row import Capability
-from app.data.sources.reading import RawRow, TitlePool, count, find_tables, read_table
-from app.data.sources.spill import SpillTable
+from app.data.sources.reading import RawRow, count, find_tables, read_table
+from app.data.sources.spill import SpillTable, TitlePool
 from app.data.tasks.task import (
     CHOICE,
     GENERATION,
@@ -82,8 +82,8 @@ def read_amazon_reviews(folder: Path, faults: Counter[str]) -> Iterator[Reviewed
             continue
         category = path.name.split(".")[0]
         metas = sorted(folder.glob(f"{_META}{category}.*")) if folder.is_dir() else []
-        products = SpillTable().fill(_products(metas[0], category) if metas else ())
-        reviews = SpillTable().fill(_reviews(path, faults))
+        products = SpillTable(_products(metas[0], category) if metas else ())
+        reviews = SpillTable(_reviews(path, faults))
         for identity, group in reviews.groups():
             yield _product(identity, group, products, category, faults)
 

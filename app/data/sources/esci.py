@@ -11,13 +11,12 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
 from app.data.row import Capability
 from app.data.sources.reading import RawRow, find_tables, read_table
-from app.data.sources.spill import SpillTable
+from app.data.sources.spill import SpillTable, once_a_file
 from app.data.tasks.task import (
     CHOICE,
     OPTIONS,
@@ -118,15 +117,10 @@ def _titles(folder: Path, row: RawRow) -> Callable[[RawRow], str]:
     return lambda row: str(table.first(f"{row.text('product_locale')}/{row.text('product_id')}") or "")
 
 
+@once_a_file
 def _products(path: Path) -> SpillTable:
-    stamp = path.stat().st_mtime_ns if path.is_file() else 0
-    return _spilled(path, stamp)
-
-
-@lru_cache(maxsize=1)
-def _spilled(path: Path, stamp: int) -> SpillTable:  # noqa: ARG001 - a file that was written anew is read anew
     rows = read_table(path, PRODUCTS)
-    return SpillTable().fill(
+    return SpillTable(
         (f"{row.text('product_locale')}/{row.text('product_id')}", _one_line(row.text_or("product_title")))
         for row in rows
     )

@@ -3,16 +3,14 @@
 import csv
 import io
 import json
-import random
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.data.sources.spill import SpillTable
 from app.errors import InputError, SetupError
 from app.files import open_bytes
 from app.tasks.answers import literal
@@ -398,28 +396,3 @@ def without(question: str, found: NumberedList, numbers: set[int]) -> str:
             end, label = start + len(str(entry.number)), str(first + kept.index(entry.number))
         question = question[:start] + label + question[end:]
     return question
-
-
-OTHERS = 20
-"""Products drawn for one question: enough for the longest list."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TitlePool:
-    """Titles of a table: its values, or the "title" of each. Drawn when asked for, as most questions never are."""
-
-    table: SpillTable
-    places: Sequence[int]
-    """The rows of the table that belong to the pool."""
-
-    def draw(self, seed: str, known: Collection[str]) -> tuple[str, ...]:
-        """Different titles that are not known, `OTHERS` at most; the same for the same seed."""
-        places = random.Random(seed).sample(self.places, min(2 * OTHERS, len(self.places)))
-        return tuple(dict.fromkeys(self._unknown(places, known)))[:OTHERS]
-
-    def _unknown(self, places: list[int], known: Collection[str]) -> Iterator[str]:
-        for place in places:
-            value: Any = self.table.at(place)
-            title = value if isinstance(value, str) else value["title"]
-            if title and title not in known:
-                yield title

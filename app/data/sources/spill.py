@@ -1,68 +1,54 @@
-"""A table on disk, for joins and groups of files that are larger than memory."""
+"""A table on disk, for joins, groups and draws of files that are larger than memory."""
 
 import json
+import random
 import sqlite3
-import tempfile
-import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from app.errors import SetupError
 
+T = TypeVar("T")
+
 
 class SpillTable:
-    """JSON values by key, in a temporary file that goes with the table. Keys may repeat; order within a key is kept."""
+    """JSON values by key, in a temporary file of SQLite's own. Keys may repeat; order within a key is kept."""
 
-    def __init__(self) -> None:
-        """An empty table.
-
-        Raises:
-            SetupError: the folder for temporary files cannot be written.
-        """
-        try:
-            with tempfile.NamedTemporaryFile(prefix="shopbench-", suffix=".sqlite", delete=False) as file:
-                path = Path(file.name)
-        except OSError as error:
-            raise _full(error) from error
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = OFF")
-        self._connection.execute("PRAGMA synchronous = OFF")
-        self._connection.execute("CREATE TABLE rows (number INTEGER PRIMARY KEY, key TEXT, value TEXT)")
-        weakref.finalize(self, _remove, self._connection, path)
-
-    def fill(self, rows: Iterable[tuple[str, Any]]) -> "SpillTable":
-        """Add the rows, then make them ready to be looked up; the table itself.
+    def __init__(self, rows: Iterable[tuple[str, Any]]) -> None:
+        """Take in the rows.
 
         Raises:
             SetupError: the disk is full.
         """
+        # without a name it is a file that nobody sees and that goes with the connection
+        self._connection = sqlite3.connect("", isolation_level=None)
         written = ((key, json.dumps(value)) for key, value in rows)
         try:
+            self._connection.execute("CREATE TABLE rows (number INTEGER PRIMARY KEY, key TEXT, value TEXT)")
             self._connection.execute("BEGIN")
             self._connection.executemany("INSERT INTO rows (key, value) VALUES (?, ?)", written)
             self._connection.execute("COMMIT")
-            self._connection.execute("CREATE INDEX IF NOT EXISTS by_key ON rows (key)")
+            self._connection.execute("CREATE INDEX by_key ON rows (key)")
         except sqlite3.OperationalError as error:
-            raise _full(error) from error
-        return self
+            raise SetupError(f"no room for temporary files: {error}; free space there or set TMPDIR") from error
+        (self._size,) = self._connection.execute("SELECT COUNT(*) FROM rows").fetchone()
 
     def __len__(self) -> int:
         """The number of rows."""
-        return int(self._connection.execute("SELECT COALESCE(MAX(number), 0) FROM rows").fetchone()[0])
+        return int(self._size)
 
     def first(self, key: str) -> Any:  # noqa: ANN401 - whatever was put in
         """The first value of a key, or None."""
-        found = self._connection.execute("SELECT value FROM rows WHERE key = ? ORDER BY number LIMIT 1", (key,))
-        row = found.fetchone()
-        return None if row is None else json.loads(row[0])
+        return self._value("key = ? ORDER BY number LIMIT 1", key)
 
     def at(self, place: int) -> Any:  # noqa: ANN401 - whatever was put in
-        """The value of the row that was added at this place, from 0."""
-        row = self._connection.execute("SELECT value FROM rows WHERE number = ?", (place + 1,)).fetchone()
-        return json.loads(row[0])
+        """The value of the row that came at this place, from 0."""
+        return self._value("number = ?", place + 1)
 
     def groups(self) -> Iterator[tuple[str, list[Any]]]:
         """Each key with its values, keys in order."""
@@ -70,11 +56,37 @@ class SpillTable:
         for key, group in groupby(rows, key=itemgetter(0)):
             yield key, [json.loads(value) for _, value in group]
 
+    def _value(self, where: str, value: str | int) -> Any:  # noqa: ANN401 - whatever was put in
+        row = self._connection.execute(f"SELECT value FROM rows WHERE {where}", (value,)).fetchone()  # noqa: S608 - ours
+        return None if row is None else json.loads(row[0])
 
-def _remove(connection: sqlite3.Connection, path: Path) -> None:
-    connection.close()
-    path.unlink(missing_ok=True)
+
+def once_a_file(make: Callable[[Path], T]) -> Callable[[Path], T]:
+    """Keeps what was made of the last file until that is written anew: readers open their tables more than once."""
+    kept = lru_cache(maxsize=1)(lambda path, _: make(path))
+    return lambda path: kept(path, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
-def _full(error: Exception) -> SetupError:
-    return SetupError(f"cannot write in {tempfile.gettempdir()}: {error}; free space there or set TMPDIR")
+OTHERS = 20
+"""Products drawn for one question: enough for the longest list."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TitlePool:
+    """Titles of a table: its values, or the "title" of each. Drawn when asked for, as most questions never are."""
+
+    table: SpillTable
+    places: Sequence[int]
+    """The rows of the table that belong to the pool."""
+
+    def draw(self, seed: str, known: Collection[str]) -> tuple[str, ...]:
+        """Different titles that are not known, `OTHERS` at most; the same for the same seed."""
+        places = random.Random(seed).sample(self.places, min(2 * OTHERS, len(self.places)))
+        return tuple(dict.fromkeys(self._unknown(places, known)))[:OTHERS]
+
+    def _unknown(self, places: list[int], known: Collection[str]) -> Iterator[str]:
+        for place in places:
+            value: Any = self.table.at(place)
+            title = value if isinstance(value, str) else value["title"]
+            if title and title not in known:
+                yield title

@@ -1,11 +1,12 @@
-import tempfile
+import os
+import sqlite3
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.data.sources.spill import SpillTable
+from app.data.sources.spill import SpillTable, TitlePool, once_a_file
 from app.errors import SetupError
 
 ROWS = st.lists(st.tuples(st.text(max_size=4), st.one_of(st.integers(), st.text(max_size=4), st.none())), max_size=30)
@@ -14,7 +15,7 @@ ROWS = st.lists(st.tuples(st.text(max_size=4), st.one_of(st.integers(), st.text(
 @settings(max_examples=30, deadline=None)
 @given(ROWS)
 def test_a_table_on_disk_is_a_list_and_a_dictionary(rows: list[tuple[str, object]]) -> None:
-    table = SpillTable().fill(rows)
+    table = SpillTable(rows)
     groups: dict[str, list[object]] = {}
     for key, value in rows:
         groups.setdefault(key, []).append(value)
@@ -26,26 +27,39 @@ def test_a_table_on_disk_is_a_list_and_a_dictionary(rows: list[tuple[str, object
     assert table.first("not there") is None
 
 
-def test_the_file_goes_with_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    table = SpillTable().fill([("a", 1)])
-    assert len(list(tmp_path.iterdir())) == 1
+def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
 
-    del table
+    def small(*given: object, **more: object) -> sqlite3.Connection:
+        connection = connect(*given, **more)  # type: ignore[call-overload]
+        connection.execute("PRAGMA max_page_count = 8")  # SQLite's own way to meet a full disk
+        assert isinstance(connection, sqlite3.Connection)
+        return connection
 
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_is_told() -> None:
-    table = SpillTable()
-    table._connection.execute("PRAGMA max_page_count = 8")  # SQLite's own way to meet a full disk
-
+    monkeypatch.setattr(sqlite3, "connect", small)
     with pytest.raises(SetupError, match="full; free space there or set TMPDIR"):
-        table.fill((str(number), "x" * 1000) for number in range(100))
+        SpillTable((str(number), "x" * 1000) for number in range(100))
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+def test_a_pool_draws_its_own_titles_that_are_not_known() -> None:
+    table = SpillTable(("", title if place % 2 else {"title": title}) for place, title in enumerate("abcdefgh"))
+    pool = TitlePool(table, [0, 1, 2, 3])
 
-    with pytest.raises(SetupError, match="set TMPDIR"):
-        SpillTable()
+    assert pool.draw("seed", {"a"}) == pool.draw("seed", {"a"})
+    assert sorted(pool.draw("seed", {"a"})) == ["b", "c", "d"]
+    assert len({pool.draw(str(seed), ()) for seed in range(20)}) > 1
+
+
+def test_a_file_is_opened_again_only_when_it_was_written_anew(tmp_path: Path) -> None:
+    opened: list[Path] = []
+    read = once_a_file(opened.append)
+    path = tmp_path / "table"
+    path.write_text("a")
+
+    read(path)
+    read(path)
+    assert opened == [path]
+
+    os.utime(path, ns=(1, 1))
+    read(path)
+    assert opened == [path, path]
