@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from importlib.metadata import packages_distributions
 from itertools import product
 from pathlib import Path
@@ -137,6 +138,19 @@ def test_every_library_that_is_imported_is_named() -> None:
     for module in imported - ours - sys.stdlib_module_names - {"_typeshed", "opentelemetry"}:
         holders = distributions.get(module, [module])  # of what is not installed, the name is a guess
         assert named & {canonicalize_name(holder) for holder in holders}, module
+
+
+def test_every_library_that_is_named_is_used() -> None:
+    modules = defaultdict(set)
+    for module, holders in packages_distributions().items():
+        for holder in holders:
+            modules[canonicalize_name(holder)].add(module)
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "app").rglob("*.py"))
+    words = set(re.findall(r"\w+", code))
+
+    for line in [*PROJECT["dependencies"], *(line for extra in EXTRAS.keys() - {"dev"} for line in EXTRAS[extra])]:
+        name = canonicalize_name(Requirement(line).name)
+        assert ({name, name.replace("-", "_")} | modules[name]) & words, line
 
 
 def imports(node: ast.AST) -> list[str]:
