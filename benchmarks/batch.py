@@ -41,7 +41,7 @@ from app.engines.options import VllmSettings
 from app.engines.prepared import PreparedRequest, prepare
 from app.engines.vllm.offline import VllmEngine
 from app.engines.vllm.values import compute_capability, engine_values, sampling_values
-from app.evaluate.datasets.reading import read_dataset
+from app.evaluation.datasets.reading import read_dataset
 from app.jobs.file_job import FileJob, Watcher, answer_file
 from app.jobs.identity import Identity, known_identity
 from app.jobs.job import Result

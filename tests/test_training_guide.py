@@ -12,7 +12,7 @@ from app.data.row import Capability
 from app.data.tasks import concepts
 from app.data.tasks.concepts import CATALOGUE
 from app.data.tasks.task import TaskGroup, TrainingTask
-from app.evaluate.scoring import Scorer
+from app.evaluation.scoring import Scorer
 from app.routing import route
 from app.settings import ROOT
 from tests.test_train_demo import parse

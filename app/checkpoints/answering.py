@@ -14,11 +14,11 @@ from app.engines.base import Engine, LoadedModel
 from app.engines.chat import ChatTokenizer, load_chat_tokenizer
 from app.engines.loading import create_engine
 from app.errors import InputError
-from app.evaluate.datasets.reading import read_dataset
-from app.evaluate.schema import Interval
-from app.evaluate.scoring import Scorer
-from app.evaluate.statistics import Drawn, mean_over_tasks, mean_over_tracks, percentile, within_scores
-from app.evaluate.summaries import summarise_task
+from app.evaluation.datasets.reading import read_dataset
+from app.evaluation.schema import Interval
+from app.evaluation.scoring import Scorer
+from app.evaluation.statistics import Drawn, mean_over_tasks, mean_over_tracks, percentile, within_scores
+from app.evaluation.summaries import summarise_task
 from app.predictor import Predictor, Prepared, QuestionPath
 from app.prompting import PromptLibrary
 from app.settings import ROOT

@@ -15,8 +15,8 @@ from app.checkpoints.lineage import Lineage, LineageStep, read_lineage
 from app.checkpoints.tensors import CheckpointTensors, weight_files
 from app.data.mixing.manifest import Manifest, read_manifest
 from app.errors import InputError
-from app.evaluate.evaluation import REPORT
-from app.evaluate.schema import EvalReport, Interval
+from app.evaluation.evaluation import REPORT
+from app.evaluation.schema import EvalReport, Interval
 from app.files import write_whole
 
 HASH_DIGITS = 12

@@ -16,8 +16,8 @@ from app.checkpoints.lineage import add_checks, lineage_input, lineage_step, rea
 from app.checkpoints.tensors import SHARD_BYTES, refuse_to_replace, weight_files, whole_checkpoint
 from app.checkpoints.verify import Agreement, compare_answers
 from app.engines.options import check_checkpoint
-from app.evaluate.schema import Interval
-from app.evaluate.scoring import Scorer
+from app.evaluation.schema import Interval
+from app.evaluation.scoring import Scorer
 from app.types import Sample
 
 

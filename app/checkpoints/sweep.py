@@ -12,8 +12,8 @@ from app.checkpoints.combine import combine, interpolation
 from app.checkpoints.folder import check_combinable
 from app.checkpoints.tensors import CheckpointTensors, refuse_to_replace
 from app.errors import InputError, SetupError
-from app.evaluate.schema import Interval
-from app.evaluate.scoring import Scorer
+from app.evaluation.schema import Interval
+from app.evaluation.scoring import Scorer
 from app.files import sha256, write_whole
 from app.jobs.identity import Identity, differences, folder_revision
 from app.predictor import Predictor

@@ -181,7 +181,7 @@ def sweep(
     """Score interpolations from 0 to 1 on validation data and keep the best one."""
     from app.checkpoints.answering import read_samples
     from app.checkpoints.sweep import SweepRequest, run_sweep
-    from app.evaluate.scoring import Scorer
+    from app.evaluation.scoring import Scorer
 
     chosen = tuple(numbers(alphas, "--alphas"))
     run_with = running(config, engine)
@@ -275,7 +275,7 @@ def quantize(
     from app.checkpoints.quantize import Quantization, Scheme, measure_loss
     from app.checkpoints.quantize import quantize as write_quantized
     from app.checkpoints.tensors import refuse_to_replace
-    from app.evaluate.scoring import Scorer
+    from app.evaluation.scoring import Scorer
 
     run_with = running(config, engine)
     refuse_to_replace(target, overwrite=overwrite)

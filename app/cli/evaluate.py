@@ -18,8 +18,8 @@ from app.files import write_whole
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.evaluate.answers import Answers
-    from app.evaluate.schema import (
+    from app.evaluation.answers import Answers
+    from app.evaluation.schema import (
         Baselines,
         Comparison,
         EvalReport,
@@ -72,12 +72,12 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score answers as the competition does, with intervals, baselines and a page to read."""
-    from app.evaluate.answers import read_answers
-    from app.evaluate.datasets.reading import read_dataset
-    from app.evaluate.encoders import ENGLISH, MULTILINGUAL
-    from app.evaluate.evaluation import evaluate as score
-    from app.evaluate.evaluation import write_evaluation
-    from app.evaluate.scoring import Scorer
+    from app.evaluation.answers import read_answers
+    from app.evaluation.datasets.reading import read_dataset
+    from app.evaluation.encoders import ENGLISH, MULTILINGUAL
+    from app.evaluation.evaluation import evaluate as score
+    from app.evaluation.evaluation import write_evaluation
+    from app.evaluation.scoring import Scorer
     from app.prompting import PromptLibrary
     from app.report.evaluation import render_report
     from app.settings import load_settings
@@ -111,7 +111,7 @@ def evaluate(
 
 
 def _ask(settings: "Settings", samples: "Sequence[Sample]") -> "Answers":
-    from app.evaluate.answers import ask
+    from app.evaluation.answers import ask
     from app.predictor import create_predictor
 
     started = time.monotonic()
@@ -127,7 +127,7 @@ def _ask(settings: "Settings", samples: "Sequence[Sample]") -> "Answers":
 
 
 def _drive(module: str, samples: "Sequence[Sample]", seed: int) -> "Answers":
-    from app.evaluate.answers import Explaining, drive, load_user_model
+    from app.evaluation.answers import Explaining, drive, load_user_model
 
     started = time.monotonic()
     with waiting(f"Loading {module}"):
@@ -149,7 +149,7 @@ def compare(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Tell which tasks rose, which fell and which cannot be told apart."""
-    from app.evaluate.compare import compare as judge
+    from app.evaluation.compare import compare as judge
     from app.report.comparison import render_comparison
 
     if not 0 < alpha < 1:
@@ -170,8 +170,8 @@ def convert(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the kit's JSON lines go.")],
 ) -> None:
     """Write Shopping MMLU, EC-Guide or plain JSON lines as the kit's JSON lines."""
-    from app.evaluate.datasets.kit import write_kit
-    from app.evaluate.datasets.reading import read_dataset
+    from app.evaluation.datasets.kit import write_kit
+    from app.evaluation.datasets.reading import read_dataset
 
     dataset = read_dataset(source)
     for note in dataset.notes:

@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from app.evaluate.schema import Interval
+    from app.evaluation.schema import Interval
 
 PIPE_WIDTH = 120
 """Characters a line where no terminal sets a width."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from app.evaluate.schema import Calibration, CalibrationBin, Interval
-from app.evaluate.statistics import wilson
+from app.evaluation.schema import Calibration, CalibrationBin, Interval
+from app.evaluation.statistics import wilson
 
 LENGTH_EDGES = (0, 1, *(2**power for power in range(1, 14)))
 """Answer lengths in characters: 0, 1, 2-3, 4-7, ... up to the 5,000 that the evaluator reads, and beyond."""

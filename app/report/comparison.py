@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from app.evaluate.schema import Comparison, GroupComparison, SampleChange, Side, TaskComparison, Verdict
+from app.evaluation.schema import Comparison, GroupComparison, SampleChange, Side, TaskComparison, Verdict
 from app.report import charts
 from app.report.page import readable, render_page, rounded, table
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from app.evaluate.schema import EvalReport, PublishedScore, SampleResult, TaskScore, TrackScore
+from app.evaluation.schema import EvalReport, PublishedScore, SampleResult, TaskScore, TrackScore
 from app.report import charts
 from app.report.page import render_page, sample_table
 from app.types import Outcome

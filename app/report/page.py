@@ -13,7 +13,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from app.evaluate.schema import ChatMessage, Interval, SampleResult
+from app.evaluation.schema import ChatMessage, Interval, SampleResult
 from app.report.charts import duration
 
 _SYNTAX = re.compile(r"[<>&\x7f\u2028\u2029\ud800-\udfff]")

@@ -11,7 +11,7 @@ from app.checkpoints.card import CardRequest, count_parameters, flat, hours, ren
 from app.checkpoints.combine import combine, interpolation
 from app.checkpoints.lineage import add_checks
 from app.errors import InputError
-from app.evaluate.schema import Baselines, Durations, EvalReport, Interval, Joining, Overall, Provenance, TaskScore
+from app.evaluation.schema import Baselines, Durations, EvalReport, Interval, Joining, Overall, Provenance, TaskScore
 from app.types import TaskType
 
 RECORD = {

@@ -7,8 +7,8 @@ import pytest
 
 from app.checkpoints.answering import paired_interval, score_answers
 from app.errors import InputError
-from app.evaluate.encoders import ENGLISH
-from app.evaluate.scoring import Scorer
+from app.evaluation.encoders import ENGLISH
+from app.evaluation.scoring import Scorer
 from app.types import Question, Sample, TaskType
 
 

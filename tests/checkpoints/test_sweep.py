@@ -21,9 +21,9 @@ from app.checkpoints.sweep import (
 )
 from app.checkpoints.tensors import CheckpointTensors
 from app.errors import InputError, SetupError
-from app.evaluate.datasets.reading import read_dataset
-from app.evaluate.schema import Interval
-from app.evaluate.scoring import Scorer
+from app.evaluation.datasets.reading import read_dataset
+from app.evaluation.schema import Interval
+from app.evaluation.scoring import Scorer
 
 SAMPLES = read_dataset(DATA).samples
 

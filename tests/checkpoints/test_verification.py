@@ -10,7 +10,7 @@ from app.checkpoints.lineage import read_lineage
 from app.checkpoints.merge import merge_adapter
 from app.checkpoints.quantize import Quantization, Scheme, measure_loss, quantize
 from app.checkpoints.verify import Limits, Reference, compare_answers, verify
-from app.evaluate.scoring import Scorer
+from app.evaluation.scoring import Scorer
 
 pytest.importorskip("peft")
 SAMPLES = read_samples(DATA, 19)

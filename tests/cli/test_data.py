@@ -9,7 +9,7 @@ from pathlib import Path
 from app.cli.data import generate_rows, generated_tasks
 from app.data.row import Capability, row_from_json
 from app.data.tasks.declared import TASKS
-from app.evaluate.datasets.reading import read_dataset
+from app.evaluation.datasets.reading import read_dataset
 from app.settings import ROOT
 from app.types import TaskType
 

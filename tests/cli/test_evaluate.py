@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.evaluate.datasets.reading import read_dataset
+from app.evaluation.datasets.reading import read_dataset
 from app.settings import ROOT
 from app.tasks.registry import task_of
 from tests.test_cli import one_line, shopbench

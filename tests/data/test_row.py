@@ -4,7 +4,7 @@ import pytest
 
 from app.data.row import Capability, TrainingRow, row_from_json
 from app.errors import InputError
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 from app.types import TaskType
 
 ROW = TrainingRow(

@@ -38,7 +38,7 @@ from app.data.mixing.text import SAMPLED_ROWS, digest, fingerprint, wording_of
 from app.data.row import TrainingRow
 from app.engines.chat import load_chat_tokenizer
 from app.errors import InputError
-from app.evaluate.scoring import Scorer
+from app.evaluation.scoring import Scorer
 from app.files import FolderKind, git_revision, sha256, whole_folder, write_whole
 from app.prompting import PromptLibrary
 from app.settings import ROOT

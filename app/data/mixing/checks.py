@@ -11,10 +11,10 @@ from typing import cast
 from app.data.mixing.text import normal
 from app.data.row import TrainingRow
 from app.errors import InputError
-from app.evaluate.datasets.kit import read_label
-from app.evaluate.metrics import HITS_CONSIDERED
-from app.evaluate.names import SEMANTIC, Metric
-from app.evaluate.scoring import Scorer
+from app.evaluation.datasets.kit import read_label
+from app.evaluation.metrics import HITS_CONSIDERED
+from app.evaluation.names import SEMANTIC, Metric
+from app.evaluation.scoring import Scorer
 from app.routing import route
 from app.tasks.prompt import find_lists, principal
 from app.types import TaskType

@@ -16,7 +16,7 @@ from app.data.mixing.mixture import NearDuplicateSettings, OverlapSettings
 from app.data.mixing.spool import RowSpool
 from app.data.mixing.text import FEW_ROWS, Fingerprint, Wording, digest, fingerprint, normal
 from app.errors import InputError, SetupError
-from app.evaluate.datasets.reading import read_dataset
+from app.evaluation.datasets.reading import read_dataset
 from app.types import TaskType
 
 

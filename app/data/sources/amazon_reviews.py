@@ -27,7 +27,7 @@ from app.data.tasks.task import (
     graded,
     selection,
 )
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 
 REVIEWS = ("rating", "title", "text", "parent_asin", "helpful_vote")
 PRODUCTS = ("parent_asin", "title", "features", "description")

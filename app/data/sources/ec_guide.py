@@ -24,7 +24,7 @@ from app.data.sources.reading import (
     without,
 )
 from app.data.tasks.task import CHOICE, GENERATION, NER, RANKING, RETRIEVAL, Draft, PublishedSource, TaskGroup
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 from app.tasks.answers import literal
 from app.tasks.generation import Generation
 from app.tasks.multiple_choice import MultipleChoice

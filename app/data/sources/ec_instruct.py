@@ -26,7 +26,7 @@ from app.data.tasks.task import (
     TaskGroup,
     numbered,
 )
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 from app.tasks.answers import literal
 
 FIELDS = ("split", "task", "setting", "instruction", "input", "options", "output")

@@ -17,7 +17,7 @@ from app.data.row import Capability
 from app.data.sources.reading import RawRow, find_tables, language_of, last_list, missing, read_table
 from app.data.tasks.task import CHOICE, GENERATION, NER, RANKING, RETRIEVAL, Draft, PublishedSource, TaskGroup
 from app.errors import InputError
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 from app.routing import route
 from app.tasks.answers import literal
 from app.tasks.registry import task_of

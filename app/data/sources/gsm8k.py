@@ -14,7 +14,7 @@ from pathlib import Path
 from app.data.row import Capability
 from app.data.sources.reading import count, find_tables, read_table
 from app.data.tasks.task import CHOICE, GENERATION, OPTIONS, Draft, PublishedSource, TaskGroup, choices
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 
 _NOTE = re.compile(r"<<[^<>\n]*>>")
 _FINAL = re.compile(r"\n?#### *(?P<number>-?[\d,]*\.?\d+) *$")

@@ -28,7 +28,7 @@ from app.data.tasks.task import (
     graded,
     selection,
 )
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 
 FIELDS = ("id", "item_a_name", "item_b_name", "assertion")
 _OPENING = re.compile(r"^PersonX bought a product of Item A and a product of Item B\s+")

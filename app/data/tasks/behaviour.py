@@ -23,7 +23,7 @@ from app.data.tasks.task import (
     numbered,
     selection,
 )
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 
 _behaviour = TaskGroup[Catalogue](CATALOGUE, Capability.USER_BEHAVIOUR, "behaviour")
 _RELATIONS = ("irrelevant", "substitute", "complement", "narrowing")

@@ -21,7 +21,7 @@ from app.data.tasks.task import (
     numbered,
     selection,
 )
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 
 CATALOGUE = GeneratedSource("catalogue", "Apache-2.0", Catalogue)
 _concept = TaskGroup[Catalogue](CATALOGUE, Capability.CONCEPT_UNDERSTANDING, "concepts")

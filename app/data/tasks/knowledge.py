@@ -20,7 +20,7 @@ from app.data.tasks.task import (
     graded,
     selection,
 )
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 
 _knowledge = TaskGroup[Catalogue](CATALOGUE, Capability.KNOWLEDGE_REASONING, "knowledge")
 _SOLD_BY = ("net weight", "volume", "unit count")

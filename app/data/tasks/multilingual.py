@@ -23,7 +23,7 @@ from app.data.tasks.task import (
     graded,
     selection,
 )
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 
 _multilingual = TaskGroup[Catalogue](CATALOGUE, Capability.MULTILINGUAL, "multilingual")
 

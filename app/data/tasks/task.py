@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from app.data.row import Capability, TrainingRow
 from app.errors import InputError, SetupError
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 from app.settings import read_yaml
 from app.tasks.registry import task_of
 from app.types import TaskType

@@ -11,7 +11,7 @@ from app.data.mixing.manifest import Manifest, read_manifest
 from app.data.mixing.mixture import MixSettings, MixtureSettings, SourceSettings, SplitSettings, TaskSelection
 from app.data.row import TrainingRow, row_from_json
 from app.errors import InputError, SetupError
-from app.evaluate.datasets.reading import read_dataset
+from app.evaluation.datasets.reading import read_dataset
 from tests.data.mixing.rows import Unwatched, choice, free_text, subject
 
 ROWS = [choice(subject(number), number % 2, group=f"group {number // 3}") for number in range(120)]

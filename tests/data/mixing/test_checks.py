@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.data.mixing.checks import Drop, Repair, check, repair
 from app.data.row import Capability, TrainingRow
-from app.evaluate.scoring import Scorer
+from app.evaluation.scoring import Scorer
 from app.types import TaskType
 from tests.data.mixing.rows import choice, free_text
 

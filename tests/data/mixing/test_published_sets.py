@@ -7,7 +7,7 @@ import pytest
 from app.data.mixing.build import build_mixture
 from app.data.mixing.mixture import MixtureSettings, SourceSettings
 from app.data.mixing.text import normal
-from app.evaluate.datasets.reading import read_dataset
+from app.evaluation.datasets.reading import read_dataset
 from tests.data.mixing.rows import Unwatched
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"

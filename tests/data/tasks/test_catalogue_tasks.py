@@ -12,9 +12,9 @@ from app.data.catalogue.catalogue import Catalogue
 from app.data.row import Capability, TrainingRow
 from app.data.tasks.declared import TASKS, draw_row
 from app.data.tasks.task import TrainingTask
-from app.evaluate.datasets.kit import read_label
-from app.evaluate.names import SEMANTIC, Metric
-from app.evaluate.scoring import Scorer
+from app.evaluation.datasets.kit import read_label
+from app.evaluation.names import SEMANTIC, Metric
+from app.evaluation.scoring import Scorer
 from app.routing import route
 from app.tasks.registry import task_of
 from app.types import Outcome, TaskType

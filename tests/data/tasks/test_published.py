@@ -13,8 +13,8 @@ from app.data.row import Capability, TrainingRow
 from app.data.tasks.declared import SOURCES as ALL_SOURCES
 from app.data.tasks.declared import TASKS
 from app.data.tasks.task import PublishedSource, TrainingTask
-from app.evaluate import metrics
-from app.evaluate.names import Metric
+from app.evaluation import metrics
+from app.evaluation.names import Metric
 from app.routing import route
 from app.tasks.registry import task_of
 from app.types import TaskType

@@ -20,7 +20,7 @@ from app.data.tasks.declared import (
 )
 from app.data.tasks.task import PublishedSource
 from app.errors import SetupError
-from app.evaluate.names import Metric
+from app.evaluation.names import Metric
 from app.types import TaskType
 
 PUBLISHED = next(task for task in TASKS.values() if isinstance(source_of(task), PublishedSource))

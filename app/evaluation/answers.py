@@ -13,8 +13,8 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, Field, JsonValue, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from app.errors import InputError, SetupError
-from app.evaluate.datasets.rows import FileRow, read_file_rows
-from app.evaluate.schema import BatchTime, Provenance, Scalar
+from app.evaluation.datasets.rows import FileRow, read_file_rows
+from app.evaluation.schema import BatchTime, Provenance, Scalar
 from app.files import git_revision
 from app.predictor import Predictor, Prepared, conversation
 from app.prompting import PromptLibrary

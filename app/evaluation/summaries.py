@@ -8,9 +8,9 @@ from statistics import fmean
 import numpy as np
 
 from app.errors import InputError
-from app.evaluate.baselines import baselines
-from app.evaluate.names import Metric, track_number, track_title
-from app.evaluate.schema import (
+from app.evaluation.baselines import baselines
+from app.evaluation.names import Metric, track_number, track_title
+from app.evaluation.schema import (
     Baselines,
     Calibration,
     CalibrationBin,
@@ -20,8 +20,8 @@ from app.evaluate.schema import (
     TaskScore,
     TrackScore,
 )
-from app.evaluate.scoring import SampleScore, Scorer, aggregate
-from app.evaluate.statistics import (
+from app.evaluation.scoring import SampleScore, Scorer, aggregate
+from app.evaluation.statistics import (
     Drawn,
     Floats,
     bootstrap,

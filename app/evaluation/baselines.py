@@ -7,10 +7,10 @@ from math import log2
 from statistics import fmean
 from typing import Any
 
-from app.evaluate.metrics import HITS_CONSIDERED
-from app.evaluate.names import Metric
-from app.evaluate.schema import Baselines
-from app.evaluate.scoring import Scorer, aggregate
+from app.evaluation.metrics import HITS_CONSIDERED
+from app.evaluation.names import Metric
+from app.evaluation.schema import Baselines
+from app.evaluation.scoring import Scorer, aggregate
 from app.tasks.registry import task_of
 from app.types import Choice, Copy, Sample, Selection, TaskType
 

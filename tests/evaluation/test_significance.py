@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from app.evaluate.schema import Interval, Verdict
-from app.evaluate.statistics import (
+from app.evaluation.schema import Interval, Verdict
+from app.evaluation.statistics import (
     Floats,
     benjamini_hochberg,
     bootstrap,

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from app.errors import InputError
-from app.evaluate.answers import Answered, join
-from app.evaluate.compare import compare
-from app.evaluate.datasets.reading import Dataset
-from app.evaluate.evaluation import evaluate, write_evaluation
-from app.evaluate.names import REASONING, UNDERSTANDING, Metric
-from app.evaluate.schema import Comparison, Verdict
+from app.evaluation.answers import Answered, join
+from app.evaluation.compare import compare
+from app.evaluation.datasets.reading import Dataset
+from app.evaluation.evaluation import evaluate, write_evaluation
+from app.evaluation.names import REASONING, UNDERSTANDING, Metric
+from app.evaluation.schema import Comparison, Verdict
 from app.types import Question, Sample, TaskType
 
 CHOICE = "Which part gives light?\n0. bulb\n1. foot\nAnswer: "

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import InputError
-from app.evaluate.datasets.rows import FileRow
-from app.evaluate.names import BEHAVIOR, MULTILINGUAL, REASONING, SEMANTIC, UNDERSTANDING, Metric
+from app.evaluation.datasets.rows import FileRow
+from app.evaluation.names import BEHAVIOR, MULTILINGUAL, REASONING, SEMANTIC, UNDERSTANDING, Metric
 from app.files import write_lines
 from app.tasks.answers import literal, string_list
 from app.types import Question, Sample, TaskType

@@ -10,11 +10,11 @@ from statistics import fmean
 import numpy as np
 
 from app.errors import InputError
-from app.evaluate.evaluation import Evaluation, read_evaluation
-from app.evaluate.names import Metric, track_number, track_title
-from app.evaluate.schema import Comparison, GroupComparison, SampleChange, SampleResult, Side, TaskComparison
-from app.evaluate.scoring import SAME
-from app.evaluate.statistics import (
+from app.evaluation.evaluation import Evaluation, read_evaluation
+from app.evaluation.names import Metric, track_number, track_title
+from app.evaluation.schema import Comparison, GroupComparison, SampleChange, SampleResult, Side, TaskComparison
+from app.evaluation.scoring import SAME
+from app.evaluation.statistics import (
     DRAWS,
     Difference,
     Drawn,
@@ -31,7 +31,7 @@ from app.evaluate.statistics import (
     tail_share,
     verdict,
 )
-from app.evaluate.summaries import generator
+from app.evaluation.summaries import generator
 
 ALPHA = 0.05
 Pair = tuple[SampleResult, SampleResult]

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from app.evaluate.compare import compare
-from app.evaluate.evaluation import write_evaluation
-from app.evaluate.schema import Comparison, Verdict
+from app.evaluation.compare import compare
+from app.evaluation.evaluation import write_evaluation
+from app.evaluation.schema import Comparison, Verdict
 from app.report.comparison import origins, render_comparison, verdict_groups
-from tests.evaluate.synthetic import synthetic_evaluation
-from tests.evaluate.test_report import HOSTILE, Page
+from tests.evaluation.synthetic import synthetic_evaluation
+from tests.evaluation.test_report import HOSTILE, Page
 
 
 @pytest.fixture(scope="module")

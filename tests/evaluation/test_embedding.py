@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.evaluate.schema import ChatMessage
+from app.evaluation.schema import ChatMessage
 from app.report.page import Rendered, TextPool, embedded_json, readable, sample_table, table
-from tests.evaluate.synthetic import synthetic_evaluation
+from tests.evaluation.synthetic import synthetic_evaluation
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 

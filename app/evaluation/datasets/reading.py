@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.errors import InputError
-from app.evaluate.datasets.kit import ec_guide_samples, kit_samples
-from app.evaluate.datasets.rows import FileRow, read_file_rows
-from app.evaluate.datasets.shopping_mmlu import FOLDERS, choice_samples, free_samples
-from app.evaluate.names import TRACKS
+from app.evaluation.datasets.kit import ec_guide_samples, kit_samples
+from app.evaluation.datasets.rows import FileRow, read_file_rows
+from app.evaluation.datasets.shopping_mmlu import FOLDERS, choice_samples, free_samples
+from app.evaluation.names import TRACKS
 from app.types import Sample
 
 ENDINGS = (".csv", ".json", ".jsonl")

@@ -7,9 +7,9 @@ Multiple-choice tasks are CSV files (`question`, `choices`, `answer`), the other
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.evaluate.datasets.kit import identity, labelled
-from app.evaluate.datasets.rows import FileRow
-from app.evaluate.names import MULTILINGUAL, Metric
+from app.evaluation.datasets.kit import identity, labelled
+from app.evaluation.datasets.rows import FileRow
+from app.evaluation.names import MULTILINGUAL, Metric
 from app.tasks.answers import literal
 from app.types import Question, Sample, TaskType
 

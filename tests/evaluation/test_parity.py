@@ -5,13 +5,13 @@ from functools import cache
 
 import pytest
 
-from app.evaluate.encoders import ENGLISH, MULTILINGUAL, Encoder, load_encoder
-from app.evaluate.names import SEMANTIC, Metric
-from app.evaluate.scoring import Scorer, aggregate
+from app.evaluation.encoders import ENGLISH, MULTILINGUAL, Encoder, load_encoder
+from app.evaluation.names import SEMANTIC, Metric
+from app.evaluation.scoring import Scorer, aggregate
 from app.tasks.registry import TASKS, task_of
 from app.types import Question, Sample, TaskType
-from tests.evaluate import reference
-from tests.evaluate.answers import ADVERSARIAL, random_answer
+from tests.evaluation import reference
+from tests.evaluation.answers import ADVERSARIAL, random_answer
 
 TOLERANCE = 1e-9
 FUZZED = 100_000

@@ -6,10 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from app.evaluate.schema import ChatMessage, EvalReport, Provenance, SampleResult
+from app.evaluation.schema import ChatMessage, EvalReport, Provenance, SampleResult
 from app.report.evaluation import above_baselines, outcome_bars, render_report, track_groups
 from app.report.page import fragment, p_value, percent, signed
-from tests.evaluate.synthetic import synthetic_evaluation
+from tests.evaluation.synthetic import synthetic_evaluation
 
 HOSTILE = (
     "</script><script>document.title='owned'</script>",

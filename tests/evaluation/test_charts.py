@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.evaluate.schema import Calibration, CalibrationBin
+from app.evaluation.schema import Calibration, CalibrationBin
 from app.report import charts
 
 LENGTHS = st.lists(st.integers(0, 20_000).map(float), min_size=1)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from app.errors import InputError
-from app.evaluate import metrics
-from app.evaluate.encoders import ENGLISH, MULTILINGUAL, Encoder, Precision, Unavailable, Vectors, load_encoder
-from app.evaluate.metrics import EntityCounts, encodable
-from app.evaluate.names import SEMANTIC, Metric
+from app.evaluation import metrics
+from app.evaluation.encoders import ENGLISH, MULTILINGUAL, Encoder, Precision, Unavailable, Vectors, load_encoder
+from app.evaluation.metrics import EntityCounts, encodable
+from app.evaluation.names import SEMANTIC, Metric
 from app.tasks.registry import task_of
 from app.types import Sample
 

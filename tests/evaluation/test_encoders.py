@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.evaluate.encoders import ENGLISH, MULTILINGUAL, Encoder, Unavailable, load_encoder
+from app.evaluation.encoders import ENGLISH, MULTILINGUAL, Encoder, Unavailable, load_encoder
 
 
 @pytest.fixture

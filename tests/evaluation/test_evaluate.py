@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 
 from app.errors import InputError
-from app.evaluate.answers import Answered, join
-from app.evaluate.datasets.kit import kit_row
-from app.evaluate.datasets.reading import Dataset, read_dataset
-from app.evaluate.encoders import ENGLISH, MULTILINGUAL
-from app.evaluate.evaluation import Evaluation, evaluate, read_evaluation, write_evaluation
-from app.evaluate.names import MULTILINGUAL as TRACK_4
-from app.evaluate.names import UNDERSTANDING
-from app.evaluate.schema import EvalReport, SampleResult
-from app.evaluate.scoring import Scorer
-from app.evaluate.summaries import calibration
+from app.evaluation.answers import Answered, join
+from app.evaluation.datasets.kit import kit_row
+from app.evaluation.datasets.reading import Dataset, read_dataset
+from app.evaluation.encoders import ENGLISH, MULTILINGUAL
+from app.evaluation.evaluation import Evaluation, evaluate, read_evaluation, write_evaluation
+from app.evaluation.names import MULTILINGUAL as TRACK_4
+from app.evaluation.names import UNDERSTANDING
+from app.evaluation.schema import EvalReport, SampleResult
+from app.evaluation.scoring import Scorer
+from app.evaluation.summaries import calibration
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.rows import prediction_row
 from app.settings import ROOT
 from app.tasks.registry import task_of
 from app.types import Outcome, Question, Sample, TaskType
-from tests.evaluate import reference
+from tests.evaluation import reference
 from tests.scripted_engine import ScriptedEngine
 
 DEVELOPMENT = Path(__file__).parents[3] / "shared" / "data" / "development.json"

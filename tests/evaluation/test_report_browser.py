@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.evaluate.compare import compare
-from app.evaluate.evaluation import write_evaluation
+from app.evaluation.compare import compare
+from app.evaluation.evaluation import write_evaluation
 from app.report.comparison import render_comparison
 from app.report.evaluation import render_report
 from tests.chromium import Browser, needs_chromium, open_browser, resize
-from tests.evaluate.synthetic import synthetic_evaluation
-from tests.evaluate.test_report import HOSTILE
+from tests.evaluation.synthetic import synthetic_evaluation
+from tests.evaluation.test_report import HOSTILE
 
 pytestmark = needs_chromium
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.errors import InputError
-from app.evaluate.answers import Answered, Answers, ask, from_prediction, join, read_answers
-from app.evaluate.datasets.reading import Dataset, read_dataset
-from app.evaluate.metrics import encodable
-from app.evaluate.schema import (
+from app.evaluation.answers import Answered, Answers, ask, from_prediction, join, read_answers
+from app.evaluation.datasets.reading import Dataset, read_dataset
+from app.evaluation.metrics import encodable
+from app.evaluation.schema import (
     PUBLISHED,
     ChatMessage,
     Durations,
@@ -20,8 +20,8 @@ from app.evaluate.schema import (
     RoutingAccuracy,
     SampleResult,
 )
-from app.evaluate.scoring import SampleScore, Scorer
-from app.evaluate.summaries import TaskSummary, calibration, summarise_all, summarise_task, summarise_tracks
+from app.evaluation.scoring import SampleScore, Scorer
+from app.evaluation.summaries import TaskSummary, calibration, summarise_all, summarise_task, summarise_tracks
 from app.files import sha256, write_lines, write_whole
 from app.predictor import Predictor
 from app.types import Prediction, Sample

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import InputError, SetupError
-from app.evaluate.answers import Answered, ask, drive, join, load_user_model, read_answers
+from app.evaluation.answers import Answered, ask, drive, join, load_user_model, read_answers
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.rows import prediction_row
@@ -105,7 +105,7 @@ def test_answers_that_are_not_one_text_a_prompt_are_refused(
 
 def test_the_limit_is_ten_seconds_a_sample_of_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("app.evaluate.answers.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("app.evaluation.answers.time.perf_counter", lambda: now[0])
     taking = {"prompt 0": 20.5, "prompt 6": 20.0}
 
     def slowly(prompts: list[str]) -> object:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from app.errors import InputError
-from app.evaluate.datasets.kit import write_kit
-from app.evaluate.datasets.reading import read_dataset
-from app.evaluate.names import MULTILINGUAL, REASONING, UNDERSTANDING
+from app.evaluation.datasets.kit import write_kit
+from app.evaluation.datasets.reading import read_dataset
+from app.evaluation.names import MULTILINGUAL, REASONING, UNDERSTANDING
 from app.types import TaskType
 
 KIT: dict[str, Any] = {

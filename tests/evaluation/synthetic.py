@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from app.evaluate.answers import Answered, Answers
-from app.evaluate.datasets.reading import Dataset
-from app.evaluate.encoders import ENGLISH, MULTILINGUAL
-from app.evaluate.evaluation import Evaluation, evaluate
-from app.evaluate.names import BEHAVIOR, REASONING, UNDERSTANDING
-from app.evaluate.names import MULTILINGUAL as MULTILINGUAL_TRACK
-from app.evaluate.schema import BatchTime, Provenance
-from app.evaluate.scoring import Scorer
+from app.evaluation.answers import Answered, Answers
+from app.evaluation.datasets.reading import Dataset
+from app.evaluation.encoders import ENGLISH, MULTILINGUAL
+from app.evaluation.evaluation import Evaluation, evaluate
+from app.evaluation.names import BEHAVIOR, REASONING, UNDERSTANDING
+from app.evaluation.names import MULTILINGUAL as MULTILINGUAL_TRACK
+from app.evaluation.schema import BatchTime, Provenance
+from app.evaluation.scoring import Scorer
 from app.types import Message, Outcome, Question, Sample, TaskType
 
 PRODUCTS = (

@@ -319,7 +319,7 @@ class SampleChange(_Closed):
 
 
 class Comparison(_Closed):
-    """What `app.evaluate.compare.compare` finds."""
+    """What `app.evaluation.compare.compare` finds."""
 
     schema_version: Literal[1] = 1
     created: datetime

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest, false_discovery_control, norm, t
 
-from app.evaluate.schema import Interval, Verdict
+from app.evaluation.schema import Interval, Verdict
 
 Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
