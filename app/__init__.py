@@ -1,16 +1,20 @@
 """ShopBench from Python.
 
-    from app import Question, load
+    from app import Question, evaluate, load
 
     with load("path or hub name of a checkpoint") as predictor:
         predictor.predict([Question("a", "Which is a fruit? ...", is_multiple_choice=True), "Explain a teapot."])
 
+        print(evaluate("data/sample.jsonl", predictor).report.overall.mean_over_tasks)
+
 `load_async` is the same for programs with an event loop, and `route` needs no model. What a caller can mend raises a
 `ShopBenchError` whose message is one line: `SetupError`, `InputError` or `EngineError`.
 
-Importing this takes no heavy library along; the functions import what they need when they are called.
+Importing this takes no heavy library along; the functions import what they need when they are called. No package of
+`app` has the name of one of them: Python would put the package in the function's place as soon as it is imported.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +22,7 @@ from app.errors import EngineError, InputError, SetupError, ShopBenchError
 from app.types import Outcome, Prediction, Question, TaskType
 
 if TYPE_CHECKING:
+    from app.evaluation.evaluation import Evaluation
     from app.predictor import AsyncPredictor, Predictor
     from app.settings import Settings
 
@@ -30,6 +35,7 @@ __all__ = [
     "SetupError",
     "ShopBenchError",
     "TaskType",
+    "evaluate",
     "load",
     "load_async",
     "route",
@@ -76,6 +82,27 @@ def route(question: Question | str) -> TaskType:
     from app.routing import route as route_question
 
     return route_question(question if isinstance(question, Question) else Question("", question)).type
+
+
+def evaluate(
+    data: str | Path, answers: "Predictor | Iterable[Prediction] | str | Path", *, seed: int = 0
+) -> "Evaluation":
+    """How good answers are, scored as the competition does: `report` has the figures, `results` each sample's.
+
+    `write_evaluation` and `evaluate` of `app.evaluation.evaluation` keep the report, and take more.
+
+    Args:
+        data: labelled samples: a file or a folder in any format that `shopbench evaluate` reads.
+        answers: a predictor, which is asked now; or its predictions; or the file that `shopbench predict` wrote.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: data or answers that cannot be read, or that do not belong together.
+        EngineError: the predictor's engine failed.
+    """
+    from app.evaluation.evaluation import evaluate as evaluate_samples
+
+    return evaluate_samples(data, answers, seed=seed)
 
 
 def _settings(model: str | Path | None, config: str | Path | None, given: dict[str, object]) -> "Settings":

@@ -1,6 +1,7 @@
 """What `from app import ...` gives."""
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 import app
-from app import Prediction, Question, SetupError, TaskType, load, load_async, route
+from app import Outcome, Prediction, Question, SetupError, TaskType, evaluate, load, load_async, route
 from app.engines import loading
 from app.engines.loading import EngineEntry
 from app.engines.options import TransformersSettings
@@ -130,6 +131,24 @@ def test_questions_are_routed_without_a_model() -> None:
     assert route(CHOICE) is TaskType.MULTIPLE_CHOICE
     assert route(RANKING) is TaskType.RANKING
     assert route("") is TaskType.GENERATION
+
+
+def test_answers_are_scored_whether_asked_now_or_given(tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    row = {"input_field": CHOICE.prompt, "output_field": 1, "task_name": "fruit", "task_type": "multiple-choice"}
+    data.write_text(json.dumps(row | {"metric": "accuracy", "is_multiple_choice": True}), encoding="utf-8")
+
+    with load(engine="scripted") as predictor:
+        assert evaluate(data, predictor).report.overall.n_samples == 1
+    (sample,) = evaluate(str(data), [Prediction("0", TaskType.MULTIPLE_CHOICE, "1", Outcome.CLEAN)]).results
+    assert sample.score == 1
+
+
+def test_no_package_takes_the_place_of_a_function() -> None:
+    """Importing a package makes it an attribute of the one above, under its name."""
+    packages = {path.name.removesuffix(".py") for path in Path(app.__file__).parent.iterdir()}
+
+    assert not packages & set(app.__all__)
 
 
 def test_every_name_is_there_and_says_what_it_is() -> None:
