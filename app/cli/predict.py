@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -107,6 +108,7 @@ def predict(
     started = time.monotonic()
     from app.cli.progress import conclude, report
     from app.jobs.file_job import FileJob
+    from app.predictor import create_predictor
     from app.process import parse_duration
     from app.settings import load_settings
 
@@ -118,7 +120,7 @@ def predict(
     elif ray_address or replicas:
         raise InputError("--ray-address and --replicas are for --executor ray: add it, or leave them out")
     else:
-        summary = predict_file(job, settings, quiet=quiet)
+        summary = predict_file(job, settings, create_predictor, quiet=quiet)
     if not quiet:
         report(summary, job)
     if code := conclude(summary, job):
@@ -158,8 +160,10 @@ def demo(
     )
 
 
-def predict_file(job: "FileJob", settings: "Settings", *, quiet: bool = False) -> "Summary":
-    """Answer a file with the engine that the settings name, as `app.jobs.file_job.answer_file` does.
+def predict_file(
+    job: "FileJob", settings: "Settings", create: "Callable[[Settings], Predictor]", *, quiet: bool = False
+) -> "Summary":
+    """Answer a file with the predictor that the settings make, as `app.jobs.file_job.answer_file` does.
 
     Raises:
         SetupError: the engine cannot be made ready.
@@ -167,16 +171,14 @@ def predict_file(job: "FileJob", settings: "Settings", *, quiet: bool = False) -
         EngineError: the engine failed.
     """
     from app.cli.progress import BatchProgress
-    from app.files import STANDARD_STREAM
+    from app.files import STANDARD_STREAM, real_path
     from app.jobs.file_job import answer_file
     from app.jobs.identity import known_identity
-    from app.jobs.journal import journal_path
-    from app.jobs.output import real_path
-    from app.predictor import create_predictor
+    from app.jobs.store import journal_path
 
     def load() -> "Predictor":
         with waiting(f"Loading {settings.model}"):
-            return create_predictor(settings)
+            return create(settings)
 
     with BatchProgress(quiet=quiet) as progress:
         try:
@@ -191,28 +193,20 @@ def predict_file(job: "FileJob", settings: "Settings", *, quiet: bool = False) -
 def predict_on_cluster(
     job: "FileJob", settings: "Settings", address: str | None, replicas: int | None, *, quiet: bool = False
 ) -> "Summary":
-    """Answer a file with engines on a Ray cluster, as `app.jobs.ray.job.answer_on_cluster` does.
+    """As `predict_file`, with engines on a Ray cluster.
 
     Raises:
         SetupError: Ray is not installed or not to be reached, or an engine cannot be made ready.
-        InputError: the source cannot be read, or the target not written or not continued.
+        InputError: as `predict_file`, or a time budget is given.
         EngineError: an engine or Ray failed.
     """
     try:
-        from app.jobs.ray.job import Cluster, answer_on_cluster
+        from app.jobs.ray.engine import MOST_OPEN_ROWS, create_ray_predictor
     except ModuleNotFoundError as error:
-        if error.name not in ("ray", "pyarrow"):
+        if error.name != "ray":
             raise
-        raise SetupError(
-            f"--executor ray needs {error.name}, which is not installed: pip install 'shopbench[ray]'"
-        ) from error
-    from app.cli.progress import BatchProgress
-    from app.engines.loading import check_engine
-    from app.jobs.identity import known_identity
-    from app.predictor import create_predictor
-
-    engine = check_engine(settings.engine, settings.model, settings.engine_settings)
-    cluster = Cluster(address, replicas, engine.devices)
-    load = partial(create_predictor, settings)
-    with BatchProgress(quiet=quiet) as progress:
-        return answer_on_cluster(job, cluster, load, lambda: known_identity(settings), progress)
+        raise SetupError("--executor ray needs ray, which is not installed: pip install 'shopbench[ray]'") from error
+    if job.time_budget is not None:
+        raise InputError("a time budget is kept by one engine: use --executor local, or leave --time-budget out")
+    create = partial(create_ray_predictor, address=address, replicas=replicas)
+    return predict_file(replace(job, most_open=MOST_OPEN_ROWS), settings, create, quiet=quiet)

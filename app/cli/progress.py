@@ -73,11 +73,6 @@ class BatchProgress(Watcher):
             self._bar.reset(self._task, completed=int(done), description=described)
         self._bar.advance(self._task)
 
-    def progressed(self, rows: int) -> None:
-        """So many rows further."""
-        if self._shown:
-            self._bar.advance(self._task, rows)
-
     def said(self, line: str) -> None:
         """Above the bar."""
         stderr.print(line)

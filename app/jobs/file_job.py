@@ -1,5 +1,6 @@
 """A file of questions in, a file of answers out."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -7,15 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.errors import InputError
-from app.files import STANDARD_STREAM, is_stream
+from app.files import STANDARD_STREAM, is_stream, real_path, whole_file
 from app.jobs.budget import Budget, Pace
 from app.jobs.formats.base import Format, Header
 from app.jobs.formats.choosing import input_format, output_format
-from app.jobs.identity import Identity, identity_digest, loaded_identity
+from app.jobs.identity import Identity, loaded_identity
+from app.jobs.intake import MOST_OPEN
 from app.jobs.job import Origin, Result
-from app.jobs.journal import Journal, journal_path, store_path
-from app.jobs.output import check_target, open_output, real_path
 from app.jobs.run import BatchRun, Ending, Limits
+from app.jobs.store import Store, journal_path
 from app.predictor import Predictor
 from app.process import Interruption
 from app.types import Failure, Outcome, TaskType
@@ -36,8 +37,6 @@ class Summary:
     """Where the answers are kept, to go on from."""
     counts: Counter[tuple[TaskType | None, Outcome]] = field(default_factory=Counter)
     origins: Counter[Origin] = field(default_factory=Counter)
-    uncounted: int = 0
-    """Rows that have their result, which nobody looked at."""
     errors: int = 0
     first_failures: list[Failure] = field(default_factory=list)
     """Of the first `SHOWN` rows that failed."""
@@ -49,7 +48,7 @@ class Summary:
     @property
     def rows(self) -> int:
         """Rows that have their result."""
-        return self.counts.total() + self.uncounted
+        return self.counts.total()
 
     @property
     def rate(self) -> float:
@@ -83,6 +82,8 @@ class FileJob:
     max_errors: int | None = None
     time_budget: float | None = None
     started_at: float = field(default_factory=time.monotonic)
+    most_open: int = MOST_OPEN
+    """Rows that may be read and not written; more where many engines answer."""
 
 
 class Watcher:
@@ -93,9 +94,6 @@ class Watcher:
 
     def settled(self, result: Result) -> None:
         """A row has its result; rows come in any order."""
-
-    def progressed(self, rows: int) -> None:
-        """So many more rows have their result, somewhere else."""
 
     def said(self, line: str) -> None:
         """Something worth reading at once."""
@@ -120,23 +118,19 @@ def answer_file(
     job = replace(job, target=real_path(job.target))
     read = input_format(job.source, job.input_format)
     write = output_format(job.target, job.output_format, read)
-    check_target(job.target, job.source)
+    _check_target(job.target, job.source)
     total = _count(read, job)
-    with _journal(job) as journal:
-        _check_no_store(job.target)
-        known = identity() if journal.identity else {}
-        journal.claim(known)
+    with _store(job) as store:
+        known = identity() if store.identity else {}
+        store.claim(known)
         predictor = load()
         try:
-            whole = loaded_identity(known or identity(), predictor.engine)
-            journal.begin(whole)
-            if journal.dropped:
-                watcher.said(f"{journal.dropped:,} lines of the journal are damaged: their rows are asked again")
+            store.begin(loaded_identity(known or identity(), predictor.engine))
             budget = _budget(job, total)
             if budget is not None and budget.expired:
                 took = time.monotonic() - job.started_at
                 watcher.said(f"loading took {took:.0f} s, which leaves no time to ask anything: allow more")
-            return _answer(job, read, write, predictor, journal, whole, total, budget, watcher)
+            return _answer(job, read, write, predictor, store, total, budget, watcher)
         finally:
             predictor.close()
 
@@ -146,8 +140,7 @@ def _answer(
     read: Format,
     write: Format,
     predictor: Predictor,
-    journal: Journal,
-    identity: Identity,
+    store: Store,
     total: int | None,
     budget: Budget | None,
     watcher: Watcher,
@@ -155,24 +148,28 @@ def _answer(
     summary = Summary(total, kept_in=journal_path(job.target))
     started = time.monotonic()
     header = Header(predictor.prompts.fingerprint, predictor.model_name)
-    watcher.began(total, journal.found)
-    with Interruption(watcher.said) as interruption, open_output(job.target) as output:
-        writer = write.writer(output.file, header)
+    watcher.began(total, store.found)
+    whole = whole_file(
+        job.target,
+        keep=lambda: summary.ending is Ending.FINISHED,
+        partial=_partial_path(job.target),
+        told=_unwritten,
+    )
+    with Interruption(watcher.said) as interruption, whole as file:
+        writer = write.writer(file, header)
 
         def settled(result: Result) -> None:
             summary.add(result)
             watcher.settled(result)
 
-        limits = Limits(lambda: interruption.requested, job.max_errors, budget)
-        run = BatchRun(predictor, journal, identity_digest(identity), writer.write, limits, settled=settled)
+        limits = Limits(lambda: interruption.requested, job.max_errors, budget, job.most_open)
+        run = BatchRun(predictor, store, store.digest, writer.write, limits, settled=settled)
         summary.ending = run.run(read.read(job.source))
         writer.close()
-        if summary.ending is Ending.FINISHED:
-            output.complete()
-        elif summary.ending is Ending.INTERRUPTED:
+        if summary.ending is Ending.INTERRUPTED:
             summary.exit_code = interruption.exit_code
     if summary.ending is Ending.FINISHED:
-        journal.finish()
+        store.finish()
     summary.seconds = time.monotonic() - started
     return summary
 
@@ -195,19 +192,54 @@ def _budget(job: FileJob, total: int | None) -> Budget | None:
     return Budget(left, total, Pace(time.monotonic), time.monotonic)
 
 
-def _journal(job: FileJob) -> Journal:
+def _store(job: FileJob) -> Store:
     if job.target == STANDARD_STREAM:
-        return Journal.temporary()
+        return Store(None)
     path = journal_path(job.target)
-    if job.target.exists() and not (path.exists() or store_path(job.target).exists() or job.overwrite):
+    if (earlier := job.target.with_name(f"{job.target.name}.ray")).is_dir() and not job.overwrite:
+        raise InputError(
+            f"{earlier} keeps a run on Ray of an earlier version: finish it with that version, remove the folder, or "
+            "add --overwrite"
+        )
+    if job.target.exists() and not (path.exists() or job.overwrite):
         raise InputError(
             f"{job.target} exists, and no journal beside it says what made it: "
             "add --overwrite to replace it, or name another output"
         )
-    return Journal.open(path, overwrite=job.overwrite)
+    return Store(path, overwrite=job.overwrite)
 
 
-def _check_no_store(target: Path) -> None:
-    """Each kind of run locks what it keeps and looks for the other's then, so that never two write one output."""
-    if target != STANDARD_STREAM and (store := store_path(target)).exists():
-        raise InputError(f"{store} keeps a run on Ray: add --executor ray to go on with it, or remove that folder")
+def _check_target(target: Path, source: Path) -> None:
+    """Refuse an output that could not be written, or would destroy the input, before anything is asked.
+
+    Raises:
+        InputError: the target is a folder, its folder is missing or not writable, or the source is the target or
+            a file beside it that the run writes.
+    """
+    if target == STANDARD_STREAM:
+        return
+    if source != STANDARD_STREAM and _overwrites(target, source):
+        raise InputError(f"{source} would be overwritten by the output or a file beside it: name another output")
+    if target.is_dir():
+        raise InputError(f"{target} is a folder: name the file to write, such as {target / 'out.jsonl'}")
+    if target.exists() and not target.is_file():
+        raise InputError(f"{target} is no plain file: name a file that may be replaced, or - for standard output")
+    if not target.parent.is_dir():
+        raise InputError(f"the folder {target.parent} does not exist: create it, or write somewhere else")
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"the folder {target.parent} is not writable: write somewhere else")
+
+
+def _overwrites(target: Path, source: Path) -> bool:
+    written = (target, _partial_path(target), journal_path(target))
+    return source.exists() and any(path.exists() and path.samefile(source) for path in written)
+
+
+def _partial_path(target: Path) -> Path:
+    """Where an output lies until it is whole: `answers.jsonl` -> `answers.jsonl.part`."""
+    return target.with_name(target.name + ".part")
+
+
+def _unwritten(target: Path, error: OSError) -> InputError:
+    fix = "its reader is gone" if isinstance(error, BrokenPipeError) else "make room, then run again"
+    return InputError(f"cannot write {target}: {error.strerror or error}; {fix}")

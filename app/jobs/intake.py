@@ -134,9 +134,10 @@ more than the engine and the intake hold, and no more memory than a short input 
 class InOrder:
     """Hands each result on as soon as those of all earlier rows are there."""
 
-    def __init__(self, sink: Callable[[Result], None]) -> None:
-        """`sink` gets every result once."""
+    def __init__(self, sink: Callable[[Result], None], most_open: int) -> None:
+        """`sink` gets every result once; `most_open` rows may wait for one another, and a few more."""
         self._sink = sink
+        self._most_open = most_open
         self._expected: deque[int] = deque()
         self._waiting: dict[int, Result] = {}
 
@@ -148,7 +149,7 @@ class InOrder:
     @property
     def crowded(self) -> bool:
         """Whether many rows wait for one: for its place in the output, or as they ask the same."""
-        return len(self._expected) > MOST_OPEN
+        return len(self._expected) > self._most_open
 
     def expect(self, row: Row) -> None:
         """This row comes next."""

@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
 
 from app.jobs.budget import AnswerKind
 from app.jobs.identity import request_key
 from app.openai.chat import ChatRequest, adapter_of, generation_request
 from app.predictor import Predictor, Prepared
 from app.routing import route
-from app.rows import Row, rounded
+from app.rows import Row
 from app.tasks.registry import task_of
-from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Prediction, Question, TaskType
+from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Prediction, Question
 
 
 class Origin(StrEnum):
@@ -21,7 +20,7 @@ class Origin(StrEnum):
     ASKED = "asked"
     """The model was asked in this run."""
     RESUMED = "resumed"
-    """The journal of an earlier run had it."""
+    """The store of an earlier run had it."""
     REPEATED = "repeated"
     """Another row of this run asked the same."""
     UNASKED = "unasked"
@@ -47,46 +46,6 @@ class Result:
     prediction: Prediction
     origin: Origin
     usage: Usage | None = None
-
-
-def stored(prediction: Prediction, usage: Usage | None) -> dict[str, Any]:
-    """An answer as a JSON object, without the identity of the row that asked and without times."""
-    prediction = rounded(prediction)
-    failure = prediction.error
-    return {
-        "task_type": prediction.task_type,
-        "answer": prediction.answer,
-        "outcome": prediction.outcome,
-        "raw": prediction.raw if prediction.raw != prediction.answer else None,
-        "label_probs": dict(prediction.label_probs) if prediction.label_probs is not None else None,
-        "label_mass": prediction.label_mass,
-        "usage": _plain(usage) if usage else None,
-    } | ({"error": [failure.code, failure.message]} if failure else {})
-
-
-def _plain(usage: Usage) -> list[Any]:
-    told = [usage.prompt_tokens, usage.output_tokens, usage.finish_reason]
-    return told if usage.logprobs is None else [*told, usage.logprobs]
-
-
-def restored(data: dict[str, Any], row: Row, origin: Origin) -> Result:
-    """The inverse of `stored`, for the row that asks now.
-
-    Raises:
-        KeyError, TypeError, ValueError: `data` is not what `stored` gave.
-    """
-    task_type = data["task_type"]
-    prediction = Prediction(
-        row.answer_id,
-        TaskType(task_type) if task_type is not None else None,
-        data["answer"],
-        Outcome(data["outcome"]),
-        raw=data["answer"] if data["raw"] is None else data["raw"],
-        label_probs=data["label_probs"],
-        label_mass=data["label_mass"],
-        error=Failure(*data["error"]) if "error" in data else None,
-    )
-    return Result(row, prediction, origin, Usage(*data["usage"]) if data["usage"] else None)
 
 
 def for_row(result: Result, row: Row, origin: Origin) -> Result:

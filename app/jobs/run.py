@@ -1,4 +1,4 @@
-"""One pass over the rows: what the journal has is taken, the rest is asked, results come in the rows' order."""
+"""One pass over the rows: what the store has is taken, the rest is asked, results come in the rows' order."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -7,9 +7,9 @@ from enum import StrEnum
 from operator import attrgetter
 
 from app.jobs.budget import Budget
-from app.jobs.intake import InOrder, Intake
+from app.jobs.intake import MOST_OPEN, InOrder, Intake
 from app.jobs.job import NO_TIME, Job, Origin, Result, for_row, unasked
-from app.jobs.journal import Journal
+from app.jobs.store import Store
 from app.predictor import Predictor
 from app.rows import Row
 from app.types import Completion, GenerationRequest
@@ -33,10 +33,12 @@ class Limits:
     interrupted: Callable[[], bool] = lambda: False
     max_errors: int | None = None
     budget: Budget | None = None
+    most_open: int = MOST_OPEN
+    """Rows that may be read and not handed on."""
 
 
 class BatchRun:
-    """Answers rows with one predictor and, where there is one, a journal.
+    """Answers rows with one predictor and, where there is one, a store.
 
     `sink` gets every result once, in the rows' order. There is no barrier: a row is read for each one that
     the engine takes, and results leave as they finish. The rows in memory are
@@ -46,7 +48,7 @@ class BatchRun:
     def __init__(
         self,
         predictor: Predictor,
-        journal: Journal | None,
+        store: Store | None,
         run: bytes,
         sink: Callable[[Result], None],
         limits: Limits | None = None,
@@ -55,11 +57,11 @@ class BatchRun:
     ) -> None:
         """`run` is the identity's digest, see `app/jobs/identity.py`; `settled` gets results as they come."""
         self._predictor = predictor
-        self._journal = journal
+        self._store = store
         self._run = run
-        self._order = InOrder(sink)
         self._settled = settled
         self._limits = limits or Limits()
+        self._order = InOrder(sink, self._limits.most_open)
         self._clock = clock
         self._in_flight: dict[str, Job] = {}
         self._waiting_for: dict[bytes, Job] = {}
@@ -70,20 +72,20 @@ class BatchRun:
 
         Raises:
             EngineError: the engine failed.
-            InputError: the rows cannot be read on, or the journal cannot be written.
+            InputError: the rows cannot be read on, or the store cannot be written.
         """
         timed = self._limits.budget is not None
         place = attrgetter("shortest_first" if timed else "longest_first")
         intake = Intake(self._predictor, self._run, rows, self._take, place)
         if self._limits.budget is not None:
-            self._limits.budget.expect_stored(self._journal.found if self._journal is not None else 0)
+            self._limits.budget.expect_stored(self._store.found if self._store is not None else 0)
             self._probe(intake, self._limits.budget)
         while not (self._over or intake.empty):
             self._ask(intake)
         if self._expired and not self._stopped:
             self._answer_unasked(intake)
-        if self._journal is not None:
-            self._journal.sync()
+        if self._store is not None:
+            self._store.sync()
         if self._order.empty and intake.empty:
             return Ending.FINISHED
         return Ending.TOO_MANY_ERRORS if self._too_many_errors else Ending.INTERRUPTED
@@ -122,8 +124,8 @@ class BatchRun:
 
     def _keep(self) -> None:
         """Answers must not wait for the next one to be forced to the disk: that may be long in coming."""
-        if self._journal is not None:
-            self._journal.sync_if_due()
+        if self._store is not None:
+            self._store.sync_if_due()
 
     def _ask(self, intake: Intake) -> None:
         """Stream jobs through the engine until they are all answered, or time is up."""
@@ -188,8 +190,8 @@ class BatchRun:
             )
         result = job.finish(self._predictor, completion)
         # A refusal is not kept: it costs nothing to hear it again, and what caused it may have been mended.
-        if self._journal is not None and result.usage is not None and result.prediction.error is None:
-            self._journal.add(job.key, result.prediction, result.usage)
+        if self._store is not None and result.usage is not None and result.prediction.error is None:
+            self._store.add(job.key, result.prediction, result.usage)
         self._finish(job, result)
 
     def _finish(self, job: Job, result: Result) -> None:
@@ -209,7 +211,7 @@ class BatchRun:
         self._order.add(result)
 
     def _stored(self, job: Job) -> Result | None:
-        return self._journal.find(job.key, job.row) if self._journal is not None else None
+        return self._store.find(job.key, job.row) if self._store is not None else None
 
     def _answer_unasked(self, intake: Intake) -> None:
         """Time is up: every row that is left gets the stored answer, or the one that needs no model."""
@@ -223,7 +225,7 @@ class BatchRun:
     @property
     def _resumes(self) -> bool:
         """Whether answers of an earlier run may be there: looking for one takes several times a default answer."""
-        return self._journal is not None and self._journal.found > 0
+        return self._store is not None and self._store.found > 0
 
     def _known(self, found: Job | Result) -> Result:
         """What can be said of a row without the engine."""

@@ -15,8 +15,9 @@ from app.cli.progress import BatchProgress
 from app.errors import EngineError
 from app.jobs.file_job import FileJob, Summary
 from app.jobs.job import Origin, Result
-from app.jobs.journal import journal_path
 from app.jobs.run import Ending
+from app.jobs.store import journal_path
+from app.predictor import create_predictor
 from app.rows import Row
 from app.settings import ROOT, load_settings
 from app.types import Failure, Outcome, Prediction, TaskType
@@ -141,13 +142,6 @@ def test_exit_codes(console: io.StringIO) -> None:
     assert console.getvalue() == ""
 
 
-def test_rows_that_nobody_looked_at_count(console: io.StringIO) -> None:
-    stopped = summary(result(0), ending=Ending.INTERRUPTED, exit_code=143)
-    stopped.uncounted = 41
-    progress.conclude(stopped, JOB)
-    assert "stopped after 42 of 100 rows" in console.getvalue()
-
-
 def test_a_stop_says_how_to_go_on(console: io.StringIO) -> None:
     assert progress.conclude(summary(result(0), ending=Ending.INTERRUPTED, exit_code=143), JOB) == 143
     assert console.getvalue() == (
@@ -174,7 +168,7 @@ def test_an_engine_that_fails_says_how_to_go_on(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("app.jobs.file_job.answer_file", fails)
     job = FileJob(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
     with pytest.raises(EngineError, match="no memory. Give the same command again to go on; answers are kept in "):
-        predict.predict_file(job, load_settings(None), quiet=True)
+        predict.predict_file(job, load_settings(None), create_predictor, quiet=True)
 
 
 def test_too_many_errors_name_the_first(console: io.StringIO) -> None:

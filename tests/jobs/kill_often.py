@@ -7,15 +7,16 @@ imports. Prints what was seen as JSON.
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
 from pathlib import Path
 
 from app.jobs.file_job import FileJob
-from app.jobs.journal import journal_path, keys_of
+from app.jobs.store import journal_path
 from tests.jobs.questions import mixed, write_questions
-from tests.jobs.scripted_job import answer, logging_engine
+from tests.jobs.scripted_job import answer, keys_of, logging_engine
 
 STEP_SECONDS = 0.001
 
@@ -33,13 +34,13 @@ def live(job: FileJob, log: Path) -> int:
         os._exit(code)
 
 
-def kill_at_random(child: int, journal: Path, chance: random.Random, most_rows: int) -> bool:
-    """Kill after a number of further journal bytes, or after a time, whichever was drawn. False: it had ended."""
-    before = journal.stat().st_size if journal.exists() else 0
-    bytes_more = chance.randrange(most_rows * 150) if chance.random() < 0.8 else None
-    until = time.monotonic() + (5.0 if bytes_more is not None else chance.random() * 0.1)
+def kill_at_random(child: int, log: Path, chance: random.Random, most_rows: int) -> bool:
+    """Kill after a number of further requests, or after a time, whichever was drawn. False: it had ended."""
+    before = asked(log)
+    more = chance.randrange(most_rows) if chance.random() < 0.8 else None
+    until = time.monotonic() + (5.0 if more is not None else chance.random() * 0.1)
     while time.monotonic() < until:
-        if bytes_more is not None and journal.exists() and journal.stat().st_size - before >= bytes_more:
+        if more is not None and asked(log) - before >= more:
             break
         if os.waitpid(child, os.WNOHANG)[0]:
             return False
@@ -49,31 +50,51 @@ def kill_at_random(child: int, journal: Path, chance: random.Random, most_rows: 
     return True
 
 
+def asked(log: Path) -> int:
+    """Requests that the engine was given so far."""
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+def looked_at(target: Path, folder: Path) -> set[bytes]:
+    """The keys that are there, found in a copy: opening a store mends its end."""
+    for path in (journal_path(target), wal_path(target)):
+        (folder / path.name).unlink(missing_ok=True)
+        if path.exists():
+            shutil.copyfile(path, folder / path.name)
+    return set(keys_of(folder / target.name))
+
+
+def wal_path(target: Path) -> Path:
+    """What SQLite appends to."""
+    return target.with_name(f"{journal_path(target).name}-wal")
+
+
 def main(folder: Path, kills: int, rows: int, seed: int) -> None:
     chance = random.Random(seed)
     source = write_questions(folder / "in.jsonl", mixed(rows))
     calm, disturbed = FileJob(source, folder / "calm.jsonl"), FileJob(source, folder / "disturbed.jsonl")
     os.waitpid(live(calm, folder / "calm.log"), 0)
-    journal = journal_path(disturbed.target)
-    acknowledged: set[str] = set()
+    log, copies = folder / "disturbed.log", folder / "copies"
+    copies.mkdir()
+    acknowledged: set[bytes] = set()
     killed = lost = early = 0
     # An eighth of the rows may be lost with each life, since those in flight have to be asked again.
     most_rows = max(1, 2 * rows // (kills + 1) - 8)
     while killed < kills:
-        if not kill_at_random(live(disturbed, folder / "disturbed.log"), journal, chance, most_rows):
+        if not kill_at_random(live(disturbed, log), log, chance, most_rows):
             early += 1
             break
         killed += 1
-        now = set(keys_of(journal)) if journal.exists() else set()
+        now = looked_at(disturbed.target, copies)
         lost += len(acknowledged - now)
         acknowledged |= now
-        if chance.random() < 0.3 and journal.exists():
-            # What a loss of power leaves behind: the beginning of a line.
-            with journal.open("ab") as file:
-                file.write(b'{"key": "00'[: chance.randrange(1, 11)])
-    child = live(disturbed, folder / "disturbed.log")
+        if chance.random() < 0.3 and wal_path(disturbed.target).exists():
+            # What a kill in the middle of a write leaves behind: a part of a change.
+            with wal_path(disturbed.target).open("ab") as file:
+                file.write(chance.randbytes(chance.randrange(1, 5000)))
+    child = live(disturbed, log)
     code = os.waitpid(child, 0)[1]
-    keys = list(keys_of(journal))
+    keys = keys_of(disturbed.target)
     print(
         json.dumps(
             {
@@ -85,8 +106,8 @@ def main(folder: Path, kills: int, rows: int, seed: int) -> None:
                 "answers": len(keys),
                 "acknowledged_before_the_last_life": len(acknowledged),
                 "same_bytes": calm.target.read_bytes() == disturbed.target.read_bytes(),
-                "asked_calm": len((folder / "calm.log").read_bytes().splitlines()),
-                "asked_disturbed": len((folder / "disturbed.log").read_bytes().splitlines()),
+                "asked_calm": asked(folder / "calm.log"),
+                "asked_disturbed": asked(log),
             }
         )
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from app.cli.progress import conclude
 from app.errors import InputError
 from app.jobs.file_job import FileJob, Summary, answer_file
+from app.jobs.store import Store, journal_path
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.settings import ROOT
@@ -20,6 +21,12 @@ IDENTITY = {"model": "stepped", "model revision": "1", "engine": "stepped"}
 def answer(job: FileJob, engine: SteppedEngine) -> Summary:
     prompts = PromptLibrary(ROOT / "prompts")
     return answer_file(job, lambda: Predictor(engine, prompts), lambda: IDENTITY | {"prompts": prompts.fingerprint})
+
+
+def keys_of(target: Path) -> list[bytes]:
+    """What the store of an output has, where no run holds it."""
+    with Store(journal_path(target)) as store:
+        return store.all_keys()
 
 
 def logging_engine(log: Path, step_seconds: float, room: int = 8) -> SteppedEngine:

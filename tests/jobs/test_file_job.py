@@ -3,6 +3,7 @@ import io
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -11,14 +12,14 @@ import pytest
 from app.errors import EngineError, InputError
 from app.jobs.file_job import FileJob, Summary, Watcher, answer_file
 from app.jobs.job import Origin, Result
-from app.jobs.journal import journal_path, keys_of
 from app.jobs.run import Ending
+from app.jobs.store import journal_path
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.settings import ROOT
 from app.types import Outcome
 from tests.jobs.questions import choice, line, mixed, text, write_questions
-from tests.jobs.scripted_job import IDENTITY, answer
+from tests.jobs.scripted_job import IDENTITY, answer, keys_of
 from tests.jobs.stepped_engine import SteppedEngine
 
 
@@ -95,7 +96,7 @@ def test_an_output_appears_whole_or_not_at_all(source: Path, tmp_path: Path) -> 
         answer(FileJob(source, target), engine)
     assert engine.closed
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl.journal"]
-    kept = len(list(keys_of(journal_path(target))))
+    kept = len(keys_of(target))
     summary = answer(FileJob(source, target), SteppedEngine())
     assert summary.origins[Origin.RESUMED] == kept > 0
     assert len(rows_of(target)) == 40
@@ -126,16 +127,31 @@ def test_rows_that_were_added_later_are_asked_alone(source: Path, tmp_path: Path
     assert len(rows_of(job.target)) == 41
 
 
-def test_damaged_lines_of_the_journal_are_told(source: Path, tmp_path: Path) -> None:
+def test_a_journal_of_an_earlier_version_is_refused_by_name(source: Path, tmp_path: Path) -> None:
+    job = FileJob(source, tmp_path / "out.jsonl")
+    journal_path(job.target).write_text('{"journal": "shopbench", "version": 1, "run": {"model": "mini"}}\n')
+    with pytest.raises(InputError, match=r"out.jsonl.journal is a journal of an earlier version"):
+        answer(job, SteppedEngine())
+    answer(replace(job, overwrite=True), engine := SteppedEngine())
+    assert len(engine.asked) == 40
+
+
+def test_a_store_of_an_earlier_version_of_a_run_on_ray_is_refused_by_name(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl.ray").mkdir()
+    with pytest.raises(InputError, match=r"out.jsonl.ray keeps a run on Ray of an earlier version: finish it"):
+        answer(FileJob(source, tmp_path / "out.jsonl"), SteppedEngine())
+
+
+def test_a_damaged_journal_is_one_line(source: Path, tmp_path: Path) -> None:
     job = FileJob(source, tmp_path / "out.jsonl")
     answer(job, SteppedEngine())
-    lines = journal_path(job.target).read_bytes().splitlines(keepends=True)
-    journal_path(job.target).write_bytes(b"".join([*lines[:3], b"\0" * 20 + b"\n", *lines[4:]]))
-    watcher, engine, prompts = Attentive(), SteppedEngine(), PromptLibrary(ROOT / "prompts")
-    identity = IDENTITY | {"prompts": prompts.fingerprint}
-    answer_file(job, lambda: Predictor(engine, prompts), lambda: identity, watcher)
-    assert watcher.heard == "1 lines of the journal are damaged: their rows are asked again"
-    assert len(engine.asked) == 1
+    pages = journal_path(job.target).read_bytes()
+    journal_path(job.target).write_bytes(pages[:4096] + b"\x5a" * (len(pages) - 4096))
+    with pytest.raises(
+        InputError, match=r"out.jsonl.journal is damaged.*: move it away, or add --overwrite"
+    ) as refused:
+        answer(job, SteppedEngine())
+    assert "\n" not in str(refused.value)
 
 
 def test_bad_rows_have_their_error_in_the_output(tmp_path: Path) -> None:

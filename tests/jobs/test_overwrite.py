@@ -7,10 +7,10 @@ import pytest
 
 from app.errors import EngineError, InputError, SetupError
 from app.jobs.file_job import FileJob, answer_file
-from app.jobs.journal import journal_path, keys_of, store_path
+from app.jobs.store import journal_path
 from app.predictor import Predictor
 from tests.jobs.questions import mixed, write_questions
-from tests.jobs.scripted_job import IDENTITY, answer
+from tests.jobs.scripted_job import IDENTITY, answer, keys_of
 from tests.jobs.stepped_engine import SteppedEngine
 
 
@@ -32,7 +32,7 @@ def test_overwrite_given_again_after_a_stop_goes_on(source: Path, tmp_path: Path
     with pytest.raises(EngineError):
         answer(job, Failing())
     assert job.target.read_bytes() == before, "the old output stays until the new one is whole"
-    kept = len(list(keys_of(journal_path(job.target))))
+    kept = len(keys_of(job.target))
     engine = SteppedEngine()
     answer(job, engine)
     assert len(engine.asked) == 40 - kept < 40
@@ -51,14 +51,6 @@ def test_overwrite_loses_nothing_where_the_engine_does_not_load(source: Path, tm
     with pytest.raises(SetupError):
         answer_file(replace(job, overwrite=True), load, lambda: IDENTITY | {"model revision": "2"})
     assert journal_path(job.target).read_bytes() == before
-
-
-def test_what_a_run_on_ray_keeps_is_not_written_over(source: Path, tmp_path: Path) -> None:
-    job = FileJob(source, tmp_path / "out.jsonl", overwrite=True)
-    store_path(job.target).mkdir()
-    with pytest.raises(InputError, match="out.jsonl.ray keeps a run on Ray: add --executor ray to go on with it"):
-        answer(job, SteppedEngine())
-    assert not journal_path(job.target).exists()
 
 
 def test_an_output_without_a_journal_is_not_overwritten_by_accident(source: Path, tmp_path: Path) -> None:

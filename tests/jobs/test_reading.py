@@ -10,8 +10,8 @@ from app.jobs import intake
 from app.jobs.formats.arriving import Arriving
 from app.jobs.identity import identity_digest
 from app.jobs.job import Result
-from app.jobs.journal import Journal
 from app.jobs.run import BatchRun, Ending, Limits
+from app.jobs.store import Store
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.rows import Row
@@ -43,9 +43,9 @@ class Watched:
             self.noticed()
             yield Row(number, question.id, question)
 
-    def answer(self, engine: SteppedEngine, journal: Journal | None = None) -> None:
+    def answer(self, engine: SteppedEngine, store: Store | None = None) -> None:
         predictor = Predictor(engine, PromptLibrary(ROOT / "prompts"))
-        run = BatchRun(predictor, journal, identity_digest(IDENTITY), self.results.append)
+        run = BatchRun(predictor, store, identity_digest(IDENTITY), self.results.append)
         assert run.run(self.rows()) is Ending.FINISHED
         assert [result.row.number for result in self.results] == list(range(self.read))
 
@@ -56,12 +56,12 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "MOST_OPEN", MOST_OPEN)
 
 
-def answered(path: Path, questions: Iterable[Question]) -> Journal:
-    """A journal opened again."""
-    with Journal.open(path) as journal:
-        journal.begin(IDENTITY)
-        Watched(questions).answer(SteppedEngine(), journal)
-    return Journal.open(path)
+def answered(path: Path, questions: Iterable[Question]) -> Store:
+    """A store opened again."""
+    with Store(path) as store:
+        store.begin(IDENTITY)
+        Watched(questions).answer(SteppedEngine(), store)
+    return Store(path)
 
 
 def test_rows_that_wait_for_an_equal_one_stay_bounded() -> None:
@@ -74,8 +74,8 @@ def test_rows_that_wait_for_an_equal_one_stay_bounded() -> None:
 def test_results_that_wait_for_a_slow_row_stay_bounded(tmp_path: Path) -> None:
     old = list(map(choice, range(ROWS)))
     watched = Watched([text(1), *old])
-    with answered(tmp_path / "j", old) as journal:
-        watched.answer(SteppedEngine(text_tokens=200), journal)
+    with answered(tmp_path / "j", old) as store:
+        watched.answer(SteppedEngine(text_tokens=200), store)
     assert watched.most_open <= MOST_OPEN + WINDOW
 
 
@@ -84,8 +84,8 @@ def test_the_engine_goes_on_while_answered_rows_are_read(tmp_path: Path) -> None
     engine = SteppedEngine(text_tokens=200)
     steps: list[int] = []
     watched = Watched([text(1), *old], lambda: steps.append(engine.steps))
-    with answered(tmp_path / "j", old) as journal:
-        watched.answer(engine, journal)
+    with answered(tmp_path / "j", old) as store:
+        watched.answer(engine, store)
     assert steps.index(1) <= 2 * WINDOW + 1
 
 

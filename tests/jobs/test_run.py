@@ -11,8 +11,8 @@ from app.jobs.budget import Budget, Pace
 from app.jobs.identity import identity_digest
 from app.jobs.intake import WINDOW
 from app.jobs.job import Origin, Result
-from app.jobs.journal import Journal
 from app.jobs.run import BatchRun, Ending, Limits
+from app.jobs.store import Store
 from app.openai.chat import ChatRequest
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
@@ -50,14 +50,14 @@ class Counted:
 def answer(
     source: Iterable[Row],
     engine: SteppedEngine | None = None,
-    journal: Journal | None = None,
+    store: Store | None = None,
     limits: Limits | None = None,
     sink: Callable[[Result], None] | None = None,
 ) -> tuple[Ending, list[Result]]:
     results: list[Result] = []
     run = BatchRun(
         Predictor(engine or SteppedEngine(), PROMPTS),
-        journal,
+        store,
         identity_digest(IDENTITY),
         sink or results.append,
         limits,
@@ -65,10 +65,10 @@ def answer(
     return run.run(source), results
 
 
-def open_journal(tmp_path: Path) -> Journal:
-    journal = Journal.open(tmp_path / "j")
-    journal.begin(IDENTITY)
-    return journal
+def open_store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "j")
+    store.begin(IDENTITY)
+    return store
 
 
 def test_results_come_in_the_rows_order() -> None:
@@ -129,12 +129,12 @@ def test_the_same_question_is_asked_once() -> None:
     assert len({result.prediction.answer for result in results if result.row.id in {"c1", "another"}}) == 1
 
 
-def test_the_same_question_far_apart_is_asked_once_with_a_journal() -> None:
+def test_the_same_question_far_apart_is_asked_once_with_a_store() -> None:
     engine = SteppedEngine()
     questions = [choice(number % 700) for number in range(4 * WINDOW)]
-    with Journal.temporary() as journal:
-        journal.begin(IDENTITY)
-        answer(rows(questions), engine, journal)
+    with Store(None) as store:
+        store.begin(IDENTITY)
+        answer(rows(questions), engine, store)
     assert len(engine.asked) == 700
 
 
@@ -145,24 +145,24 @@ def test_a_flag_makes_another_question() -> None:
 
 
 def test_a_second_run_asks_nothing_and_gives_the_same(tmp_path: Path) -> None:
-    with open_journal(tmp_path) as journal:
-        _, first = answer(rows(mixed(100)), None, journal)
+    with open_store(tmp_path) as store:
+        _, first = answer(rows(mixed(100)), None, store)
     engine = SteppedEngine()
-    with open_journal(tmp_path) as journal:
-        _, second = answer(rows(mixed(100)), engine, journal)
+    with open_store(tmp_path) as store:
+        _, second = answer(rows(mixed(100)), engine, store)
     assert engine.asked == []
     assert {result.origin for result in second} == {Origin.RESUMED}
     assert [result.prediction.answer for result in second] == [result.prediction.answer for result in first]
 
 
 def test_a_changed_row_alone_is_asked_again(tmp_path: Path) -> None:
-    with open_journal(tmp_path) as journal:
-        answer(rows(mixed(100)), None, journal)
+    with open_store(tmp_path) as store:
+        answer(rows(mixed(100)), None, store)
     engine = SteppedEngine()
     questions = list(mixed(100))
     questions[3] = choice(1000)
-    with open_journal(tmp_path) as journal:
-        _, results = answer(rows(questions), engine, journal)
+    with open_store(tmp_path) as store:
+        _, results = answer(rows(questions), engine, store)
     assert len(engine.asked) == 1
     assert results[3].origin is Origin.ASKED
 
@@ -188,14 +188,14 @@ class Refusing(SteppedEngine):
 
 
 def test_a_refused_request_is_an_error_and_is_not_kept(tmp_path: Path) -> None:
-    with open_journal(tmp_path) as journal:
-        _, results = answer(rows(map(choice, range(16))), Refusing(), journal)
+    with open_store(tmp_path) as store:
+        _, results = answer(rows(map(choice, range(16))), Refusing(), store)
     refused = [result for result in results if result.prediction.error is not None]
     assert [result.row.number for result in refused] == [3, 11]
     assert all(result.prediction.outcome is Outcome.FALLBACK and result.prediction.answer for result in refused)
     engine = SteppedEngine()
-    with open_journal(tmp_path) as journal:
-        _, results = answer(rows(map(choice, range(16))), engine, journal)
+    with open_store(tmp_path) as store:
+        _, results = answer(rows(map(choice, range(16))), engine, store)
     assert len(engine.asked) == 2
     assert all(result.prediction.error is None for result in results)
 
@@ -218,23 +218,23 @@ def test_too_many_errors_stop_early_and_keep_what_was_answered(tmp_path: Path) -
                 yield Row(number, str(number), choice(number))
 
     engine = SteppedEngine()
-    with open_journal(tmp_path) as journal:
-        ending, results = answer(source(), engine, journal, Limits(max_errors=20))
+    with open_store(tmp_path) as store:
+        ending, results = answer(source(), engine, store, Limits(max_errors=20))
         assert ending is Ending.TOO_MANY_ERRORS
         assert len(results) < 500
-    with open_journal(tmp_path) as journal:
-        assert journal.found == len(engine.asked)
+    with open_store(tmp_path) as store:
+        assert store.found == len(engine.asked)
 
 
 def test_an_interrupted_run_finishes_what_is_in_flight(tmp_path: Path) -> None:
     engine = SteppedEngine(room=8)
-    with open_journal(tmp_path) as journal:
-        ending, results = answer(rows(mixed(500)), engine, journal, Limits(lambda: len(engine.asked) >= 100))
+    with open_store(tmp_path) as store:
+        ending, results = answer(rows(mixed(500)), engine, store, Limits(lambda: len(engine.asked) >= 100))
         assert ending is Ending.INTERRUPTED
     assert len(engine.asked) == 100
-    with open_journal(tmp_path) as journal:
-        assert journal.found == 100
-        ending, again = answer(rows(mixed(500)), engine, journal)
+    with open_store(tmp_path) as store:
+        assert store.found == 100
+        ending, again = answer(rows(mixed(500)), engine, store)
     assert ending is Ending.FINISHED
     assert len(engine.asked) == 500
     assert len(results) < 500
@@ -249,10 +249,10 @@ def test_an_engine_that_fails_loses_nothing_that_was_answered(tmp_path: Path) ->
                 raise EngineError("out of memory")
 
     engine = Failing(room=8)
-    with open_journal(tmp_path) as journal, pytest.raises(EngineError, match="out of memory"):
-        answer(rows(map(choice, range(500))), engine, journal)
-    with open_journal(tmp_path) as journal:
-        assert journal.found == 19 * 8
+    with open_store(tmp_path) as store, pytest.raises(EngineError, match="out of memory"):
+        answer(rows(map(choice, range(500))), engine, store)
+    with open_store(tmp_path) as store:
+        assert store.found == 19 * 8
 
 
 def test_a_conversation_goes_to_the_engine_as_it_is() -> None:

@@ -1,6 +1,5 @@
 """How a run ends before its rows do: stopped, or out of time."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from app.database import Database
 from app.jobs import intake
 from app.jobs.budget import Budget, Pace
 from app.jobs.identity import identity_digest
 from app.jobs.job import Origin, Result
-from app.jobs.journal import Journal
 from app.jobs.run import BatchRun, Ending, Limits
+from app.jobs.store import Store
 from app.openai.chat import ChatRequest
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
@@ -43,21 +43,21 @@ def conversations() -> Iterator[Row]:
 def answer(
     rows: Iterator[Row],
     limits: Limits,
-    journal: Journal | None = None,
+    store: Store | None = None,
     engine: SteppedEngine | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Ending, list[Result]]:
     results: list[Result] = []
     predictor = Predictor(engine or SteppedEngine(), PromptLibrary(ROOT / "prompts"))
-    run = BatchRun(predictor, journal, identity_digest(IDENTITY), results.append, limits, clock)
+    run = BatchRun(predictor, store, identity_digest(IDENTITY), results.append, limits, clock)
     return run.run(rows), results
 
 
-def answered(tmp_path: Path) -> Journal:
-    journal = Journal.open(tmp_path / "j")
-    journal.begin(IDENTITY)
-    assert answer(questions(), Limits(), journal)[0] is Ending.FINISHED
-    return journal
+def answered(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "j")
+    store.begin(IDENTITY)
+    assert answer(questions(), Limits(), store)[0] is Ending.FINISHED
+    return store
 
 
 def test_rows_without_time_are_no_errors_that_stop_the_run() -> None:
@@ -88,11 +88,11 @@ def test_when_time_is_up_stored_answers_are_still_taken(tmp_path: Path) -> None:
 
     clock = FakeClock()
     engine = SteppedEngine()
-    with answered(tmp_path) as journal:
+    with answered(tmp_path) as store:
         pass
-    with Journal.open(tmp_path / "j") as journal:
+    with Store(tmp_path / "j") as store:
         limits = Limits(budget=Budget(0.0, ROWS + 2, Pace(clock), clock))
-        ending, results = answer(with_others(), limits, journal, engine)
+        ending, results = answer(with_others(), limits, store, engine)
     assert ending is Ending.FINISHED
     assert engine.asked == []
     assert [result.origin for result in results] == [Origin.RESUMED] * ROWS + [Origin.UNASKED] * 2
@@ -104,8 +104,8 @@ def test_a_stop_is_heard_while_answered_rows_are_read(tmp_path: Path) -> None:
     read: list[None] = []
     budget = Budget(1e6, ROWS, Pace(time.monotonic), time.monotonic)
     limits = Limits(interrupted=lambda: len(read) >= 5, budget=budget)
-    with answered(tmp_path) as journal:
-        ending, _ = answer(questions(lambda: read.append(None)), limits, journal)
+    with answered(tmp_path) as store:
+        ending, _ = answer(questions(lambda: read.append(None)), limits, store)
     assert ending is Ending.INTERRUPTED
     assert len(read) < 10
 
@@ -123,9 +123,9 @@ def test_rows_that_have_their_answer_take_no_time_from_those_that_have_none(
     with answered(tmp_path):
         pass
     monkeypatch.setattr(intake, "WINDOW", 16)  # most rows are still to be read when the first are answered
-    with Journal.open(tmp_path / "j") as journal:
+    with Store(tmp_path / "j") as store:
         limits = Limits(budget=Budget(80.0, ROWS + 80, Pace(clock), clock))
-        ending, results = answer(new_rows_first(), limits, journal, engine, clock)
+        ending, results = answer(new_rows_first(), limits, store, engine, clock)
     assert ending is Ending.FINISHED
     assert [result.origin for result in results] == [Origin.ASKED] * 80 + [Origin.RESUMED] * ROWS
     assert {result.prediction.outcome for result in results[:80]} == {Outcome.CLEAN}
@@ -138,10 +138,10 @@ def test_an_answer_is_forced_to_the_disk_while_the_next_is_long_in_coming(
     clock = FakeClock()
     forced: list[float] = []
     rows = [Row(0, "c", choice(0)), Row(1, "g", text(1))]
-    with Journal.open(tmp_path / "j", clock=clock) as journal:
-        journal.begin(IDENTITY)
-        monkeypatch.setattr(os, "fsync", lambda _: forced.append(clock.now))
+    with Store(tmp_path / "j", clock=clock) as store:
+        store.begin(IDENTITY)
+        monkeypatch.setattr(Database, "force", lambda _: forced.append(clock.now))
         engine = SteppedEngine(step_seconds=0.3, wait=clock.wait)
-        answer(iter(rows), Limits(), journal, engine, clock)
+        answer(iter(rows), Limits(), store, engine, clock)
     assert forced[0] == pytest.approx(1.2)
     assert clock.now > 5.0

@@ -5,13 +5,13 @@ import json
 import logging
 from collections import deque
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from app.errors import EngineError
 from app.files import write_whole
+from app.jobs.store import Reply
 from app.openai.batches import CHAT
 from app.openai.chat import ChatRequest
 from app.openai.wire import RequestError, read_body
@@ -26,14 +26,6 @@ from app.serve.service import Service
 from app.serve.waiting import until
 
 OK = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What the endpoint would have sent."""
-
-    status: int
-    body: dict[str, Any]
 
 
 class Asking(Protocol):

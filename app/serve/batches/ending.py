@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -13,45 +12,11 @@ from typing import Any, BinaryIO
 from openai.types import Batch, BatchError, BatchRequestCounts
 
 from app.files import dump
-from app.jobs.identity import identity_digest
-from app.jobs.job import Usage
-from app.jobs.journal import Journal
-from app.rows import Row
-from app.serve.batches.asking import OK, Reply
+from app.jobs.store import Store
+from app.serve.batches.asking import OK
 from app.serve.batches.files import Files
 from app.serve.batches.lines import Line, read
 from app.serve.batches.state import Contents, Entry, Kind
-from app.types import Outcome, Prediction
-
-_NO_USAGE = Usage(0, 0, "stop")
-"""Tokens are counted in the replies themselves."""
-
-
-class Replies:
-    """The durable store of a batch: the reply to each line that was answered."""
-
-    def __init__(self, journal: Journal) -> None:
-        """Use a journal that has begun."""
-        self._journal = journal
-        self._run = identity_digest(journal.identity)
-
-    def add(self, line: Line, reply: Reply) -> None:
-        """Store a reply. The line is not asked again from here on.
-
-        Raises:
-            InputError: the disk is full, or refuses otherwise.
-        """
-        text = dump({"status": reply.status, "body": reply.body})
-        outcome = Outcome.CLEAN if reply.status == OK else Outcome.ERROR
-        self._journal.add(line.key(self._run), Prediction(line.custom_id, None, text, outcome, raw=text), _NO_USAGE)
-
-    def find(self, line: Line) -> Reply | None:
-        """The stored reply to a line."""
-        found = self._journal.find(line.key(self._run), Row(line.number, line.custom_id))
-        if found is None:
-            return None
-        value = json.loads(found.prediction.answer or "{}")
-        return Reply(value["status"], value["body"])
 
 
 def _enter(stack: ExitStack, contents: Contents, name: str) -> BinaryIO:
@@ -83,13 +48,13 @@ class Written:
 
 
 def write_results(
-    lines: Iterable[Line], replies: Replies, contents: Contents, names: tuple[str, str], unasked: tuple[str, str]
+    lines: Iterable[Line], store: Store, contents: Contents, names: tuple[str, str], unasked: tuple[str, str]
 ) -> Written:
     """Write both files.
 
     Args:
         lines: all lines, in order.
-        replies: what was answered.
+        store: what was answered.
         contents: where to write.
         names: the ids of the output file and the error file.
         unasked: code and message for lines without a reply.
@@ -98,7 +63,7 @@ def write_results(
     with ExitStack() as stack:
         output, errors = (_Output(partial(_enter, stack, contents, name)) for name in names)
         for line in lines:
-            reply = replies.find(line)
+            reply = store.find_reply(line.key(store.digest))
             start = {"id": f"batch_req_{line.name}", "custom_id": line.custom_id}
             if reply is None:
                 written.unasked += 1
@@ -187,7 +152,7 @@ class Record:
         await self.end("failed", *files, errors=found, **changes)
 
     def recount(self) -> None:
-        """Count replies from none again. Counts are not entered before the end: the journal knows them."""
+        """Count replies from none again. Counts are not entered before the end: the store knows them."""
         self._show_counts(BatchRequestCounts(total=self.total, completed=0, failed=0))
 
     def count(self, status: int) -> None:
@@ -255,15 +220,15 @@ class Ending:
     contents: Contents
     files: Files
 
-    def write(self, replies: Replies, cause: Cause) -> Written:
+    def write(self, store: Store, cause: Cause) -> Written:
         """Write both files. Waits for the disk.
 
         Raises:
             OSError: the disk is full, or refuses otherwise; the files may be written again.
-            InputError: as OSError, of the file of lines or the journal.
+            InputError: as OSError, of the file of lines or the store.
         """
         lines = read(self.contents.path(self.record.document.input_file_id))
-        return write_results(lines, replies, self.contents, self._names, (cause.code, cause.message))
+        return write_results(lines, store, self.contents, self._names, (cause.code, cause.message))
 
     async def enter(self, written: Written, cause: Cause) -> None:
         """Enter the files and the status.

@@ -8,16 +8,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from openai.types import Batch, BatchError, BatchRequestCounts
 
+from app.database import remove_database
 from app.errors import EngineError, InputError, SetupError
 from app.jobs.identity import Identity, differences
-from app.jobs.journal import Journal, UnreadableJournalError
+from app.jobs.store import SYNC_SECONDS, Reply, Store, UnreadableStoreError
 from app.openai.batches import CHAT
-from app.serve.batches.asking import MOST_DEATHS, Asked, Asking, Reply, Share, Suspects, refused
-from app.serve.batches.ending import BROKEN, CANCELLED, EXPIRED, Cause, Ending, Record, Replies, server_changed
+from app.serve.batches.asking import MOST_DEATHS, Asked, Asking, Share, Suspects, refused
+from app.serve.batches.ending import BROKEN, CANCELLED, EXPIRED, Cause, Ending, Record, server_changed
 from app.serve.batches.files import Files
 from app.serve.batches.lines import Line, check, read
 from app.serve.batches.state import Contents, Entry, State
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What all batches work with. Journals are used on the one thread of `disk` only; `tell` counts replies."""
+    """What all batches work with. Stores are used on the one thread of `disk` only; `tell` counts replies."""
 
     state: State
     contents: Contents
@@ -133,49 +134,57 @@ class Run:
             await self._record.advance("in_progress", request_counts=counts)
 
     async def _answer_and_finish(self) -> None:
-        journal = await self._on_disk(self._open_journal)
+        store = await self._on_disk(self._open_store)
         try:
-            cause = await self._on_disk(lambda: self._obstacle(journal))
-            replies = Replies(journal)
+            cause = await self._on_disk(lambda: self._obstacle(store))
             if cause is None:
                 # At `finalizing` too: a machine that lost its power may have lost the last second's answers.
-                await self._answer(replies)
-            await self._finish(replies, cause)
+                await self._answer(store)
+            await self._finish(store, cause)
         finally:
-            await asyncio.shield(self._on_disk(journal.close))
+            await asyncio.shield(self._on_disk(store.close))
 
-    def _obstacle(self, journal: Journal) -> Cause | None:
-        """Why nothing more is asked; None where the journal has begun and the batch goes on."""
+    def _obstacle(self, store: Store) -> Cause | None:
+        """Why nothing more is asked; None where the store has begun and the batch goes on."""
         # Of what is not asked any more, it does not matter who would answer.
         if self._record.cancelled:
             return CANCELLED
         if self._faults:
             return BROKEN
         identity = self._tools.identity(self.document.endpoint != CHAT)
-        if different := differences(journal.identity, identity):
+        if different := differences(store.identity, identity):
             # Answers of two models must not end up in one file.
             return server_changed(different)
-        journal.begin(identity)
+        store.begin(identity)
         return None
 
-    async def _answer(self, replies: Replies) -> None:
+    async def _answer(self, store: Store) -> None:
         """Ask until all is answered, the batch is cancelled, or its time is over."""
         left = (self.document.expires_at or 0) - time.time()
         if left <= 0:
             return
         suspects = await self._on_disk(lambda: Suspects(self._suspects_path))
-        asking = asyncio.create_task(self._ask_all(replies, suspects))
+        asking = asyncio.create_task(self._ask_all(store, suspects))
         stopping = asyncio.create_task(self._stop.wait())
+        syncing = asyncio.create_task(self._sync_often(store))
+        tasks: set[asyncio.Task[Any]] = {asking, stopping, syncing}
         try:
-            await asyncio.wait({asking, stopping}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            if asking.done():
-                asking.result()
+            await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            for task in (asking, syncing):
+                if task.done():
+                    task.result()
         finally:
-            asking.cancel()
-            stopping.cancel()
-            await asyncio.gather(asking, stopping, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _ask_all(self, replies: Replies, suspects: Suspects) -> None:
+    async def _sync_often(self, store: Store) -> None:
+        """The last answer must not wait for the next one to be forced to the disk."""
+        while True:
+            await asyncio.sleep(SYNC_SECONDS)
+            await self._on_disk(store.sync_if_due)
+
+    async def _ask_all(self, store: Store, suspects: Suspects) -> None:
         """Ask what has no reply, many lines at a time; those that the engine died with last and one by one."""
         lines = read(self._tools.contents.path(self.document.input_file_id))
         self._record.recount()
@@ -183,21 +192,21 @@ class Run:
         asked = Asked(self._tools.share)
         try:
             while chunk := await self._on_disk(lambda: list(itertools.islice(lines, CHUNK))):
-                known = await self._on_disk(lambda: [replies.find(line) for line in chunk])
+                known = await self._on_disk(lambda: [store.find_reply(line.key(store.digest)) for line in chunk])
                 for line, reply in zip(chunk, known, strict=True):
                     if reply is not None:
                         self._record.count(reply.status)
                     elif line.name in suspects:
                         alone.append(line)
                     else:
-                        await asked.start(line, self._ask(line, replies))
+                        await asked.start(line, self._ask(line, store))
             await asked.all_ended()
             for line in alone:
                 if suspects.convicted(line.name):
                     detail = f"not answered: the engine died {MOST_DEATHS} times while this line was asked"
-                    await self._store(line, refused(ProblemError(503, ENGINE_FAILED, detail)), replies)
+                    await self._store(line, refused(ProblemError(503, ENGINE_FAILED, detail)), store)
                     continue
-                await asked.start(line, self._ask(line, replies))
+                await asked.start(line, self._ask(line, store))
                 await asked.all_ended()
         except EngineError:
             await self._on_disk(lambda: suspects.add(asked.unanswered))
@@ -205,7 +214,7 @@ class Run:
         finally:
             await asked.cancel()
 
-    async def _ask(self, line: Line, replies: Replies) -> None:
+    async def _ask(self, line: Line, store: Store) -> None:
         REQUEST_ID.set(f"req_{line.name}")
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -223,32 +232,32 @@ class Run:
                 log.exception("unexpected error", extra={"batch": self.document.id})
                 reply = refused(ProblemError(500, "internal", "an error of the server; the log has it under this id"))
                 break
-        await self._store(line, reply, replies)
+        await self._store(line, reply, store)
 
-    async def _store(self, line: Line, reply: Reply, replies: Replies) -> None:
-        await self._on_disk(lambda: replies.add(line, reply))
+    async def _store(self, line: Line, reply: Reply, store: Store) -> None:
+        await self._on_disk(lambda: store.add_reply(line.key(store.digest), reply))
         self._tools.tell(reply.status)
         self._record.count(reply.status)
 
-    async def _finish(self, replies: Replies, cause: Cause | None) -> None:
+    async def _finish(self, store: Store, cause: Cause | None) -> None:
         """Write what there is. `cause` is why lines were left, where that is not their time."""
         if self.document.status == "in_progress":
             await self._record.advance("finalizing")
         cause = CANCELLED if self._record.cancelled else cause or EXPIRED
-        written = await self._on_disk(lambda: self._ending.write(replies, cause))
+        written = await self._on_disk(lambda: self._ending.write(store, cause))
         await self._ending.enter(written, cause)
 
-    def _open_journal(self) -> Journal:
+    def _open_store(self) -> Store:
         try:
-            return Journal.open(self._journal_path)
-        except UnreadableJournalError as error:
+            return Store(self._store_path)
+        except UnreadableStoreError as error:
             # All that is lost is time: the questions are in the input file.
             log.warning("a batch begins again", extra={"batch": self.document.id, "reason": str(error)})
-            self._journal_path.unlink()
-            return Journal.open(self._journal_path)
+            remove_database(self._store_path)
+            return Store(self._store_path)
 
     @property
-    def _journal_path(self) -> Path:
+    def _store_path(self) -> Path:
         return self._tools.journals / f"{self.document.id}.journal"
 
     @property
@@ -257,8 +266,8 @@ class Run:
 
     def _forget(self) -> None:
         """Delete what only the way to the end needed. A start does so too, for a server that did not come to it."""
-        for path in (self._journal_path, self._suspects_path):
-            path.unlink(missing_ok=True)
+        remove_database(self._store_path)
+        self._suspects_path.unlink(missing_ok=True)
 
     async def _put(self, *entries: Entry) -> None:
         await self._on_disk(lambda: self._tools.state.put(*entries))

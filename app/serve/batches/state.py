@@ -2,8 +2,6 @@
 
 import json
 import os
-import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from app.database import DamagedError, Database
 from app.errors import SetupError
-from app.files import lock_file
 
 Document = dict[str, Any]
 Order = Literal["asc", "desc"]
@@ -79,26 +77,28 @@ class State:
         Raises:
             SetupError: the folder cannot be written, another server holds it, or what is there is no such database.
         """
+        path = folder / "state.sqlite3"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock_file = lock_file(folder / "lock")
+            self._database = Database(path, (_TABLE,), forced=True)
+            self._check()
         except BlockingIOError as error:
             raise SetupError(
                 f"another server keeps its files and batches in {folder}: "
                 "set server_settings.data_dir to another folder"
             ) from error
+        except DamagedError as error:
+            # The whole folder: a start with an empty database deletes the contents that it does not know.
+            raise SetupError(
+                f"cannot use {path}, the database of files and batches: {error}; move its whole folder away to begin "
+                "anew, or set server_settings.data_dir to another folder"
+            ) from error
         except OSError as error:
             raise SetupError(
-                f"cannot keep files and batches in {folder}: {error.strerror}; set server_settings.data_dir "
+                f"cannot keep files and batches in {folder}: {error.strerror or error}; set server_settings.data_dir "
                 "to a folder that can be written, or to null to do without"
             ) from error
         self._now = now
-        self._lock = threading.Lock()
-        try:
-            self._database = _open(folder / "state.sqlite3")
-        except SetupError:
-            self._lock_file.close()
-            raise
 
     def put(self, *entries: Entry) -> None:
         """Add or change things, all of them or none.
@@ -117,7 +117,7 @@ class State:
             }
             for entry in entries
         ]
-        with self._alone() as database:
+        with self._database.transaction() as database:
             database.executemany(_PUT, rows)
 
     def find(self, kind: Kind, name: str, owner: str) -> Entry | None:
@@ -154,7 +154,7 @@ class State:
     def stored_bytes(self, owner: str) -> int:
         """The size of an owner's files in all."""
         query = "SELECT COALESCE(SUM(json_extract(document, '$.bytes')), 0) FROM entries WHERE kind = ? AND owner = ?"
-        with self._alone() as database:
+        with self._database.transaction() as database:
             return int(database.execute(query, (Kind.FILE, owner)).fetchone()[0])
 
     def remove(self, name: str) -> None:
@@ -163,68 +163,26 @@ class State:
         Raises:
             OSError: as `put`.
         """
-        with self._alone() as database:
+        with self._database.transaction() as database:
             database.execute("DELETE FROM entries WHERE id = ?", (name,))
 
     def close(self) -> None:
         """Let another server in."""
-        with self._lock:
-            self._database.close()
-            self._lock_file.close()
+        self._database.close()
 
-    @contextmanager
-    def _alone(self) -> Iterator[sqlite3.Connection]:
-        """One transaction at a time; what the disk refuses is an OSError."""
+    def _check(self) -> None:
+        """See damage now, and not when the server is up and its model loaded."""
         try:
-            with self._lock, self._database:
-                yield self._database
-        except sqlite3.DatabaseError as error:
-            # Its other kinds are faults of this program, such as a statement that breaks a constraint.
-            if type(error) not in (sqlite3.OperationalError, sqlite3.DatabaseError):
-                raise
-            raise OSError(f"cannot use the database of files and batches: {error}") from error
+            self._database.check()
+        except OSError:
+            self._database.close()
+            raise
 
     def _rows(self, where: str, values: Sequence[object]) -> list[Entry]:
-        with self._alone() as database:
+        with self._database.transaction() as database:
             # `where` is put together from constants above.
             rows = database.execute(f"SELECT {_COLUMNS} FROM entries WHERE {where}", values).fetchall()  # noqa: S608
         return [Entry(Kind(kind), name, owner, json.loads(document)) for kind, name, owner, document in rows]
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Open or create the database, and see that it is whole.
-
-    Raises:
-        SetupError: it is damaged, no such database, or cannot be read or written.
-    """
-    try:
-        database = sqlite3.connect(path, check_same_thread=False)
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-            database.execute(_TABLE)
-            _check_whole(database)
-        except BaseException:
-            database.close()
-            raise
-    except sqlite3.Error as error:
-        # The whole folder: a start with an empty database deletes the contents that it does not know.
-        raise SetupError(
-            f"cannot use {path}, the database of files and batches: {error}; see that it can be written, "
-            "move its whole folder away to begin anew, or set server_settings.data_dir to another folder"
-        ) from error
-    return database
-
-
-def _check_whole(database: sqlite3.Connection) -> None:
-    """See damage beyond the first page too, which would show only when the server is up and its model loaded.
-
-    Raises:
-        sqlite3.DatabaseError: it is damaged.
-    """
-    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise sqlite3.DatabaseError("it is damaged")
 
 
 class Contents:

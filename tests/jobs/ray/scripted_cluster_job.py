@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import ray
 
 from app.cli.progress import conclude
 from app.errors import InputError, ShopBenchError
-from app.jobs.file_job import FileJob, Summary
-from app.jobs.ray.job import Cluster, answer_on_cluster
+from app.jobs.file_job import FileJob, Summary, answer_file
+from app.jobs.ray.engine import RayEngine
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.settings import ROOT
@@ -20,7 +21,7 @@ from tests.jobs.scripted_job import IDENTITY
 from tests.jobs.stepped_engine import SteppedEngine
 
 
-def load(log: Path, step_seconds: float) -> Predictor:
+def create(log: Path, step_seconds: float) -> SteppedEngine:
     """Runs in a replica. Notes each request, and beside the log its process and its node."""
     (log.parent / f"{log.name}.{os.getpid()}.{ray.get_runtime_context().get_node_id()}").touch()
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -28,8 +29,7 @@ def load(log: Path, step_seconds: float) -> Predictor:
     def note(request: GenerationRequest) -> None:
         os.write(file, request.messages[-1].content.encode().replace(b"\n", b" ") + b"\n")
 
-    engine = SteppedEngine(step_seconds=step_seconds, on_request=note)
-    return Predictor(engine, PromptLibrary(ROOT / "prompts"))
+    return SteppedEngine(step_seconds=step_seconds, on_request=note)
 
 
 def replicas(log: Path) -> dict[int, str]:
@@ -38,9 +38,14 @@ def replicas(log: Path) -> dict[int, str]:
     return {int(process): node for process, node in (name.split(".") for name in names)}
 
 
-def answer(job: FileJob, log: Path, cluster: Cluster | None = None, step_seconds: float = 0.0) -> Summary:
-    identity = IDENTITY | {"prompts": PromptLibrary(ROOT / "prompts").fingerprint}
-    return answer_on_cluster(job, cluster or Cluster(), partial(load, log, step_seconds), lambda: identity)
+def answer(job: FileJob, make: Callable[[], SteppedEngine], address: str | None) -> Summary:
+    """Answer with engines that `make` makes on the machines of a cluster."""
+    prompts = PromptLibrary(ROOT / "prompts")
+
+    def load() -> Predictor:
+        return Predictor(RayEngine(make, SteppedEngine().count_tokens, address), prompts)
+
+    return answer_file(job, load, lambda: IDENTITY | {"prompts": prompts.fingerprint})
 
 
 def main() -> int:
@@ -54,7 +59,7 @@ def main() -> int:
     given = parser.parse_args()
     job = FileJob(given.source, given.target, max_errors=given.max_errors)
     try:
-        summary = answer(job, given.log, Cluster(given.address), given.step_seconds)
+        summary = answer(job, partial(create, given.log, given.step_seconds), given.address)
     except ShopBenchError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, InputError) else 3

@@ -1,6 +1,5 @@
 """Jobs on a real cluster of two nodes: the local run's bytes, whatever is killed on the way."""
 
-import json
 import os
 import re
 import signal
@@ -9,30 +8,28 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from ray import cluster_utils
 
-from app.errors import EngineError, InputError, SetupError
+from app.errors import EngineError, SetupError
 from app.jobs.file_job import FileJob
-from app.jobs.journal import partial_path, store_path
-from app.jobs.ray.job import Cluster, answer_on_cluster
-from app.jobs.ray.store import Store
-from app.predictor import Predictor
-from app.prompting import PromptLibrary
+from app.jobs.job import Origin
+from app.jobs.store import journal_path
 from app.settings import ROOT
 from app.types import GenerationRequest
 from tests.jobs import scripted_job
 from tests.jobs.questions import choice, line, mixed, write_questions
-from tests.jobs.ray.scripted_cluster_job import replicas
+from tests.jobs.ray.scripted_cluster_job import answer, create, replicas
 from tests.jobs.stepped_engine import SteppedEngine
 
 FULL = bool(os.environ.get("FULL_TESTS"))
 """Set by whoever has minutes to spare: real engines, a node that goes away."""
 SAMPLE = ROOT / "data" / "sample.jsonl"
 ROWS = 300
-IN_FLIGHT = 2 * 2 * 32
+IN_FLIGHT = 2 * (32 + 16 + 8)
 """Rows that two replicas have in work or waiting."""
 
 
@@ -87,8 +84,8 @@ def test_a_killed_replica_and_a_stopped_run_lose_nothing(tmp_path: Path, two_nod
     stopped = re.search(r"stopped after (\d+) of 303 rows", " ".join(said.split()))
     assert stopped is not None
     assert 0 < int(stopped[1]) < 303
-    assert not partial_path(target).exists()
-    assert str(store_path(target)) in said.replace("\n", "")
+    assert not target.with_name("out.jsonl.part").exists()
+    assert str(journal_path(target)) in said.replace("\n", "")
     assert "Traceback" not in said
     assert not target.exists()
 
@@ -100,38 +97,20 @@ def test_a_killed_replica_and_a_stopped_run_lose_nothing(tmp_path: Path, two_nod
     assert ROWS < asked(target).total() <= ROWS + IN_FLIGHT, "only what the killed replica had is asked again"
 
 
-def test_a_finished_run_given_again_asks_nothing(tmp_path: Path, two_nodes: cluster_utils.Cluster) -> None:
-    def refuse() -> Predictor:
-        raise AssertionError("no engine is needed")
+def test_a_run_without_ray_is_gone_on_with_on_ray_and_the_other_way_round(
+    tmp_path: Path, two_nodes: cluster_utils.Cluster
+) -> None:
+    def refuse() -> SteppedEngine:
+        raise AssertionError("no engine is asked")
 
-    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text("not json\n[]\n")
-    job, cluster = FileJob(source, target), Cluster(two_nodes.address)
-    identity = scripted_job.IDENTITY | {"prompts": "1"}
-    for _ in range(2):
-        summary = answer_on_cluster(job, cluster, refuse, lambda: identity)
-        assert (summary.total, summary.errors) == (2, 2)
-    assert [json.loads(text)["error"]["code"] for text in target.read_text().splitlines()] == [
-        "invalid_json",
-        "invalid_row",
-    ]
-    with pytest.raises(InputError, match="prompts was 1 and is now 2"):
-        answer_on_cluster(job, cluster, refuse, lambda: identity | {"prompts": "2"})
-
-
-def test_a_pipe_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    job = FileJob(tmp_path / "pipe", tmp_path / "out.jsonl")
-    with pytest.raises(InputError, match="give files, no pipes"):
-        answer_on_cluster(job, Cluster(), unready, lambda: scripted_job.IDENTITY)
-
-
-def test_what_a_run_without_ray_keeps_is_not_written_over(tmp_path: Path) -> None:
-    source, target = write_questions(tmp_path / "in.jsonl", mixed(3)), tmp_path / "out.jsonl"
-    answered_here(source, target)
-    with pytest.raises(InputError, match="out.jsonl.journal keeps a run without Ray: leave --executor ray out"):
-        answer_on_cluster(FileJob(source, target, overwrite=True), Cluster(), unready, lambda: scripted_job.IDENTITY)
-    assert not store_path(target).exists()
+    source, target = write_questions(tmp_path / "in.jsonl", mixed(40)), tmp_path / "out.jsonl"
+    before = answered_here(source, target)
+    source.write_text(source.read_text() + line(choice(999)) + "\n")
+    summary = answer(FileJob(source, target), partial(create, tmp_path / "log", 0.0), two_nodes.address)
+    assert (summary.origins[Origin.RESUMED], summary.origins[Origin.ASKED]) == (40, 1)
+    assert target.read_bytes().startswith(before)
+    scripted_job.answer(FileJob(source, target), engine := SteppedEngine())
+    assert engine.asked == []
 
 
 @pytest.mark.skipif(not FULL, reason="takes minutes; FULL_TESTS=1 runs it")
@@ -148,12 +127,12 @@ def test_a_node_that_goes_away_loses_nothing(tmp_path: Path, two_nodes: cluster_
     assert target.read_bytes() == answered_here(source, tmp_path / "here.jsonl")
 
 
-def deadly() -> Predictor:
+def deadly() -> SteppedEngine:
     def die(request: GenerationRequest) -> None:
         if f"no. {ROWS - 50}?" in request.messages[-1].content:
             os._exit(1)
 
-    return Predictor(SteppedEngine(on_request=die), PromptLibrary(ROOT / "prompts"))
+    return SteppedEngine(on_request=die)
 
 
 @pytest.mark.skipif(not FULL, reason="takes minutes; FULL_TESTS=1 runs it")
@@ -161,11 +140,9 @@ def test_a_row_that_kills_its_replica_ends_the_run_and_the_others_are_kept(
     tmp_path: Path, two_nodes: cluster_utils.Cluster
 ) -> None:
     source, target = write_questions(tmp_path / "in.jsonl", map(choice, range(ROWS))), tmp_path / "out.jsonl"
-    job, cluster = FileJob(source, target), Cluster(two_nodes.address)
     with pytest.raises(EngineError, match="died 3 times while they answered rows ([0-9]+) to ([0-9]+)"):
-        answer_on_cluster(job, cluster, deadly, lambda: scripted_job.IDENTITY | {"prompts": "1"})
-    with Store.open(store_path(target)) as store:
-        assert len(list(store.answered_ids())) > 0
+        answer(FileJob(source, target), deadly, two_nodes.address)
+    assert len(scripted_job.keys_of(target)) > 0
 
 
 @pytest.mark.skipif(not FULL, reason="takes minutes; FULL_TESTS=1 runs it")
@@ -181,17 +158,12 @@ def test_a_real_engine_answers_as_it_does_here(tmp_path: Path, two_nodes: cluste
     assert there == predict(tmp_path / "here.jsonl")
 
 
-def unready() -> Predictor:
+def unready() -> SteppedEngine:
     raise SetupError("no checkpoint at /nowhere: put the weights there")
 
 
 def test_an_engine_that_cannot_be_made_ready_is_one_line(tmp_path: Path, two_nodes: cluster_utils.Cluster) -> None:
     source = write_questions(tmp_path / "in.jsonl", mixed(8))
     with pytest.raises(SetupError, match=r"^no checkpoint at /nowhere: put the weights there$"):
-        answer_on_cluster(
-            FileJob(source, tmp_path / "out.jsonl"),
-            Cluster(two_nodes.address),
-            unready,
-            lambda: scripted_job.IDENTITY | {"prompts": "1"},
-        )
+        answer(FileJob(source, tmp_path / "out.jsonl"), unready, two_nodes.address)
     assert not (tmp_path / "out.jsonl").exists()

@@ -1,85 +1,64 @@
-"""A replica without Ray: its tally is asked at once, in the same process."""
+"""A replica without Ray, and what becomes of replicas that are lost."""
 
-from collections.abc import Callable
-from pathlib import Path
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from app.errors import EngineError, SetupError
-from app.jobs.ray.pipeline import Tally
-from app.jobs.ray.replica import MOST_DEATHS, Replica
-from app.jobs.ray.staging import Staging
-from app.predictor import Predictor
-from app.prompting import PromptLibrary
-from app.rows import Row
-from app.settings import ROOT
-from app.types import GenerationRequest
-from tests.jobs.questions import mixed
+from app.errors import EngineError
+from app.jobs.ray.replica import Answered, Replica
+from app.types import GenerationRequest, Message, SamplingParams
 from tests.jobs.stepped_engine import SteppedEngine
 
 
-class Handle:
-    """As Ray's handle of an actor, with results in place of references."""
+def requests(count: int) -> list[GenerationRequest]:
+    def asking(number: int) -> GenerationRequest:
+        return GenerationRequest(str(number), (Message("user", f"no. {number}"),), SamplingParams(20))
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
-
-    def __getattr__(self, name: str) -> "Method":
-        return Method(getattr(self._tally, name))
+    return [asking(number) for number in range(count)]
 
 
-class Method:
-    def __init__(self, method: Callable[..., object]) -> None:
-        self.remote = method
+def loaded(engine: SteppedEngine) -> Replica:
+    replica = Replica(lambda: engine, 1)
+    said = replica.load()
+    assert (said.name, said.version, said.dtype, said.context_length) == ("stepped", engine.version, "float32", 4096)
+    return replica
 
 
-@pytest.fixture(autouse=True)
-def _no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ray.get", lambda value: value)
+def all_of(replica: Replica, asked: list[GenerationRequest]) -> Iterator[Answered]:
+    given, left = asked, len(asked)
+    while left:
+        answered = replica.answer(given)
+        given = []
+        left -= len(answered.completions)
+        yield answered
 
 
-def replica(tally: Tally, engine: SteppedEngine) -> Replica:
-    prompts = PromptLibrary(ROOT / "prompts")
-    return Replica(lambda: Predictor(engine, prompts), b"run", 1, 1, 10, Handle(tally))
+def test_every_request_is_answered_once_also_after_a_pause() -> None:
+    replica = loaded(SteppedEngine())
+    for _ in range(2):
+        done = [completion.id for answered in all_of(replica, requests(30)) for completion in answered.completions]
+        assert sorted(done, key=int) == [str(number) for number in range(30)]
+    assert replica.answer([]) == Answered([], 0)
 
 
-def staged(folder: Path, count: int) -> pa.Table:
-    staging = Staging(folder, b"run")
-    staging.fill(Row(7 + number, question.id, question) for number, question in enumerate(mixed(count)))
-    return pq.read_table(folder)
+def test_what_is_finished_does_not_wait_for_what_is_not() -> None:
+    replica = loaded(SteppedEngine(step_seconds=0.02))
+    short, *long = requests(8)
+    short = replace(short, sampling=SamplingParams(1))
+    first = next(all_of(replica, [short, *long]))
+    assert [completion.id for completion in first.completions] == [short.id]
+    assert first.in_flight == 7
 
 
-def test_rows_that_kill_every_replica_are_given_up_and_named(tmp_path: Path) -> None:
-    class DeathError(BaseException):
-        """The process is gone."""
+def test_an_engine_that_fails_is_told_to_whoever_waits() -> None:
+    class Failing(SteppedEngine):
+        def _step(self) -> None:
+            raise EngineError("lost the GPU")
 
-    def die(_: GenerationRequest) -> None:
-        raise DeathError
-
-    tally, table = Tally(), staged(tmp_path, 5)
-    for _ in range(MOST_DEATHS):
-        with pytest.raises(DeathError):
-            replica(tally, SteppedEngine(on_request=die))(table)
-    with pytest.raises(EngineError, match="died 3 times while they answered rows 7 to 11"):
-        replica(tally, SteppedEngine())(table)
-    kind, message = tally.fault or ("", "")
-    assert kind == "EngineError"
-    assert "look for the reason in Ray's logs" in message
-
-
-def test_rows_that_were_answered_may_be_asked_again(tmp_path: Path) -> None:
-    tally, table = Tally(), staged(tmp_path, 5)
-    for _ in range(MOST_DEATHS + 2):
-        assert replica(tally, SteppedEngine())(table).num_rows == 5
-
-
-def test_replicas_agree_on_version_and_number_format() -> None:
-    class Half(SteppedEngine):
-        dtype = "float16"
-
-    tally = Tally()
-    replica(tally, SteppedEngine())
-    with pytest.raises(SetupError, match="engine version was 1 in float32 and is 1 in float16 on "):
-        replica(tally, Half())
+    replica = loaded(Failing())
+    started = time.monotonic()
+    with pytest.raises(EngineError, match="lost the GPU"):
+        replica.answer(requests(1))
+    assert time.monotonic() - started < 0.4

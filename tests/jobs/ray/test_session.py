@@ -1,7 +1,7 @@
 import pytest
 
 from app.errors import SetupError
-from app.jobs.ray import session
+from app.jobs.ray import cluster
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_a_cluster_that_cannot_be_had_is_one_line(
         raise fault
 
     monkeypatch.setattr("ray.init", fail)
-    with pytest.raises(SetupError, match=says) as refused, session.connected(address):
+    with pytest.raises(SetupError, match=says) as refused, cluster.connected(address):
         pass
     assert "\n" not in str(refused.value)
 
@@ -28,5 +28,5 @@ def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> No
         raise TypeError("a wrong name")
 
     monkeypatch.setattr("ray.init", fail)
-    with pytest.raises(TypeError), session.connected(None):
+    with pytest.raises(TypeError), cluster.connected(None):
         pass

@@ -12,9 +12,8 @@ from openai.types import Batch
 
 from app.errors import EngineError, InputError
 from app.jobs.identity import Identity
-from app.jobs.journal import Journal
+from app.jobs.store import Reply, Store
 from app.serve.batches import ending, run
-from app.serve.batches.asking import Reply
 from app.serve.batches.lines import Line
 from app.serve.batches.state import Entry
 from app.types import GenerationRequest
@@ -164,22 +163,22 @@ def test_a_full_disk_only_delays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     in_server(tmp_path, work)
 
 
-def test_a_journal_that_the_disk_refuses_at_first_is_not_left_open(
+def test_a_store_that_the_disk_refuses_at_first_is_not_left_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "AGAIN_AFTER", 0.05)
     fails = iter([True])
     kept: list[BaseException] = []
-    begin = Journal.begin
+    begin = Store.begin
 
-    def full(journal: Journal, identity: Identity) -> None:
+    def full(store: Store, identity: Identity) -> None:
         if next(fails, False):
-            # Whoever keeps the error keeps its frames, and with them the journal: it must be closed by then.
+            # Whoever keeps the error keeps its frames, and with them the store: it must be closed by then.
             kept.append(InputError("No space left on device"))
             raise kept[0]
-        begin(journal, identity)
+        begin(store, identity)
 
-    monkeypatch.setattr(Journal, "begin", full)
+    monkeypatch.setattr(Store, "begin", full)
 
     async def work(server: Local) -> None:
         assert (await server.ended(await server.batch([predict_line("a")]), within=5)).status == "completed"
@@ -189,14 +188,14 @@ def test_a_journal_that_the_disk_refuses_at_first_is_not_left_open(
 
 def refuse_reply(monkeypatch: pytest.MonkeyPatch, custom_id: str) -> None:
     """Storing the reply to one line meets a fault of the program."""
-    add = ending.Replies.add
+    store = run.Run._store
 
-    def faulty(replies: ending.Replies, line: Line, reply: Reply) -> None:
+    async def faulty(self: run.Run, line: Line, reply: Reply, into: Store) -> None:
         if line.custom_id == custom_id:
             raise KeyError("a fault of the program")
-        add(replies, line, reply)
+        await store(self, line, reply, into)
 
-    monkeypatch.setattr(ending.Replies, "add", faulty)
+    monkeypatch.setattr(run.Run, "_store", faulty)
 
 
 def test_an_unexpected_error_of_a_batch_leaves_what_was_answered(

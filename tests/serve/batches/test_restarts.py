@@ -146,14 +146,14 @@ def test_other_prompts_stop_questions_and_not_conversations(
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("first", [b"\x00damaged\n", b'{"journal": "shopbench", "version": 0, "run": {}}\n'])
+@pytest.mark.parametrize("first", [b"\x00damaged\n", b'{"journal": "shopbench", "version": 1, "run": {}}\n'])
 def test_a_batch_whose_journal_cannot_be_read_begins_again(tmp_path: Path, first: bytes) -> None:
     async def main() -> None:
         async with local(tmp_path, ScriptedAsyncEngine(Gate(free=1))) as server:
             batch = await server.batch([predict_line("a"), predict_line("b")])
             await server.until(batch, lambda found: bool(found.request_counts and found.request_counts.completed == 1))
         journal = tmp_path / "journals" / f"{batch.id}.journal"
-        journal.write_bytes(first + journal.read_bytes().split(b"\n", 1)[1])
+        journal.write_bytes(first + journal.read_bytes())
         async with local(tmp_path) as server:
             done = await server.ended(batch)
             assert done.status == "completed"
@@ -177,6 +177,7 @@ def test_a_start_deletes_what_batches_at_their_end_have_left(tmp_path: Path) -> 
             await reached(server.engine, 1)
             assert {path.name for path in journals.iterdir()} == {
                 f"{under_way.id}.journal",
+                f"{under_way.id}.journal-wal",
                 f"{under_way.id}.suspects",
             }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.serve.batches.state import State
+from app.database import Database
 from tests.serve.batches.local_server import Gate, Local, in_server, predict_line
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
 
@@ -27,7 +27,7 @@ def test_no_call_waits_on_the_event_loop(tmp_path: Path, monkeypatch: pytest.Mon
 
     async def work(server: Local) -> None:
         monkeypatch.setattr(os, "fsync", noting("fsync", os.fsync))
-        monkeypatch.setattr(State, "_alone", noting("database", State._alone))
+        monkeypatch.setattr(Database, "transaction", noting("database", Database.transaction))
         gate = engine.script = Gate()
         batch = await server.batch([predict_line("a")])
         await server.alice.batches.list()

@@ -13,12 +13,12 @@ ENTRY = Entry(Kind.FILE, "file-1", "alice", {"bytes": 3, "purpose": "batch", "ex
 def test_what_the_disk_refuses_is_an_os_error(tmp_path: Path) -> None:
     state = State(tmp_path, now=lambda: 50)
     state.put(ENTRY)
-    state._database.execute("PRAGMA query_only = ON")
-    with pytest.raises(OSError, match="database of files"):
+    state._database._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(OSError, match="readonly database"):
         state.put(ENTRY)
-    with pytest.raises(OSError, match="database of files"):
+    with pytest.raises(OSError, match="readonly database"):
         state.remove("file-1")
-    state._database.execute("PRAGMA query_only = OFF")
+    state._database._connection.execute("PRAGMA query_only = OFF")
     assert state.find(Kind.FILE, "file-1", "alice") == ENTRY
     state.remove("file-1")
     assert state.find(Kind.FILE, "file-1", "alice") is None
@@ -64,6 +64,6 @@ def test_a_database_that_cannot_be_used_is_named_with_the_way_out(
 def test_damage_that_shows_later_is_an_os_error_and_a_fault_of_the_program_is_not(tmp_path: Path) -> None:
     state = State(tmp_path)
     for error, shown in ((sqlite3.DatabaseError, OSError), (sqlite3.IntegrityError, sqlite3.IntegrityError)):
-        with pytest.raises(shown), state._alone():
+        with pytest.raises(shown), state._database.transaction():
             raise error("as SQLite says it")
     state.close()

@@ -1,9 +1,7 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from app.errors import SetupError
-from app.jobs.ray.replica import CALL_ROWS, LEAST_CALL_ROWS, Machine, Replicas, call_rows, plan_replicas
+from app.jobs.ray.cluster import Machine, Replicas, plan_replicas
 
 EIGHT_GPUS = Machine(cpus=96, gpus=8)
 NO_GPU = Machine(cpus=16, gpus=0)
@@ -33,21 +31,3 @@ def test_what_does_not_fit_is_refused_with_what_does() -> None:
         plan_replicas([EIGHT_GPUS, EIGHT_GPUS], None, 16)
     with pytest.raises(SetupError, match="room for 4"):
         plan_replicas([EIGHT_GPUS], 5, 2)
-
-
-def test_a_cluster_without_a_cpu_for_ray_is_refused() -> None:
-    with pytest.raises(SetupError, match="no machine of the cluster has 2 CPUs"):
-        plan_replicas([Machine(1, 0), Machine(1, 0)], None, 1)
-
-
-def test_a_cluster_that_could_not_go_on_is_refused() -> None:
-    with pytest.raises(SetupError, match="fewer than 3 CPUs in all"):
-        plan_replicas([Machine(2, 0)], None, 1)
-    assert plan_replicas([Machine(2, 0), Machine(1, 0)], None, 1).count == 2
-
-
-@given(rows=st.integers(0, 10**9), replicas=st.integers(1, 1000))
-def test_a_call_is_neither_too_small_nor_too_large(rows: int, replicas: int) -> None:
-    size = call_rows(rows, replicas)
-    assert LEAST_CALL_ROWS <= size <= CALL_ROWS
-    assert size == LEAST_CALL_ROWS or rows // size >= 8 * replicas

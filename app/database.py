@@ -1,0 +1,133 @@
+"""A SQLite database that one process holds: how it is opened, locked and checked, and how its faults are told."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+CACHE_KIB = 2048
+
+
+class DamagedError(OSError):
+    """The file is no database of this kind, or is not whole."""
+
+
+class Database:
+    """One file, held by this process until it is closed. Threads take turns.
+
+    A transaction is whole or not at all, whatever kills the process, and outlives the process when its block has
+    ended. It outlives a loss of power too once it was forced to the disk: at once where all are `forced`, otherwise
+    by the next `force`. What the disk refuses is an OSError, from every method.
+    """
+
+    def __init__(self, path: Path | None, schema: Sequence[str], *, forced: bool, kind: int = 0) -> None:
+        """Open or create a database, lock it and make its tables.
+
+        SQLite's own lock is taken for good: children do not inherit it, so that a worker which outlives its killed
+        parent keeps nobody out. It also spares the shared memory that network file systems lack.
+
+        Args:
+            path: the file; None is one that vanishes with the process and may be larger than memory.
+            schema: statements that make what is not there yet.
+            forced: whether each transaction is forced to the disk.
+            kind: a number that marks such a file, another than 0 where files of other kinds are to be refused.
+
+        Raises:
+            BlockingIOError: another process holds it, or another object of this one.
+            DamagedError: it is no such database.
+        """
+        self._lock = threading.Lock()
+        self._connection, opened = _connect(path)
+        try:
+            with self.transaction() as connection:
+                _set_up(connection, path, forced=forced, kind=kind)
+                connection.execute("BEGIN EXCLUSIVE")
+                _check_is_still(path, opened)
+                for statement in schema:
+                    connection.execute(statement)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One at a time; undone where the block raises."""
+        try:
+            with self._lock, self._connection:
+                yield self._connection
+        except sqlite3.DatabaseError as error:
+            # Its other kinds are faults of this program, such as a statement that breaks a constraint.
+            if type(error) not in (sqlite3.OperationalError, sqlite3.DatabaseError):
+                raise
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise BlockingIOError(str(error)) from error
+            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise DamagedError(str(error)) from error
+            raise OSError(str(error)) from error
+
+    def force(self) -> None:
+        """Force all transactions to the disk."""
+        with self.transaction() as connection:
+            connection.execute("PRAGMA wal_checkpoint").fetchall()
+
+    def check(self) -> None:
+        """Read all of it. Damage in a part that is not used would otherwise show later.
+
+        Raises:
+            DamagedError: it is not whole.
+        """
+        with self.transaction() as connection:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise DamagedError("it is damaged")
+
+    def close(self) -> None:
+        """Let others in. What was written is in the one file then, and on the disk. Safe to call twice."""
+        with self._lock:
+            self._connection.close()
+
+
+def remove_database(path: Path) -> None:
+    """Delete a database that nobody holds, and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _connect(path: Path | None) -> tuple[sqlite3.Connection, os.stat_result | None]:
+    """A connection, and which file it leads to."""
+    if path is not None:
+        path.touch(0o644)  # tells why a file cannot be made, which SQLite does not
+        if not path.is_file():
+            raise DamagedError("it is no plain file")
+    try:
+        opened = path.stat() if path else None
+        return sqlite3.connect(path or "", timeout=0, check_same_thread=False), opened
+    except sqlite3.Error as error:
+        raise OSError(str(error)) from error
+
+
+def _check_is_still(path: Path | None, opened: os.stat_result | None) -> None:
+    """Whoever held a file may have removed it between the two calls."""
+    if opened and path and not (path.exists() and os.path.samestat(opened, path.stat())):
+        raise BlockingIOError("whoever held it has just removed it")
+
+
+def _set_up(connection: sqlite3.Connection, path: Path | None, *, forced: bool, kind: int) -> None:
+    # First of all: what reads the file before would want shared memory.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    if path is None:
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA synchronous = OFF")
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if forced else 'NORMAL'}")
+    if not forced:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # when `force` says so
+    if not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        connection.execute(f"PRAGMA application_id = {kind}")
+    if connection.execute("PRAGMA application_id").fetchone() != (kind,):
+        raise DamagedError(f"{path} is a database of another kind")
