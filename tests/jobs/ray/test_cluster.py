@@ -1,7 +1,7 @@
 import pytest
 
 from app.errors import SetupError
-from app.jobs.ray.cluster import Machine, Replicas, plan_replicas
+from app.jobs.ray.cluster import Machine, Replicas, connected, plan_replicas
 
 EIGHT_GPUS = Machine(cpus=96, gpus=8)
 NO_GPU = Machine(cpus=16, gpus=0)
@@ -31,3 +31,31 @@ def test_what_does_not_fit_is_refused_with_what_does() -> None:
         plan_replicas([EIGHT_GPUS, EIGHT_GPUS], None, 16)
     with pytest.raises(SetupError, match="room for 4"):
         plan_replicas([EIGHT_GPUS], 5, 2)
+
+
+@pytest.mark.parametrize(
+    ("fault", "address", "says"),
+    [
+        (Exception("The node timed out during startup.\nSee the logs."), None, "Ray cannot start here: The node timed"),
+        (ConnectionError("nobody there"), "host:6379", "no Ray cluster answers at host:6379: nobody there; start one"),
+    ],
+)
+def test_a_cluster_that_cannot_be_had_is_one_line(
+    fault: Exception, address: str | None, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("ray.init", fail)
+    with pytest.raises(SetupError, match=says) as refused, connected(address):
+        pass
+    assert "\n" not in str(refused.value)
+
+
+def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise TypeError("a wrong name")
+
+    monkeypatch.setattr("ray.init", fail)
+    with pytest.raises(TypeError), connected(None):
+        pass
