@@ -1,6 +1,5 @@
 """A SQLite database that one process holds: how it is opened, locked and checked, and how its faults are told."""
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -39,12 +38,11 @@ class Database:
             DamagedError: it is no such database.
         """
         self._lock = threading.Lock()
-        self._connection, opened = _connect(path)
+        self._connection = _connect(path)
         try:
             with self.transaction() as connection:
                 _set_up(connection, path, forced=forced, kind=kind)
                 connection.execute("BEGIN EXCLUSIVE")
-                _check_is_still(path, opened)
                 for statement in schema:
                     connection.execute(statement)
         except BaseException:
@@ -96,23 +94,15 @@ def remove_database(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _connect(path: Path | None) -> tuple[sqlite3.Connection, os.stat_result | None]:
-    """A connection, and which file it leads to."""
+def _connect(path: Path | None) -> sqlite3.Connection:
     if path is not None:
         path.touch(0o644)  # tells why a file cannot be made, which SQLite does not
         if not path.is_file():
             raise DamagedError("it is no plain file")
     try:
-        opened = path.stat() if path else None
-        return sqlite3.connect(path or "", timeout=0, check_same_thread=False), opened
+        return sqlite3.connect(path or "", timeout=0, check_same_thread=False)
     except sqlite3.Error as error:
         raise OSError(str(error)) from error
-
-
-def _check_is_still(path: Path | None, opened: os.stat_result | None) -> None:
-    """Whoever held a file may have removed it between the two calls."""
-    if opened and path and not (path.exists() and os.path.samestat(opened, path.stat())):
-        raise BlockingIOError("whoever held it has just removed it")
 
 
 def _set_up(connection: sqlite3.Connection, path: Path | None, *, forced: bool, kind: int) -> None:

@@ -1,10 +1,9 @@
-"""Files and folders that appear whole or not at all, locks, bytes from wherever they come, and what they are known by.
+"""Files and folders that appear whole or not at all, bytes from wherever they come, and what they are known by.
 
 The rule, for both: write beside the place, force it to the disk, rename, force the name to the disk. Whatever ends
 that early, an error, Ctrl-C or an exit, removes what was written and leaves what had the name.
 """
 
-import fcntl
 import gzip
 import hashlib
 import io
@@ -20,7 +19,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
-from weakref import WeakSet
 
 from app.errors import InputError, SetupError
 
@@ -318,41 +316,6 @@ def _standard_input() -> Iterator[BinaryIO]:
         return
     with open(number, "rb", closefd=False) as file:
         yield file
-
-
-_HELD: WeakSet[BinaryIO] = WeakSet()
-
-
-def lock_file(path: Path) -> BinaryIO:
-    """The file under this name, open for appending, unbuffered, and locked until it is closed.
-
-    Forked children do not hold it: in them it is closed.
-
-    Raises:
-        BlockingIOError: another run holds it.
-        OSError: it cannot be opened.
-    """
-    while True:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644), "r+b", buffering=0)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            raise
-        # The run that held it may have removed it between the two calls.
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            _HELD.add(file)
-            return file
-        file.close()
-
-
-def _let_go() -> None:
-    """A worker of the engine that outlives a killed run must not keep the next run out."""
-    for file in list(_HELD):
-        file.close()
-
-
-os.register_at_fork(after_in_child=_let_go)
 
 
 def sha256(path: Path) -> str | None:

@@ -14,7 +14,6 @@ import pytest
 from app.errors import InputError, SetupError
 from app.files import (
     FolderKind,
-    lock_file,
     open_bytes,
     real_path,
     refuse_to_replace,
@@ -305,24 +304,3 @@ def test_the_old_folder_comes_back_where_the_new_one_cannot_take_its_place(
         write_folder(tmp_path / "mixture", "two", overwrite=True)
     assert (tmp_path / "mixture" / MANIFEST).read_text() == "one"
     assert names(tmp_path) == ["mixture", f"mixture/{MANIFEST}"]
-
-
-def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
-    file = lock_file(tmp_path / "lock")
-    ready, tell = os.pipe()
-    child = os.fork()
-    if not child:
-        os.write(tell, b"x")
-        signal.pause()
-        os._exit(0)
-    try:
-        os.read(ready, 1)
-        with pytest.raises(BlockingIOError):
-            lock_file(tmp_path / "lock")
-        file.close()
-        lock_file(tmp_path / "lock").close()
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        os.close(ready)
-        os.close(tell)
