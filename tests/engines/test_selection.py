@@ -69,5 +69,5 @@ def test_an_impossible_selection_is_refused(listed: tuple[int, ...], count: int)
 def test_a_token_that_was_not_allowed_is_refused() -> None:
     vocabulary = vocabularies.byte_level()
     automaton = start_automaton(Selection((1, 2), 2), vocabulary)
-    with pytest.raises(EngineError, match="broke the selection"):
+    with pytest.raises(EngineError, match="broke its constraint"):
         automaton.advance(vocabulary.label_ids("3")[0])

@@ -2,17 +2,11 @@
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.engines.base import RefusedRequestError
-from app.engines.constraints.vocabulary import ROOT, Vocabulary
-from app.errors import EngineError
+from app.engines.constraints.vocabulary import Vocabulary
 from app.types import Selection
 
 COMMA = ord(",")
-STATES_KEPT = 4096
-"""Token sets kept per constraint; all permutations of six numbers pass through fewer."""
 
 
 class Place(NamedTuple):
@@ -23,8 +17,8 @@ class Place(NamedTuple):
     written: int
 
 
-class SelectionPlan:
-    """The tables that all answers under one `Selection` share."""
+class SelectionRules:
+    """What may be written under one `Selection`."""
 
     def __init__(self, constraint: Selection, vocabulary: Vocabulary) -> None:
         """Check that the constraint can be met.
@@ -38,100 +32,23 @@ class SelectionPlan:
                 "unusable_constraint",
                 f"a selection of {constraint.count} out of {len(numbers)} different numbers is impossible",
             )
-        needed = frozenset(b",".join(numbers))
-        if not needed <= vocabulary.single_bytes:
+        if not frozenset(b",".join(numbers)) <= vocabulary.single_bytes:
             raise RefusedRequestError("unusable_constraint", "this checkpoint has no tokens for digits and comma")
-        self.vocabulary = vocabulary
-        self.count = constraint.count
+        self._count = constraint.count
         self.start = Place(numbers, b"", 0)
-        self._allowed: dict[Place, NDArray[np.int64]] = {}
 
-    def complete(self, place: Place) -> bool:
+    def complete(self, state: Place) -> bool:
         """Whether the answer may end: the last number is a whole one."""
-        return place.written == self.count - 1 and place.begun in place.free
+        return state.written == self._count - 1 and state.begun in state.free
 
-    def following(self, place: Place) -> set[int]:
-        """The bytes that may come next."""
-        length = len(place.begun)
-        found = {number[length] for number in place.free if len(number) > length and number.startswith(place.begun)}
-        if place.begun in place.free and place.written < self.count - 1:
-            found.add(COMMA)
+    def steps(self, state: Place) -> dict[int, Place]:
+        """What each byte that may come next leads to."""
+        begun, length = state.begun, len(state.begun)
+        found = {
+            number[length]: state._replace(begun=number[: length + 1])
+            for number in state.free
+            if len(number) > length and number.startswith(begun)
+        }
+        if begun in state.free and state.written < self._count - 1:
+            found[COMMA] = Place(state.free - {begun}, b"", state.written + 1)
         return found
-
-    def after(self, place: Place, byte: int) -> Place:
-        """The place after one of the `following` bytes."""
-        if byte == COMMA:
-            return Place(place.free - {place.begun}, b"", place.written + 1)
-        return place._replace(begun=place.begun + bytes([byte]))
-
-    def allowed(self, place: Place) -> NDArray[np.int64]:
-        """The tokens all of whose bytes may come next."""
-        ids = self._allowed.get(place)
-        if ids is None:
-            found: list[int] = list(self.vocabulary.end_ids) if self.complete(place) else []
-            self._walk(ROOT, place, found)
-            if place == self.start and self.vocabulary.leading_space:
-                self._open_with_space(found)
-            if len(self._allowed) >= STATES_KEPT:
-                self._allowed.clear()
-            self._allowed[place] = ids = np.array(found, dtype=np.int64)
-        return ids
-
-    def _open_with_space(self, found: list[int]) -> None:
-        node = self.vocabulary.step(ROOT, ord(" "))
-        if node is not None:
-            found.extend(self.vocabulary.ids_at.get(node, ()))
-            self._walk(node, self.start, found)
-
-    def _walk(self, node: int, place: Place, found: list[int]) -> None:
-        for byte in self.following(place):
-            child = self.vocabulary.step(node, byte)
-            if child is not None:
-                found.extend(self.vocabulary.ids_at.get(child, ()))
-                self._walk(child, self.after(place, byte), found)
-
-
-class SelectionAutomaton:
-    """One answer under a `Selection`."""
-
-    def __init__(self, plan: SelectionPlan) -> None:
-        self._plan = plan
-        self._place = plan.start
-        self._opened = False
-        self._ended = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether the answer may end here."""
-        return self._plan.complete(self._place)
-
-    def allowed(self) -> NDArray[np.int64]:
-        """The token ids that may follow."""
-        if self._ended:
-            return np.array(self._plan.vocabulary.end_ids, dtype=np.int64)
-        if self._opened and self._place == self._plan.start:
-            return self._after_space()
-        return self._plan.allowed(self._place)
-
-    def advance(self, token: int) -> None:
-        """Take one token.
-
-        Raises:
-            EngineError: the token was not among the allowed ones.
-        """
-        if token in self._plan.vocabulary.end_ids and (self.complete or self._ended):
-            self._ended = True
-            return
-        text = self._plan.vocabulary.token_bytes.get(token, b"\0")
-        if not self._opened and self._plan.vocabulary.leading_space:
-            text = text.removeprefix(b" ")
-        self._opened = True
-        for byte in text:
-            if self._ended or byte not in self._plan.following(self._place):
-                raise EngineError(f"token {token} broke the selection; report this as a fault of the engine")
-            self._place = self._plan.after(self._place, byte)
-
-    def _after_space(self) -> NDArray[np.int64]:
-        vocabulary = self._plan.vocabulary
-        ids = self._plan.allowed(self._plan.start)
-        return np.array([i for i in ids.tolist() if not vocabulary.token_bytes[i].startswith(b" ")], np.int64)
