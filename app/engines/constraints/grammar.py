@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.engines.base import RefusedRequestError
 from app.engines.constraints.limits import check_regex, check_schema
-from app.engines.constraints.vocabulary import Vocabulary
+from app.engines.constraints.vocabulary import ROOT, Vocabulary
 from app.types import JsonSchema, Regex
 
 
@@ -25,7 +25,7 @@ class GrammarAutomaton:
             RefusedRequestError: the grammar cannot be read, or uses what llguidance does not know.
         """
         self._matcher = _matcher(constraint, vocabulary).deep_copy()
-        self._end_ids = vocabulary.end_ids
+        self._vocabulary = vocabulary
         self._mask = np.zeros((1, (_size(vocabulary) + 31) // 32), dtype=np.int32)
 
     @property
@@ -35,44 +35,58 @@ class GrammarAutomaton:
 
     def allowed(self) -> NDArray[np.int64]:
         """The token ids that may follow."""
+        ids: list[int] = []
         if not self._matcher.is_stopped():
             llguidance.numpy.fill_next_token_bitmask(self._matcher, self._mask)
-            ids = np.unpackbits(self._mask.view(np.uint8).ravel(), bitorder="little").nonzero()[0]
-            if len(ids):
-                return ids
-        return np.array(self._end_ids, dtype=np.int64)
+            for index in np.unpackbits(self._mask.view(np.uint8).ravel(), bitorder="little").nonzero()[0].tolist():
+                ids.extend(_twins(index, self._vocabulary))
+        return np.array(ids or self._vocabulary.end_ids, dtype=np.int64)
 
     def advance(self, token: int) -> None:
         """Take one token. A refused one, be it for llguidance's own limits, ends the answer: others must go on."""
-        if token not in self._end_ids:
-            self._matcher.consume_token(token)
+        if token not in self._vocabulary.end_ids:
+            self._matcher.consume_token(_twins(token, self._vocabulary)[0])
 
 
 class _Tokens:
-    """A vocabulary as llguidance asks for it."""
+    """A vocabulary as llguidance asks for it. Of tokens with the same bytes it knows one: here, the first."""
 
     bos_token_id = None
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self.eos_token_id = vocabulary.end_ids[0]
-        self.tokens = [vocabulary.token_bytes.get(index, b"") for index in range(_size(vocabulary))]
+        self.tokens = [
+            vocabulary.token_bytes.get(index, b"") if _twins(index, vocabulary)[0] == index else b""
+            for index in range(_size(vocabulary))
+        ]
         self.special_token_ids = [index for index, piece in enumerate(self.tokens) if not piece]
 
     def __call__(self, text: bytes) -> Sequence[int]:
         """The longest token at each place; up to a byte that no token begins with."""
         ids: list[int] = []
-        while text:
-            length = next((n for n in range(len(text), 0, -1) if self._ids(text[:n])), None)
-            if length is None:
-                break
-            ids.append(self._ids(text[:length])[0])
+        while text and (longest := self._longest(text)):
+            index, length = longest
+            ids.append(index)
             text = text[length:]
         return ids
 
-    def _ids(self, piece: bytes) -> tuple[int, ...]:
-        node = self._vocabulary.node(piece)
-        return () if node is None else self._vocabulary.ids_at.get(node, ())
+    def _longest(self, text: bytes) -> tuple[int, int] | None:
+        found, node = None, ROOT
+        for length, byte in enumerate(text, start=1):
+            following = self._vocabulary.step(node, byte)
+            if following is None:
+                break
+            node = following
+            if ids := self._vocabulary.ids_at.get(node):
+                found = ids[0], length
+        return found
+
+
+def _twins(token: int, vocabulary: Vocabulary) -> tuple[int, ...]:
+    """All tokens with the bytes of this one: in Llama's vocabularies letters have a token as such and one as a byte."""
+    node = vocabulary.node(vocabulary.token_bytes.get(token, b""))
+    return vocabulary.ids_at.get(node or ROOT) or (token,)
 
 
 def _size(vocabulary: Vocabulary) -> int:
