@@ -41,7 +41,8 @@ def test_other_constraints_travel_as_json(checkpoint: Path, constraint: Selectio
 def test_sampling_is_left_to_the_logits_processor(checkpoint: Path) -> None:
     found = values(checkpoint, ask(None, SamplingParams(8, temperature=0.7, seed=3)))
     assert found["temperature"] == 0
-    assert found["extra_args"] == {SAMPLING: {"temperature": 0.7, "seed": 3}}
+    penalties = {"frequency_penalty": 0.0, "presence_penalty": 0.0}
+    assert found["extra_args"] == {SAMPLING: {"temperature": 0.7, "seed": 3, "top_p": 1.0, **penalties}}
 
 
 def test_text_is_made_in_the_loop_only_for_stop_strings(checkpoint: Path) -> None:
