@@ -25,8 +25,9 @@ class GrammarAutomaton:
             RefusedRequestError: the grammar cannot be read, or uses what llguidance does not know.
         """
         self._matcher = _matcher(constraint, vocabulary).deep_copy()
-        self._vocabulary = vocabulary
-        self._mask = np.zeros((1, (_size(vocabulary) + 31) // 32), dtype=np.int32)
+        self._tokens = _tokens(vocabulary)
+        self._end_ids = vocabulary.end_ids
+        self._mask = np.zeros((1, (len(self._tokens.tokens) + 31) // 32), dtype=np.int32)
 
     @property
     def complete(self) -> bool:
@@ -35,31 +36,38 @@ class GrammarAutomaton:
 
     def allowed(self) -> NDArray[np.int64]:
         """The token ids that may follow."""
-        ids: list[int] = []
         if not self._matcher.is_stopped():
             llguidance.numpy.fill_next_token_bitmask(self._matcher, self._mask)
-            for index in np.unpackbits(self._mask.view(np.uint8).ravel(), bitorder="little").nonzero()[0].tolist():
-                ids.extend(_twins(index, self._vocabulary))
-        return np.array(ids or self._vocabulary.end_ids, dtype=np.int64)
+            bits = np.unpackbits(self._mask.view(np.uint8).ravel(), bitorder="little").astype(bool)
+            bits[self._tokens.others] = bits[self._tokens.known]
+            if len(ids := bits.nonzero()[0]):
+                return ids
+        return np.array(self._end_ids, dtype=np.int64)
 
     def advance(self, token: int) -> None:
         """Take one token. A refused one, be it for llguidance's own limits, ends the answer: others must go on."""
-        if token not in self._vocabulary.end_ids:
-            self._matcher.consume_token(_twins(token, self._vocabulary)[0])
+        if token not in self._end_ids:
+            self._matcher.consume_token(self._tokens.known_for.get(token, token))
 
 
 class _Tokens:
-    """A vocabulary as llguidance asks for it. Of tokens with the same bytes it knows one: here, the first."""
+    """A vocabulary as llguidance asks for it.
+
+    Of tokens with the same bytes it knows one. Llama's vocabularies hold a letter as such and as a byte: `known_for`
+    has the token that stands for each of the `others`, and `known` the same in their order.
+    """
 
     bos_token_id = None
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self.eos_token_id = vocabulary.end_ids[0]
-        self.tokens = [
-            vocabulary.token_bytes.get(index, b"") if _twins(index, vocabulary)[0] == index else b""
-            for index in range(_size(vocabulary))
-        ]
+        self.known_for = {other: ids[0] for ids in vocabulary.ids_at.values() for other in ids[1:]}
+        self.others = np.array([*self.known_for], dtype=np.int64)
+        self.known = np.array([*self.known_for.values()], dtype=np.int64)
+        size = max(*vocabulary.token_bytes, *vocabulary.end_ids) + 1
+        pieces = vocabulary.token_bytes
+        self.tokens = [b"" if i in self.known_for else pieces.get(i, b"") for i in range(size)]
         self.special_token_ids = [index for index, piece in enumerate(self.tokens) if not piece]
 
     def __call__(self, text: bytes) -> Sequence[int]:
@@ -83,19 +91,14 @@ class _Tokens:
         return found
 
 
-def _twins(token: int, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """All tokens with the bytes of this one: in Llama's vocabularies letters have a token as such and one as a byte."""
-    node = vocabulary.node(vocabulary.token_bytes.get(token, b""))
-    return vocabulary.ids_at.get(node or ROOT) or (token,)
-
-
-def _size(vocabulary: Vocabulary) -> int:
-    return max(*vocabulary.token_bytes, *vocabulary.end_ids) + 1
+@lru_cache(4)
+def _tokens(vocabulary: Vocabulary) -> _Tokens:
+    return _Tokens(vocabulary)
 
 
 @lru_cache(4)
 def _tokenizer(vocabulary: Vocabulary) -> LLTokenizer:
-    return LLTokenizer(TokenizerWrapper(_Tokens(vocabulary)), eos_token=list(vocabulary.end_ids))
+    return LLTokenizer(TokenizerWrapper(_tokens(vocabulary)), eos_token=list(vocabulary.end_ids))
 
 
 @lru_cache(64)
