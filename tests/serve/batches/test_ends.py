@@ -7,6 +7,7 @@ from pathlib import Path
 import openai
 import pytest
 
+from app.serve.batches.ending import Record
 from app.serve.batches.state import Entry
 from tests.serve.batches.local_server import Gate, Local, as_dict, in_server, predict_line, reached
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
@@ -66,8 +67,16 @@ def test_a_cancel_that_comes_with_the_end_changes_nothing(tmp_path: Path, monkey
         begun, go_on = slow_end(server, monkeypatch)
         batch = await server.batch([predict_line("a")])
         await asyncio.to_thread(begun.wait, 30)
+        asked = asyncio.Event()
+        cancel = Record.cancel
+
+        async def noted(record: Record) -> bool:
+            asked.set()
+            return await cancel(record)
+
+        monkeypatch.setattr(Record, "cancel", noted)
         cancelling = asyncio.create_task(server.alice.batches.cancel(batch.id))
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(asked.wait(), 30)
         go_on.set()
         with pytest.raises(openai.ConflictError):
             await cancelling

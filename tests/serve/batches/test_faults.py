@@ -77,7 +77,9 @@ def test_an_unexpected_error_costs_one_line_only(tmp_path: Path, caplog: pytest.
 
 
 @pytest.mark.parametrize("error", [EngineError("dead"), KeyError("in the middle of a reply")])
-def test_an_engine_that_dies_leaves_the_batch_for_the_next_start(tmp_path: Path, error: Exception) -> None:
+def test_an_engine_that_dies_leaves_the_batch_for_the_next_start(
+    tmp_path: Path, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     async def main() -> None:
         engine = ScriptedAsyncEngine()
 
@@ -89,8 +91,7 @@ def test_an_engine_that_dies_leaves_the_batch_for_the_next_start(tmp_path: Path,
         engine.script = script
         async with local(tmp_path, engine) as server:
             batch = await server.batch([predict_line("a")])
-            await server.until(batch, lambda _: not engine.alive)
-            await asyncio.sleep(0.1)
+            await given_up(caplog)
             assert (await server.alice.batches.retrieve(batch.id)).status == "in_progress"
         async with local(tmp_path) as server:
             done = await server.ended(batch)
@@ -98,6 +99,14 @@ def test_an_engine_that_dies_leaves_the_batch_for_the_next_start(tmp_path: Path,
             assert done.error_file_id is None
 
     asyncio.run(main())
+
+
+async def given_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Wait until the server has noted that a batch waits for a restart."""
+    async with asyncio.timeout(30):
+        while "a batch waits for a restart" not in caplog.text:
+            await asyncio.sleep(0.01)
+    caplog.clear()
 
 
 def deadly(engine: ScriptedAsyncEngine, asked: list[int]) -> Callable[[GenerationRequest], Awaitable[str]]:
@@ -114,7 +123,9 @@ def deadly(engine: ScriptedAsyncEngine, asked: list[int]) -> Callable[[Generatio
     return script
 
 
-def test_a_line_that_kills_every_engine_is_given_up_and_the_others_are_answered(tmp_path: Path) -> None:
+def test_a_line_that_kills_every_engine_is_given_up_and_the_others_are_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     deaths: list[int] = []
 
     async def die(lines: list[dict[str, object]] | None, batch: Batch | None) -> Batch:
@@ -122,8 +133,7 @@ def test_a_line_that_kills_every_engine_is_given_up_and_the_others_are_answered(
         engine.script = deadly(engine, deaths)
         async with local(tmp_path, engine) as server:
             batch = batch or await server.batch(lines or [])
-            await server.until(batch, lambda _: not engine.alive)
-            await asyncio.sleep(0.2)
+            await given_up(caplog)
         return batch
 
     async def main() -> None:
