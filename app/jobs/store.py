@@ -20,7 +20,7 @@ from app.types import Outcome, Prediction, TaskType
 KIND = 0x53424A02
 """What SQLite's header says such a file is, with the version of its form."""
 SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS run (identity TEXT NOT NULL, finished INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS answers "
     "(number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, holds TEXT NOT NULL, answer TEXT NOT NULL)",
 )
@@ -78,6 +78,7 @@ class Store:
             self._open()
         except UnreadableStoreError:
             if not overwrite:
+                self._release()
                 raise
 
     @property
@@ -111,9 +112,7 @@ class Store:
             self._drop()
         if not self.identity:
             self.identity = dict(identity)
-            with self._explained() as database, database.transaction() as connection:
-                connection.execute("INSERT INTO run VALUES (?, FALSE)", (dump(self.identity),))
-            self.sync()
+            self.write_note("identity", self.identity)
 
     def find(self, key: bytes, row: Row) -> Result | None:
         """The stored prediction for a request, for the row that asks."""
@@ -171,15 +170,30 @@ class Store:
         Raises:
             InputError: the disk is full, or refuses otherwise.
         """
-        self._mark(finished=True)
+        self.write_note("finished", True)
+        self.finished = True
+
+    def note(self, name: str) -> Any:  # noqa: ANN401  # any JSON value
+        """What was noted beside the answers, or None."""
+        with self._explained() as database, database.transaction() as connection:
+            found = connection.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return None if found is None else json.loads(found[0])
+
+    def write_note(self, name: str, value: object) -> None:
+        """Note a JSON value. It is on the disk when the call returns, with all that was added before.
+
+        Raises:
+            InputError: the disk is full, or refuses otherwise.
+        """
+        with self._explained() as database, database.transaction() as connection:
+            connection.execute("REPLACE INTO notes VALUES (?, ?)", (name, json.dumps(value)))
+        self.sync()
 
     def close(self) -> None:
         """Force everything to the disk and let other runs in. A store that never began vanishes. Safe to call twice."""
-        if self._database is not None:
-            if self._path is not None and not self.identity:
-                remove_database(self._path)
-            self._database.close()
-            self._database = None
+        if self._database is not None and self._path is not None and not self.identity:
+            remove_database(self._path)
+        self._release()
 
     def __enter__(self) -> Self:
         return self
@@ -193,7 +207,6 @@ class Store:
         try:
             self._database = Database(self._path, SCHEMA, forced=False, kind=KIND)
             with self._database.transaction() as connection:
-                run = connection.execute("SELECT identity, finished FROM run").fetchone()
                 (self.found,) = connection.execute("SELECT COALESCE(MAX(number), 0) FROM answers").fetchone()
         except BlockingIOError as error:
             raise InputError(f"another run holds {self._path}: wait for it, or name another output") from error
@@ -203,16 +216,18 @@ class Store:
             raise InputError(
                 f"cannot open {self._path}: {error.strerror or error}; name an output elsewhere"
             ) from error
-        if run is not None:
-            self.identity, self.finished = json.loads(run[0]), bool(run[1])
+        self.identity, self.finished = self.note("identity") or {}, bool(self.note("finished"))
 
     def _drop(self) -> None:
         if self._path is not None:
-            if self._database is not None:
-                self._database.close()
+            self._release()
             remove_database(self._path)
             self._open()
-        self.identity, self.finished = {}, False
+
+    def _release(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
 
     def _find(self, key: bytes, holds: str) -> tuple[int, dict[str, Any]] | None:
         with self._explained() as database, database.transaction() as connection:
@@ -222,7 +237,9 @@ class Store:
         return None if found is None else (found[0], json.loads(found[1]))
 
     def _add(self, key: bytes, holds: str, answer: dict[str, Any]) -> None:
-        self._mark(finished=False)
+        if self.finished:
+            self.write_note("finished", False)
+            self.finished = False
         with self._explained() as database, database.transaction() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO answers (key, holds, answer) VALUES (?, ?, ?)", (key, holds, dump(answer))
@@ -231,12 +248,6 @@ class Store:
         if self._unsynced >= SYNC_ROWS:
             self.sync()
         self.sync_if_due()
-
-    def _mark(self, *, finished: bool) -> None:
-        if self.finished != finished:
-            with self._explained() as database, database.transaction() as connection:
-                connection.execute("UPDATE run SET finished = ?", (finished,))
-            self.finished = finished
 
     @contextmanager
     def _explained(self) -> Iterator[Database]:

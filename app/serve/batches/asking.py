@@ -1,23 +1,20 @@
 """One line of a batch, answered as if it had been sent to its endpoint."""
 
 import asyncio
-import json
-import logging
 from collections import deque
 from collections.abc import Coroutine, Iterable
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from app.errors import EngineError
-from app.files import write_whole
-from app.jobs.store import Reply
+from app.jobs.store import Reply, Store
 from app.openai.batches import CHAT
 from app.openai.chat import ChatRequest
 from app.openai.wire import RequestError, read_body
 from app.rows import read_predict_line
 from app.serve.admission import Admission
 from app.serve.batches.lines import Line
+from app.serve.batches.state import OK
 from app.serve.chat.service import complete
 from app.serve.predict.api import answer_all, asked_of, predict_response
 from app.serve.predict.service import ENGINE_FAILED
@@ -25,29 +22,19 @@ from app.serve.problems import document
 from app.serve.service import Service
 from app.serve.waiting import until
 
-OK = 200
 
-
-class Asking(Protocol):
-    """Who answers lines."""
-
-    async def reply(self, endpoint: str, line: Line) -> Reply:
-        """The answer to one line; cancelling it aborts it in the engine.
-
-        Raises:
-            EngineError: the engine failed; the line may be asked again.
-        """
-        ...
-
-
-class ServiceAsking:
+class Asking:
     """Lines go the way of online requests, but for the queue: they have a share of their own."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     async def reply(self, endpoint: str, line: Line) -> Reply:
-        """As `Asking`; what the endpoint refuses is a reply too."""
+        """The answer to one line, a refusal too; cancelling it aborts it in the engine.
+
+        Raises:
+            EngineError: the engine failed; the line may be asked again.
+        """
         try:
             body = await (self._complete(line.body) if endpoint == CHAT else self._predict(line))
         except RequestError as problem:
@@ -197,28 +184,17 @@ class Asked:
             raise self._fault
 
 
-log = logging.getLogger(__name__)
 MOST_DEATHS = 3
 """A line is asked no more after so many deaths of the engine with it."""
 
 
 class Suspects:
-    """How often the engine died with a line, by the line's name, in a file that outlives the server."""
+    """How often the engine died with a line, by the line's name, in the batch's store."""
 
-    def __init__(self, path: Path) -> None:
-        """Read what earlier servers saw.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        self._path = path
-        self._deaths: dict[str, int] = {}
-        if path.is_file():
-            try:
-                self._deaths = json.loads(path.read_bytes())
-            except ValueError:
-                # The machine lost its power: the lines have all their chances again, and the batch must go on.
-                log.warning("cannot read which lines the engine died with", extra={"path": str(path)})
+    def __init__(self, store: Store) -> None:
+        """Read what earlier servers saw."""
+        self._store = store
+        self._deaths: dict[str, int] = store.note("deaths") or {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._deaths
@@ -231,8 +207,8 @@ class Suspects:
         """The engine died with these lines. They are on the disk when the call returns.
 
         Raises:
-            SetupError: the disk is full, or refuses otherwise.
+            InputError: the disk is full, or refuses otherwise.
         """
         for name in names:
             self._deaths[name] = self._deaths.get(name, 0) + 1
-        write_whole(self._path, json.dumps(self._deaths))
+        self._store.write_note("deaths", self._deaths)

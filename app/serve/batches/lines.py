@@ -1,18 +1,23 @@
-"""The lines of a batch file: checked all at once before anything is asked, then read one by one."""
+"""The lines of a batch file: checked all at once before anything is asked, read one by one, and written answered."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from openai.types import BatchError
 
 from app.errors import InputError
+from app.files import dump
 from app.jobs.identity import answer_key
+from app.jobs.store import Store
 from app.openai.batches import read_line
 from app.openai.wire import RequestError
 from app.rows import Row, read_objects
+from app.serve.batches.state import OK, Contents
 
 ERRORS_SHOWN = 20
 
@@ -101,3 +106,65 @@ def _fault(data: object, endpoint: str) -> tuple[str, str] | None:
 
 def _error(code: str, message: str, line: int | None = None) -> BatchError:
     return BatchError(code=code, message=message, line=line)
+
+
+def _enter(stack: ExitStack, contents: Contents, name: str) -> BinaryIO:
+    return stack.enter_context(contents.write(name))
+
+
+class _Output:
+    """A file that is made when there is something to write into it."""
+
+    def __init__(self, open_file: Callable[[], BinaryIO]) -> None:
+        self._open = open_file
+        self._file: BinaryIO | None = None
+        self.bytes = 0
+
+    def write(self, value: dict[str, Any]) -> None:
+        self._file = self._file or self._open()
+        self.bytes += self._file.write(dump(value).encode() + b"\n")
+
+
+@dataclass(slots=True)
+class Written:
+    """What stands in the two files: sizes in bytes, 0 where there is no file, and lines by what became of them."""
+
+    output_bytes: int = 0
+    error_bytes: int = 0
+    completed: int = 0
+    failed: int = 0
+    unasked: int = 0
+
+
+def write_results(
+    lines: Iterable[Line], store: Store, contents: Contents, names: tuple[str, str], unasked: tuple[str, str]
+) -> Written:
+    """Write both files.
+
+    Args:
+        lines: all lines, in order.
+        store: what was answered.
+        contents: where to write.
+        names: the ids of the output file and the error file.
+        unasked: code and message for lines without a reply.
+    """
+    written = Written()
+    with ExitStack() as stack:
+        output, errors = (_Output(partial(_enter, stack, contents, name)) for name in names)
+        for line in lines:
+            reply = store.find_reply(line.key(store.digest))
+            start = {"id": f"batch_req_{line.name}", "custom_id": line.custom_id}
+            if reply is None:
+                written.unasked += 1
+                errors.write(start | {"response": None, "error": {"code": unasked[0], "message": unasked[1]}})
+                continue
+            response = {"status_code": reply.status, "request_id": f"req_{line.name}", "body": reply.body}
+            answered = start | {"response": response, "error": None}
+            if reply.status == OK:
+                written.completed += 1
+                output.write(answered)
+            else:
+                written.failed += 1
+                errors.write(answered)
+    written.output_bytes, written.error_bytes = output.bytes, errors.bytes
+    return written

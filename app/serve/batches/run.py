@@ -1,10 +1,11 @@
 """One batch on its way from `validating` to its end. Whatever stops the server, the next one goes on from here."""
 
 import asyncio
+import hashlib
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,9 @@ from app.jobs.identity import Identity, differences
 from app.jobs.store import SYNC_SECONDS, Reply, Store, UnreadableStoreError
 from app.openai.batches import CHAT
 from app.serve.batches.asking import MOST_DEATHS, Asked, Asking, Share, Suspects, refused
-from app.serve.batches.ending import BROKEN, CANCELLED, EXPIRED, Cause, Ending, Record, server_changed
 from app.serve.batches.files import Files
-from app.serve.batches.lines import Line, check, read
-from app.serve.batches.state import Contents, Entry, State
+from app.serve.batches.lines import Line, Written, check, read, write_results
+from app.serve.batches.state import Contents, Entry, Kind, Record, State
 from app.serve.predict.service import ENGINE_FAILED
 from app.serve.problems import REQUEST_ID, ProblemError
 
@@ -35,6 +35,35 @@ RETRY_AFTER = 1.0
 AGAIN_AFTER = 10.0
 """Seconds until a batch goes on that the disk has stopped."""
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why lines may be left without a reply: the batch's status then, code and message of such a line.
+
+    `error` is what the batch itself says, where that status is `failed`.
+    """
+
+    status: str
+    code: str
+    message: str
+    error: str = ""
+
+
+CANCELLED = Cause("cancelled", "batch_cancelled", "not answered: the batch was cancelled")
+EXPIRED = Cause("expired", "batch_expired", "not answered within the completion window")
+BROKEN = Cause(
+    "failed",
+    "internal",
+    "not answered: the batch met an error of the server",
+    "an error of the server; its log has it under this batch's id",
+)
+
+
+def server_changed(different: list[str]) -> Cause:
+    """The server came back as another one; `different` says in what."""
+    error = f"the batch was begun with another model: {'; '.join(different)}"
+    return Cause("failed", "server_changed", "not answered: the batch was begun with another model", error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +90,6 @@ class Run:
         """Go on from where `entry` says it is."""
         self._tools = tools
         self._record = Record(entry, self._put)
-        self._ending = Ending(self._record, tools.contents, tools.files)
         self._stop = asyncio.Event()
         self._faults = 0
         if self._record.cancelled:
@@ -98,7 +126,8 @@ class Run:
                 log.exception("unexpected error in a batch", extra={"batch": self.document.id})
                 await self._break_off()
         if self.ended:
-            await self._on_disk(self._forget)
+            # What only the way to the end needed. A start does so too, for a server that did not come to it.
+            await self._on_disk(lambda: remove_database(self._store_path))
 
     async def cancel(self) -> bool:
         """Ask nothing more; what was answered is kept. False where the batch is at its end already.
@@ -163,7 +192,7 @@ class Run:
         left = (self.document.expires_at or 0) - time.time()
         if left <= 0:
             return
-        suspects = await self._on_disk(lambda: Suspects(self._suspects_path))
+        suspects = await self._on_disk(lambda: Suspects(store))
         asking = asyncio.create_task(self._ask_all(store, suspects))
         stopping = asyncio.create_task(self._stop.wait())
         syncing = asyncio.create_task(self._sync_often(store))
@@ -244,8 +273,47 @@ class Run:
         if self.document.status == "in_progress":
             await self._record.advance("finalizing")
         cause = CANCELLED if self._record.cancelled else cause or EXPIRED
-        written = await self._on_disk(lambda: self._ending.write(store, cause))
-        await self._ending.enter(written, cause)
+        lines = read(self._tools.contents.path(self.document.input_file_id))
+        unasked = (cause.code, cause.message)
+        written = await self._on_disk(lambda: write_results(lines, store, self._tools.contents, self._names, unasked))
+        await self._enter(written, cause)
+
+    async def _enter(self, written: Written, cause: Cause) -> None:
+        """Enter the files and the status, all at once."""
+        output, errors = self._names
+        found = {
+            "output_file_id": output if written.output_bytes else None,
+            "error_file_id": errors if written.error_bytes else None,
+            "request_counts": BatchRequestCounts(
+                total=self._record.total, completed=written.completed, failed=written.failed
+            ),
+        }
+        # A cancelled batch may be answered whole, and is cancelled all the same.
+        status = cause.status if written.unasked or cause is CANCELLED else "completed"
+        if status == "failed":
+            error = BatchError(code=cause.code, message=cause.error)
+            await self._record.fail([error], *self._entries(written), **found)
+        else:
+            await self._record.end(status, *self._entries(written), **found)
+
+    def _entries(self, written: Written) -> Iterator[Entry]:
+        document = self._record.document
+        seconds = (document.model_extra or {}).get("output_expires_after")
+        sizes = (written.output_bytes, written.error_bytes)
+        for name, size, what in zip(self._names, sizes, ("output", "error"), strict=True):
+            if size:
+                filename = f"{document.id}_{what}.jsonl"
+                made = self._tools.files.describe(name, size, filename, "batch_output", seconds)
+                yield Entry(Kind.FILE, name, self._record.owner, made.model_dump(mode="json"))
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        """The same names each time, so that output which is written twice is one file."""
+        return self._name("output"), self._name("errors")
+
+    def _name(self, what: str) -> str:
+        digest = hashlib.blake2b(f"{self._record.document.id}\0{what}".encode(), digest_size=16)
+        return f"file-{digest.hexdigest()}"
 
     def _open_store(self) -> Store:
         try:
@@ -259,15 +327,6 @@ class Run:
     @property
     def _store_path(self) -> Path:
         return self._tools.journals / f"{self.document.id}.journal"
-
-    @property
-    def _suspects_path(self) -> Path:
-        return self._tools.journals / f"{self.document.id}.suspects"
-
-    def _forget(self) -> None:
-        """Delete what only the way to the end needed. A start does so too, for a server that did not come to it."""
-        remove_database(self._store_path)
-        self._suspects_path.unlink(missing_ok=True)
 
     async def _put(self, *entries: Entry) -> None:
         await self._on_disk(lambda: self._tools.state.put(*entries))

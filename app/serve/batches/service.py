@@ -16,10 +16,9 @@ from app.jobs.identity import Identity
 from app.openai.batches import BatchRequest
 from app.process import parse_duration
 from app.serve.batches.asking import Asking, Share
-from app.serve.batches.ending import ENDED
 from app.serve.batches.files import Files, storage_full
 from app.serve.batches.run import Run, Tools
-from app.serve.batches.state import Contents, Entry, Kind, State, keep_only
+from app.serve.batches.state import ENDED, Contents, Entry, Kind, State, keep_only
 from app.serve.problems import ProblemError
 from app.serve.service import Service
 

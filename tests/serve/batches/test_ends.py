@@ -7,8 +7,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from app.serve.batches.ending import Record
-from app.serve.batches.state import Entry
+from app.serve.batches.state import Entry, Record
 from tests.serve.batches.local_server import Gate, Local, as_dict, in_server, predict_line, reached
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
 

@@ -13,7 +13,7 @@ from openai.types import Batch
 from app.errors import EngineError, InputError
 from app.jobs.identity import Identity
 from app.jobs.store import Reply, Store
-from app.serve.batches import ending, run
+from app.serve.batches import lines, run
 from app.serve.batches.lines import Line
 from app.serve.batches.state import Entry
 from app.types import GenerationRequest
@@ -156,14 +156,14 @@ def test_a_line_that_kills_every_engine_is_given_up_and_the_others_are_answered(
 def test_a_full_disk_only_delays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "AGAIN_AFTER", 0.05)
     fails = iter([True, True])
-    write = ending.write_results
+    write = lines.write_results
 
-    def full(*words: Any) -> ending.Written:  # noqa: ANN401  # passes all through
+    def full(*words: Any) -> lines.Written:  # noqa: ANN401  # passes all through
         if next(fails, False):
             raise OSError(28, "No space left on device")
         return write(*words)
 
-    monkeypatch.setattr(ending, "write_results", full)
+    monkeypatch.setattr(run, "write_results", full)
 
     async def work(server: Local) -> None:
         done = await server.ended(await server.batch([predict_line("a")]))
@@ -232,7 +232,7 @@ def test_a_batch_that_cannot_be_written_fails_and_holds_nothing(
     def faulty(*_: object) -> None:
         raise KeyError("a fault of the program")
 
-    monkeypatch.setattr(ending, "write_results", faulty)
+    monkeypatch.setattr(run, "write_results", faulty)
 
     async def work(server: Local) -> None:
         done = await server.ended(await server.batch([predict_line("a")]), within=5)
@@ -255,7 +255,7 @@ def test_a_failure_that_cannot_be_entered_is_entered_later(
     def faulty(*_: object) -> None:
         raise KeyError("a fault of the program")
 
-    monkeypatch.setattr(ending, "write_results", faulty)
+    monkeypatch.setattr(run, "write_results", faulty)
 
     async def work(server: Local) -> None:
         state = server.batches.files._state

@@ -3,8 +3,7 @@ from typing import Any
 
 from openai.types import BatchRequestCounts
 
-from app.serve.batches.ending import Record
-from app.serve.batches.state import Entry, Kind
+from app.serve.batches.state import Entry, Kind, Record
 
 DOCUMENT: dict[str, Any] = {
     "id": "batch_1",

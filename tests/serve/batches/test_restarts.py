@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.serve.batches.asking import ServiceAsking
+from app.serve.batches.asking import Asking
 from app.serve.batches.state import Entry, Kind, State
 from tests.serve.batches.local_server import (
     Gate,
@@ -136,7 +136,7 @@ def test_other_prompts_stop_questions_and_not_conversations(
             await asyncio.Event().wait()
 
         with monkeypatch.context() as patch:
-            patch.setattr(ServiceAsking, "reply", never)
+            patch.setattr(Asking, "reply", never)
             async with local(tmp_path, prompts="1") as server:
                 batch = await server.batch([line], endpoint)
                 await asyncio.wait_for(asked.wait(), 10)
@@ -170,15 +170,13 @@ def test_a_start_deletes_what_batches_at_their_end_have_left(tmp_path: Path) -> 
             under_way = await server.batch([predict_line("a")])
             await reached(server.engine, 1)
         journals = tmp_path / "journals"
-        for left in (f"{ended.id}.journal", f"{ended.id}.suspects", "batch_unknown.journal", ".tmp-half-written"):
+        for left in (f"{ended.id}.journal", f"{ended.id}.journal-wal", "batch_unknown.journal", ".tmp-half-written"):
             (journals / left).write_text("{}")
-        (journals / f"{under_way.id}.suspects").write_text("{}")
         async with local(tmp_path, ScriptedAsyncEngine(Gate())) as server:
             await reached(server.engine, 1)
             assert {path.name for path in journals.iterdir()} == {
                 f"{under_way.id}.journal",
                 f"{under_way.id}.journal-wal",
-                f"{under_way.id}.suspects",
             }
 
     asyncio.run(main())
