@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 CACHE_KIB = 2048
 
@@ -21,7 +22,9 @@ class Database:
     by the next `force`. What the disk refuses is an OSError, from every method.
     """
 
-    def __init__(self, path: Path | None, schema: Sequence[str], *, forced: bool, kind: int = 0) -> None:
+    def __init__(
+        self, path: Path | None, schema: Sequence[str], *, forced: bool, kind: int = 0, checked: bool = False
+    ) -> None:
         """Open or create a database, lock it and make its tables.
 
         SQLite's own lock is taken for good: children do not inherit it, so that a worker which outlives its killed
@@ -32,6 +35,7 @@ class Database:
             schema: statements that make what is not there yet.
             forced: whether each transaction is forced to the disk.
             kind: a number that marks such a file, another than 0 where files of other kinds are to be refused.
+            checked: whether to read all of it, so that damage shows now and not when its place is used.
 
         Raises:
             BlockingIOError: another process holds it, or another object of this one.
@@ -45,6 +49,8 @@ class Database:
                 connection.execute("BEGIN EXCLUSIVE")
                 for statement in schema:
                     connection.execute(statement)
+                if checked and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                    _refuse("it is damaged")
         except BaseException:
             self._connection.close()
             raise
@@ -70,17 +76,6 @@ class Database:
         """Force all transactions to the disk."""
         with self.transaction() as connection:
             connection.execute("PRAGMA wal_checkpoint").fetchall()
-
-    def check(self) -> None:
-        """Read all of it. Damage in a part that is not used would otherwise show later.
-
-        Raises:
-            DamagedError: it is not whole.
-        """
-        with self.transaction() as connection:
-            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise DamagedError("it is damaged")
 
     def close(self) -> None:
         """Let others in. What was written is in the one file then, and on the disk. Safe to call twice."""
@@ -120,4 +115,8 @@ def _set_up(connection: sqlite3.Connection, path: Path | None, *, forced: bool, 
     if not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         connection.execute(f"PRAGMA application_id = {kind}")
     if connection.execute("PRAGMA application_id").fetchone() != (kind,):
-        raise DamagedError(f"{path} is a database of another kind")
+        _refuse("it is a database of another kind")
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise DamagedError(reason)

@@ -12,8 +12,8 @@ SCHEMA = ("CREATE TABLE IF NOT EXISTS words (word TEXT UNIQUE)",)
 KIND = 7
 
 
-def opened(path: Path | None, kind: int = KIND) -> Database:
-    return Database(path, SCHEMA, forced=False, kind=kind)
+def opened(path: Path | None, kind: int = KIND, *, checked: bool = False) -> Database:
+    return Database(path, SCHEMA, forced=False, kind=kind, checked=checked)
 
 
 def put(database: Database, *words: str) -> None:
@@ -108,11 +108,12 @@ def test_damage_in_the_middle_is_found_when_it_is_looked_for(tmp_path: Path) -> 
     path = tmp_path / "d"
     with closing(opened(path)) as database:
         put(database, *(f"{number:0200}" for number in range(500)))
-        database.check()
+    opened(path, checked=True).close()
     pages = path.read_bytes()
     path.write_bytes(pages[:20_480] + b"\x5a" * 8192 + pages[28_672:])
-    with closing(opened(path)) as database, pytest.raises(DamagedError):
-        database.check()
+    opened(path).close()
+    with pytest.raises(DamagedError):
+        opened(path, checked=True)
 
 
 def test_removing_takes_what_lies_beside_it(tmp_path: Path) -> None:

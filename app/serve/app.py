@@ -17,7 +17,6 @@ from app.jobs.identity import Identity, served_identity
 from app.predictor import AsyncPredictor, create_async_predictor
 from app.serve.admission import Admission, RateLimit, ShedLoad
 from app.serve.batches.api import batch_router
-from app.serve.batches.asking import Asking
 from app.serve.batches.service import Batches
 from app.serve.batches.state import State
 from app.serve.chat.api import openai_router
@@ -106,7 +105,7 @@ def create_batches(settings: Settings, service: Service) -> Batches | None:
     def identity(questions: bool) -> Identity:  # a callable's only argument
         return served_identity(settings, service.predictor.engine, questions=questions)
 
-    return Batches(service, Asking(service), OUTPUT_ROOT / service.settings.data_dir, identity)
+    return Batches(service, OUTPUT_ROOT / service.settings.data_dir, identity)
 
 
 def build_app(

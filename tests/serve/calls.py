@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from app.predictor import AsyncPredictor
 from app.prompting import PromptLibrary
 from app.serve.app import build_app, guard
-from app.serve.batches.asking import Asking
 from app.serve.batches.service import Batches
 from app.serve.middleware.keys import ApiKeys
 from app.serve.server_settings import ServerSettings
@@ -49,7 +48,6 @@ def batches_of(service: Service, folder: Path, revision: str = "1", prompts: str
     identity = {"model revision": revision, "prompts": prompts}
     return Batches(
         service,
-        Asking(service),
         folder,
         lambda questions: identity if questions else {"model revision": revision},
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from openai.types import Batch, BatchError, BatchRequestCounts
+from openai.types import BatchError, BatchRequestCounts
 
 from app.database import remove_database
 from app.errors import EngineError, InputError, SetupError
@@ -24,6 +24,7 @@ from app.serve.batches.lines import Line, Written, check, read, write_results
 from app.serve.batches.state import Contents, Entry, Kind, Record, State
 from app.serve.predict.service import ENGINE_FAILED
 from app.serve.problems import REQUEST_ID, ProblemError
+from app.serve.service import Service
 
 T = TypeVar("T")
 CHUNK = 64
@@ -68,8 +69,9 @@ def server_changed(different: list[str]) -> Cause:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What all batches work with. Stores are used on the one thread of `disk` only; `tell` counts replies."""
+    """What all batches work with. Stores are used on the one thread of `disk` only."""
 
+    service: Service
     state: State
     contents: Contents
     files: Files
@@ -77,10 +79,7 @@ class Tools:
     asking: Asking
     share: Share
     identity: Callable[[bool], Identity]
-    live: Callable[[], bool]
-    tell: Callable[[int], None]
     disk: ThreadPoolExecutor
-    most_lines: int
 
 
 class Run:
@@ -89,43 +88,33 @@ class Run:
     def __init__(self, entry: Entry, tools: Tools) -> None:
         """Go on from where `entry` says it is."""
         self._tools = tools
-        self._record = Record(entry, self._put)
+        self.record = Record(entry, self._put)
+        """How it stands."""
         self._stop = asyncio.Event()
         self._faults = 0
-        if self._record.cancelled:
+        if self.record.cancelled:
             self._stop.set()
-
-    @property
-    def owner(self) -> str:
-        """Whose batch it is."""
-        return self._record.owner
-
-    @property
-    def document(self) -> Batch:
-        """How it stands."""
-        return self._record.document
-
-    @property
-    def ended(self) -> bool:
-        """Whether there is nothing left to do."""
-        return self._record.ended
 
     async def work(self) -> None:
         """Bring the batch to its end, unless the engine fails for good or this is cancelled: then it stays as it is."""
-        while not self.ended and self._tools.live():
+        while not self.record.ended and self._tools.service.health.live:
             try:
                 await self._check()
-                if not self.ended:
+                if not self.record.ended:
                     await self._answer_and_finish()
             except EngineError as error:
-                log.warning("a batch waits for a restart", extra={"batch": self.document.id, "reason": str(error)})
+                log.warning(
+                    "a batch waits for a restart", extra={"batch": self.record.document.id, "reason": str(error)}
+                )
             except (InputError, SetupError, OSError) as error:
-                log.warning("a batch waits for the disk", extra={"batch": self.document.id, "reason": str(error)})
+                log.warning(
+                    "a batch waits for the disk", extra={"batch": self.record.document.id, "reason": str(error)}
+                )
                 await asyncio.sleep(AGAIN_AFTER)
             except Exception:  # the boundary of a batch: whatever it is, the batch comes to an end
-                log.exception("unexpected error in a batch", extra={"batch": self.document.id})
+                log.exception("unexpected error in a batch", extra={"batch": self.record.document.id})
                 await self._break_off()
-        if self.ended:
+        if self.record.ended:
             # What only the way to the end needed. A start does so too, for a server that did not come to it.
             await self._on_disk(lambda: remove_database(self._store_path))
 
@@ -135,7 +124,7 @@ class Run:
         Raises:
             OSError: the disk is full, or refuses otherwise; the batch goes on.
         """
-        if not await self._record.cancel():
+        if not await self.record.cancel():
             return False
         self._stop.set()
         return True
@@ -146,21 +135,23 @@ class Run:
         if self._faults == 1:
             return
         try:
-            await self._record.fail([BatchError(code=BROKEN.code, message=BROKEN.error)])
+            await self.record.fail([BatchError(code=BROKEN.code, message=BROKEN.error)])
         except Exception:
-            log.exception("cannot enter that a batch failed", extra={"batch": self.document.id})
+            log.exception("cannot enter that a batch failed", extra={"batch": self.record.document.id})
             await asyncio.sleep(AGAIN_AFTER)
 
     async def _check(self) -> None:
-        if self._record.total > 0:
+        if self.record.total > 0:
             return
-        path = self._tools.contents.path(self.document.input_file_id)
-        found = await self._on_disk(lambda: check(path, self.document.endpoint, self._tools.most_lines))
+        path = self._tools.contents.path(self.record.document.input_file_id)
+        found = await self._on_disk(
+            lambda: check(path, self.record.document.endpoint, self._tools.service.settings.max_batch_requests)
+        )
         counts = BatchRequestCounts(total=found.total, completed=0, failed=0)
         if found.errors:
-            await self._record.fail(found.errors, request_counts=counts)
+            await self.record.fail(found.errors, request_counts=counts)
         else:
-            await self._record.advance("in_progress", request_counts=counts)
+            await self.record.advance("in_progress", request_counts=counts)
 
     async def _answer_and_finish(self) -> None:
         store = await self._on_disk(self._open_store)
@@ -176,11 +167,11 @@ class Run:
     def _obstacle(self, store: Store) -> Cause | None:
         """Why nothing more is asked; None where the store has begun and the batch goes on."""
         # Of what is not asked any more, it does not matter who would answer.
-        if self._record.cancelled:
+        if self.record.cancelled:
             return CANCELLED
         if self._faults:
             return BROKEN
-        identity = self._tools.identity(self.document.endpoint != CHAT)
+        identity = self._tools.identity(self.record.document.endpoint != CHAT)
         if different := differences(store.identity, identity):
             # Answers of two models must not end up in one file.
             return server_changed(different)
@@ -189,7 +180,7 @@ class Run:
 
     async def _answer(self, store: Store) -> None:
         """Ask until all is answered, the batch is cancelled, or its time is over."""
-        left = (self.document.expires_at or 0) - time.time()
+        left = (self.record.document.expires_at or 0) - time.time()
         if left <= 0:
             return
         suspects = await self._on_disk(lambda: Suspects(store))
@@ -215,8 +206,8 @@ class Run:
 
     async def _ask_all(self, store: Store, suspects: Suspects) -> None:
         """Ask what has no reply, many lines at a time; those that the engine died with last and one by one."""
-        lines = read(self._tools.contents.path(self.document.input_file_id))
-        self._record.recount()
+        lines = read(self._tools.contents.path(self.record.document.input_file_id))
+        self.record.recount()
         alone: list[Line] = []
         asked = Asked(self._tools.share)
         try:
@@ -224,7 +215,7 @@ class Run:
                 known = await self._on_disk(lambda: [store.find_reply(line.key(store.digest)) for line in chunk])
                 for line, reply in zip(chunk, known, strict=True):
                     if reply is not None:
-                        self._record.count(reply.status)
+                        self.record.count(reply.status)
                     elif line.name in suspects:
                         alone.append(line)
                     else:
@@ -247,33 +238,33 @@ class Run:
         REQUEST_ID.set(f"req_{line.name}")
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                reply = await self._tools.asking.reply(self.document.endpoint, line)
+                reply = await self._tools.asking.reply(self.record.document.endpoint, line)
                 break
             except EngineError as error:
-                if not self._tools.live():
+                if not self._tools.service.health.live:
                     raise
                 # An engine that lives on fails by this request: the others must not wait for it.
                 reply = refused(ProblemError(503, ENGINE_FAILED, f"the engine failed {attempt} times: {error}"))
                 await asyncio.sleep(RETRY_AFTER)
             except Exception as error:  # the boundary of a line: whatever it is, the others get their answers
-                if not self._tools.live():
+                if not self._tools.service.health.live:
                     raise EngineError("the engine died") from error
-                log.exception("unexpected error", extra={"batch": self.document.id})
+                log.exception("unexpected error", extra={"batch": self.record.document.id})
                 reply = refused(ProblemError(500, "internal", "an error of the server; the log has it under this id"))
                 break
         await self._store(line, reply, store)
 
     async def _store(self, line: Line, reply: Reply, store: Store) -> None:
         await self._on_disk(lambda: store.add_reply(line.key(store.digest), reply))
-        self._tools.tell(reply.status)
-        self._record.count(reply.status)
+        self._tools.service.metrics.batch_line(reply.status)
+        self.record.count(reply.status)
 
     async def _finish(self, store: Store, cause: Cause | None) -> None:
         """Write what there is. `cause` is why lines were left, where that is not their time."""
-        if self.document.status == "in_progress":
-            await self._record.advance("finalizing")
-        cause = CANCELLED if self._record.cancelled else cause or EXPIRED
-        lines = read(self._tools.contents.path(self.document.input_file_id))
+        if self.record.document.status == "in_progress":
+            await self.record.advance("finalizing")
+        cause = CANCELLED if self.record.cancelled else cause or EXPIRED
+        lines = read(self._tools.contents.path(self.record.document.input_file_id))
         unasked = (cause.code, cause.message)
         written = await self._on_disk(lambda: write_results(lines, store, self._tools.contents, self._names, unasked))
         await self._enter(written, cause)
@@ -285,48 +276,49 @@ class Run:
             "output_file_id": output if written.output_bytes else None,
             "error_file_id": errors if written.error_bytes else None,
             "request_counts": BatchRequestCounts(
-                total=self._record.total, completed=written.completed, failed=written.failed
+                total=self.record.total, completed=written.completed, failed=written.failed
             ),
         }
         # A cancelled batch may be answered whole, and is cancelled all the same.
         status = cause.status if written.unasked or cause is CANCELLED else "completed"
         if status == "failed":
             error = BatchError(code=cause.code, message=cause.error)
-            await self._record.fail([error], *self._entries(written), **found)
+            await self.record.fail([error], *self._entries(written), **found)
         else:
-            await self._record.end(status, *self._entries(written), **found)
+            await self.record.end(status, *self._entries(written), **found)
 
     def _entries(self, written: Written) -> Iterator[Entry]:
-        document = self._record.document
+        document = self.record.document
         seconds = (document.model_extra or {}).get("output_expires_after")
         sizes = (written.output_bytes, written.error_bytes)
         for name, size, what in zip(self._names, sizes, ("output", "error"), strict=True):
             if size:
                 filename = f"{document.id}_{what}.jsonl"
                 made = self._tools.files.describe(name, size, filename, "batch_output", seconds)
-                yield Entry(Kind.FILE, name, self._record.owner, made.model_dump(mode="json"))
+                yield Entry(Kind.FILE, name, self.record.owner, made.model_dump(mode="json"))
 
     @property
     def _names(self) -> tuple[str, str]:
         """The same names each time, so that output which is written twice is one file."""
-        return self._name("output"), self._name("errors")
-
-    def _name(self, what: str) -> str:
-        digest = hashlib.blake2b(f"{self._record.document.id}\0{what}".encode(), digest_size=16)
-        return f"file-{digest.hexdigest()}"
+        texts = (f"{self.record.document.id}\0{what}".encode() for what in ("output", "errors"))
+        output, errors = (hashlib.blake2b(text, digest_size=16).hexdigest() for text in texts)
+        return f"file-{output}", f"file-{errors}"
 
     def _open_store(self) -> Store:
         try:
             return Store(self._store_path)
         except UnreadableStoreError as error:
             # All that is lost is time: the questions are in the input file.
-            log.warning("a batch begins again", extra={"batch": self.document.id, "reason": str(error)})
+            self._log("a batch begins again", error)
             remove_database(self._store_path)
             return Store(self._store_path)
 
+    def _log(self, what: str, reason: Exception) -> None:
+        log.warning(what, extra={"batch": self.record.document.id, "reason": str(reason)})
+
     @property
     def _store_path(self) -> Path:
-        return self._tools.journals / f"{self.document.id}.journal"
+        return self._tools.journals / f"{self.record.document.id}.journal"
 
     async def _put(self, *entries: Entry) -> None:
         await self._on_disk(lambda: self._tools.state.put(*entries))

@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,29 +25,20 @@ log = logging.getLogger(__name__)
 SWEEP_EVERY = 600.0
 
 
-@dataclass(slots=True)
-class _Open:
-    """What there is between `start` and `close`."""
-
-    state: State
-    files: Files
-    tools: Tools
-    tasks: set[asyncio.Task[None]]
-
-
 class Batches:
     """Batches and the files that they read and write, in one folder."""
 
-    def __init__(self, service: Service, asking: Asking, folder: Path, identity: Callable[[bool], Identity]) -> None:
+    def __init__(self, service: Service, folder: Path, identity: Callable[[bool], Identity]) -> None:
         """`identity` tells what all answers depend on, to questions or not: no other model goes on with a batch."""
         self._service = service
         self._settings = service.settings
-        self._asking = asking
         self._folder = folder
         self._identity = identity
         self._share = Share(self._settings.batch_concurrency, service.admission)
         self._runs: dict[str, Run] = {}
-        self._now: _Open | None = None
+        self._now: Tools | None = None
+        """What there is between `start` and `close`."""
+        self._tasks: set[asyncio.Task[None]] = set()
         service.metrics.watch("batches", "Batches that are not at their end.", lambda: len(self._runs))
         service.metrics.watch("batch_requests", "Requests of batches in the engine.", lambda: self._share.in_use)
 
@@ -70,21 +60,17 @@ class Batches:
         journals.mkdir(exist_ok=True, mode=0o700)
         files = Files(state, contents, self._settings.max_stored_bytes, self._settings.file_lifetime)
         files.in_use = self._reads
-        health = self._service.health
-        tools = Tools(
+        self._now = Tools(
+            self._service,
             state,
             contents,
             files,
             journals,
-            self._asking,
+            Asking(self._service),
             self._share,
             self._identity,
-            lambda: health.live,
-            self._service.metrics.batch_line,
             ThreadPoolExecutor(1, thread_name_prefix="batch-disk"),
-            self._settings.max_batch_requests,
         )
-        self._now = _Open(state, files, tools, set())
         for entry in state.every(Kind.BATCH):
             if entry.document["status"] not in ENDED:
                 self._work(self._bring_to_end(self._begin(entry)))
@@ -96,12 +82,11 @@ class Batches:
         """Stop where things stand; another start goes on from here."""
         if self._now is None:
             return
-        opened = self._now
-        for task in opened.tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*opened.tasks, return_exceptions=True)
-        opened.tools.disk.shutdown()
-        opened.state.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._now.disk.shutdown()
+        self._now.state.close()
         self._runs.clear()
         self._now = None
 
@@ -126,7 +111,7 @@ class Batches:
             del self._runs[name]
             raise storage_full() from error
         self._work(self._bring_to_end(run))
-        return run.document
+        return run.record.document
 
     def find(self, owner: str, name: str) -> Batch:
         """A batch as it stands. May wait for the disk.
@@ -160,14 +145,14 @@ class Batches:
         run = self._runs.get(name)
         try:
             if run is not None and await run.cancel():
-                return run.document
+                return run.record.document
         except OSError as error:
             raise storage_full() from error
         status = (await asyncio.to_thread(self.find, owner, name)).status
         raise ProblemError(409, "batch_ended", f"a batch that is {status} cannot be cancelled")
 
     @property
-    def _opened(self) -> _Open:
+    def _opened(self) -> Tools:
         if self._now is None:
             raise ProblemError(503, "not_ready", "the server is starting or shutting down")
         return self._now
@@ -182,26 +167,27 @@ class Batches:
         if file.purpose != "batch":
             raise ProblemError(422, "invalid_request", "input_file_id: this file was not uploaded with purpose 'batch'")
         most = self._settings.max_batches
-        if sum(run.owner == owner and not run.ended for run in self._runs.values()) >= most:
+        if sum(run.record.owner == owner and not run.record.ended for run in self._runs.values()) >= most:
             detail = f"this key has {most} batches under way: wait for one of them, or cancel one"
             raise ProblemError(429, "too_many_batches", detail, headers={"Retry-After": "60"})
 
     def _reads(self, file: str) -> bool:
         # A copy: sweeping asks from another thread.
-        return any(run.document.input_file_id == file and not run.ended for run in list(self._runs.values()))
+        return any(
+            run.record.document.input_file_id == file and not run.record.ended for run in list(self._runs.values())
+        )
 
     def _begin(self, entry: Entry) -> Run:
-        run = self._runs[entry.id] = Run(entry, self._opened.tools)
+        run = self._runs[entry.id] = Run(entry, self._opened)
         return run
 
     def _work(self, work: Any) -> None:  # noqa: ANN401  # any coroutine
         task = asyncio.create_task(work)
-        self._opened.tasks.add(task)
+        self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if self._now is not None:
-            self._now.tasks.discard(task)
+        self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("unexpected error in a batch, which goes on at the next start", exc_info=error)
 
@@ -209,8 +195,8 @@ class Batches:
         try:
             await run.work()
         finally:
-            if run.ended:
-                self._runs.pop(run.document.id, None)
+            if run.record.ended:
+                self._runs.pop(run.record.document.id, None)
 
     async def _sweep(self) -> None:
         while True:
@@ -230,7 +216,7 @@ class Batches:
 
 
 def _as_it_stands(entry: Entry, run: Run | None) -> Batch:
-    return run.document if run is not None else Batch.model_validate(entry.document)
+    return run.record.document if run is not None else Batch.model_validate(entry.document)
 
 
 def _document(name: str, request: BatchRequest) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +14,7 @@ from openai.types import Batch, BatchError, BatchRequestCounts
 
 from app.database import DamagedError, Database
 from app.errors import SetupError
+from app.files import whole_file
 
 Document = dict[str, Any]
 Order = Literal["asc", "desc"]
@@ -83,8 +83,7 @@ class State:
         path = folder / "state.sqlite3"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._database = Database(path, (_TABLE,), forced=True)
-            self._check()
+            self._database = Database(path, (_TABLE,), forced=True, checked=True)
         except BlockingIOError as error:
             raise SetupError(
                 f"another server keeps its files and batches in {folder}: "
@@ -104,11 +103,7 @@ class State:
         self._now = now
 
     def put(self, *entries: Entry) -> None:
-        """Add or change things, all of them or none.
-
-        Raises:
-            OSError: the disk is full, or refuses otherwise.
-        """
+        """Add or change things, all of them or none."""
         rows = [
             {
                 "id": entry.id,
@@ -161,25 +156,13 @@ class State:
             return int(database.execute(query, (Kind.FILE, owner)).fetchone()[0])
 
     def remove(self, name: str) -> None:
-        """Forget one thing.
-
-        Raises:
-            OSError: as `put`.
-        """
+        """Forget one thing."""
         with self._database.transaction() as database:
             database.execute("DELETE FROM entries WHERE id = ?", (name,))
 
     def close(self) -> None:
         """Let another server in."""
         self._database.close()
-
-    def _check(self) -> None:
-        """See damage now, and not when the server is up and its model loaded."""
-        try:
-            self._database.check()
-        except OSError:
-            self._database.close()
-            raise
 
     def _rows(self, where: str, values: Sequence[object]) -> list[Entry]:
         with self._database.transaction() as database:
@@ -200,30 +183,13 @@ class Contents:
         """Where the content of a file lies."""
         return self.folder / name
 
-    @contextmanager
-    def write(self, name: str) -> Iterator[BinaryIO]:
-        """An open file that takes its place when the block ends well, on the disk by then."""
-        partial = self.folder / f"{name}.part"
-        try:
-            with partial.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.path(name))
-            self._sync_folder()
-        finally:
-            partial.unlink(missing_ok=True)
+    def write(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """An open file that takes its place when the block ends well, on the disk by then; otherwise an OSError."""
+        return whole_file(self.path(name), partial=self.folder / f"{name}.part", told=None)
 
     def remove(self, name: str) -> None:
         """Delete a content, if there is one."""
         self.path(name).unlink(missing_ok=True)
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def keep_only(folder: Path, wanted: Callable[[str], bool]) -> None:
@@ -238,10 +204,13 @@ ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 
 
 class Record:
-    """The document of one batch, one change at a time."""
+    """The document of one batch, one change at a time.
+
+    Where the disk is full, or refuses otherwise, a change is an OSError, and nothing has changed.
+    """
 
     def __init__(self, entry: Entry, put: Callable[..., Awaitable[None]]) -> None:
-        """Go on from `entry`; `put` enters several at once, and raises OSError where the disk refuses."""
+        """Go on from `entry`; `put` enters several at once."""
         self.owner = entry.owner
         self.document = Batch.model_validate(entry.document)
         self._put = put
@@ -263,11 +232,7 @@ class Record:
         return self.document.request_counts.total if self.document.request_counts else 0
 
     async def cancel(self) -> bool:
-        """Note that nothing more is wanted; False where the batch is at its end already.
-
-        Raises:
-            OSError: the disk is full, or refuses otherwise; nothing has changed.
-        """
+        """Note that nothing more is wanted; False where the batch is at its end already."""
         async with self._changing:
             # Only here: the end may have been on its way to the disk before.
             if self.ended:
@@ -277,30 +242,18 @@ class Record:
             return True
 
     async def advance(self, status: str, **changes: object) -> None:
-        """Go on to a status; a batch that is being cancelled keeps saying so.
-
-        Raises:
-            OSError: as `cancel`.
-        """
+        """Go on to a status; a batch that is being cancelled keeps saying so."""
         async with self._changing:
             step = {} if self.cancelled else {"status": status, f"{status}_at": _now()}
             await self._write(step | changes)
 
     async def end(self, status: str, *files: Entry, **changes: object) -> None:
-        """Enter the end and the files that the batch leaves, all at once.
-
-        Raises:
-            OSError: as `cancel`.
-        """
+        """Enter the end and the files that the batch leaves, all at once."""
         async with self._changing:
             await self._write({"status": status, f"{status}_at": _now(), **changes}, *files)
 
     async def fail(self, errors: list[BatchError], *files: Entry, **changes: object) -> None:
-        """End as `failed`, and say why.
-
-        Raises:
-            OSError: as `cancel`.
-        """
+        """End as `failed`, and say why."""
         found = {"object": "list", "data": [error.model_dump() for error in errors]}
         await self.end("failed", *files, errors=found, **changes)
 
@@ -319,17 +272,11 @@ class Record:
         self.document = self.document.model_copy(update={"request_counts": counts})
 
     async def _write(self, changes: dict[str, Any], *files: Entry) -> None:
-        document = Batch.model_validate(self.document.model_dump(mode="json") | _plain(changes))
+        document = Batch.model_validate(self.document.model_dump(mode="json") | changes)
         await self._put(*files, Entry(Kind.BATCH, document.id, self.owner, document.model_dump(mode="json")))
         # Answers went on coming meanwhile.
         counts = {} if "request_counts" in changes else {"request_counts": self.document.request_counts}
         self.document = document.model_copy(update=counts)
-
-
-def _plain(changes: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.model_dump() if isinstance(value, BatchRequestCounts) else value for name, value in changes.items()
-    }
 
 
 def _now() -> int:
