@@ -1,5 +1,6 @@
 """A training row: a question in ShopBench's form, the text that answers it, and where both come from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -64,31 +65,25 @@ class TrainingRow:
         }
 
 
+_TEXTS = {"prompt": "input_field", "task": "task_name"} | {
+    name: name for name in ("target", "metric", "sub_skill", "source", "group", "language")
+}
+
+
 def row_from_json(values: Any) -> TrainingRow:  # noqa: ANN401 - whatever stood on the line
-    """The row of one JSON object.
+    """The row of one JSON object; group and language may be missing.
 
     Raises:
         InputError: a field is missing or of another type.
     """
     try:
-        texts = {
-            name: _text(values, key)
-            for name, key in (
-                ("prompt", "input_field"),
-                ("target", "target"),
-                ("task", "task_name"),
-                ("metric", "metric"),
-                ("sub_skill", "sub_skill"),
-                ("source", "source"),
-            )
-        }
+        given = {"group": "", "language": "en", **values}
+        texts = {name: _text(given, key) for name, key in _TEXTS.items()}
         return TrainingRow(
             **texts,
-            gold=values["output_field"],
-            task_type=TaskType(values["task_type"]),
-            capability=Capability(values["capability"]),
-            group=_text(values, "group") if "group" in values else "",
-            language=_text(values, "language") if "language" in values else "en",
+            gold=given["output_field"],
+            task_type=TaskType(given["task_type"]),
+            capability=Capability(given["capability"]),
         )
     except KeyError as error:
         raise InputError(f"a training row needs the field {error}; make rows with 'shopbench data build'") from error
@@ -96,8 +91,7 @@ def row_from_json(values: Any) -> TrainingRow:  # noqa: ANN401 - whatever stood 
         raise InputError(f"not a training row: {error}; make rows with 'shopbench data build'") from error
 
 
-def _text(values: Any, key: str) -> str:  # noqa: ANN401 - see above
-    value = values[key]
-    if not isinstance(value, str):
+def _text(values: Mapping[str, Any], key: str) -> str:
+    if not isinstance(values[key], str):
         raise TypeError(f"'{key}' must be text")
-    return value
+    return str(values[key])

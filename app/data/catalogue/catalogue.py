@@ -1,7 +1,7 @@
 """The catalogue: a coherent shop that a seed stands for. Everything is made when it is asked for; nothing is kept."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from app.data.catalogue.lexicon import Lexicon, ProductType, load_lexicon
 from app.data.catalogue.products import Product, Value, make_brands, make_product
@@ -46,6 +46,12 @@ class Catalogue:
         kind = rng.randrange(kinds) if product_type is None else product_type.number
         return self.product(rng.randrange(max(1, self.population // kinds)) * kinds + kind)
 
+    def product_that(self, rng: random.Random, serves: Callable[[Product], object]) -> Product:
+        """A random product that serves."""
+        while not serves(product := self.any_product(rng)):
+            pass
+        return product
+
     def variant(self, product: Product, rng: random.Random, keep: dict[str, Value], *, same_brand: bool) -> Product:
         """Another product of the type that has the values of `keep`, and the brand if that is to stay."""
         brand = product.brand if same_brand else None
@@ -66,6 +72,14 @@ class Catalogue:
     def unrelated_types(self, product_type: ProductType, rng: random.Random, count: int) -> list[ProductType]:
         """Different types of other departments that do not go with this one."""
         return rng.sample(self.lexicon.unrelated[product_type.key], count)
+
+    def near_types(self, product_type: ProductType) -> list[ProductType]:
+        """The other types of its department."""
+        return [one for one in self.types if one.department is product_type.department and one is not product_type]
+
+    def other_types(self, product_type: ProductType, rng: random.Random, near: int, far: int) -> list[ProductType]:
+        """Different types, so many of its department and so many unrelated ones."""
+        return [*rng.sample(self.near_types(product_type), near), *self.unrelated_types(product_type, rng, far)]
 
     def unrelated(self, product_type: ProductType, rng: random.Random, count: int) -> list[Product]:
         """One product each of `unrelated_types`."""

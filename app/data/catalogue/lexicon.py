@@ -119,40 +119,6 @@ class Department:
     name: Term
 
 
-@dataclass(frozen=True, slots=True)
-class ProductType:
-    """A category at the bottom of the tree."""
-
-    number: int
-    name: Term
-    department: Department
-    synonyms: tuple[str, ...]
-    definition: str
-    purpose: str
-    """Completes "Somebody wants to ..."."""
-    choices: dict[str, tuple[Term, ...]]
-    """Attribute to the values that this type can have."""
-    numbers: dict[str, NumberRange]
-    features: tuple[Feature, ...]
-    aspects: tuple[str, ...]
-    packs: bool
-    """Whether it is sold in packs of several."""
-    price: tuple[int, int]
-    """In whole dollars, least and most."""
-    plural: bool
-    mass: bool
-
-    @property
-    def key(self) -> str:
-        """Its English name, which is unique."""
-        return self.name.en
-
-    @property
-    def with_article(self) -> str:
-        """Such as "a tent", "an office chair", "jeans"."""
-        return self.name.en if self.plural or self.mass else f"{article(self.name.en)} {self.name.en}"
-
-
 def article(word: str) -> str:
     """The indefinite article by the first letter; "a" before the sound of "u" in "ukulele"."""
     return "an" if word[0].lower() in "aeio" or word.lower().startswith("un") else "a"
@@ -163,19 +129,22 @@ class _Strict(BaseModel):
 
 
 class Attribute(_Strict):
-    """A property of products: one of several words, or an amount with its question, statement and superlative."""
+    """A property of products: one of several words, or an amount that is asked for."""
 
     name: Term
+    states: tuple[str, ...] = Field(min_length=1)
+    """English sentences with a {value}. Those of words also have {They}, {come}, {are} and {fit}."""
     values: tuple[Term, ...] = ()
+    needs: str = ""
+    """What somebody does who wants a value: "likes {value} pages"."""
     asks: str = ""
-    states: str = ""
     most: str = ""
     """Such as "holds the most"; empty where comparing makes no sense."""
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
-        if bool(self.values) == bool(self.asks and self.states):
-            raise ValueError("has values, or else asks and states")
+        if bool(self.values) == bool(self.asks):
+            raise ValueError("an attribute has values, or else it asks")
         return self
 
 
@@ -187,25 +156,53 @@ class _Unit(_Strict):
     written: Term | None = None
 
 
-class _Type(_Strict):
-    """A product type. An attribute with no values of its own takes all that the attribute has."""
-
-    name: str
-    names: tuple[str, str, str, str, str]
+class _TypeFacts(_Strict):
     synonyms: tuple[str, ...]
     definition: str
     purpose: str
+    """Completes "Somebody wants to ..."."""
+    aspects: tuple[str, ...]
+    price: tuple[int, int]
+    """In whole dollars, least and most."""
+    plural: bool = False
+    mass: bool = False
+    packs: bool = False
+    """Whether it is sold in packs of several."""
+
+
+class _Type(_TypeFacts):
+    """A product type in its file. An attribute with no values of its own takes all that the attribute has."""
+
+    name: str
+    names: tuple[str, str, str, str, str]
     choices: dict[str, tuple[str, ...]]
     numbers: dict[str, tuple[str, float, float, float]]
     """Unit, least, most and step."""
     features: tuple[str, ...]
-    aspects: tuple[str, ...]
     goes_with: tuple[str, ...]
     """English names of the types that are bought along with it; holds both ways."""
-    price: tuple[int, int]
-    plural: bool = False
-    mass: bool = False
-    packs: bool = False
+
+
+class ProductType(_TypeFacts):
+    """A category at the bottom of the tree."""
+
+    number: int
+    name: Term
+    department: Department
+    choices: dict[str, tuple[Term, ...]]
+    """Attribute to the values that this type can have."""
+    numbers: dict[str, NumberRange]
+    features: tuple[Feature, ...]
+
+    @property
+    def key(self) -> str:
+        """Its English name, which is unique."""
+        return self.name.en
+
+    @property
+    def with_article(self) -> str:
+        """Such as "a tent", "an office chair", "jeans"."""
+        return self.name.en if self.plural or self.mass else f"{article(self.name.en)} {self.name.en}"
 
 
 class _Department(_Strict):
@@ -244,11 +241,13 @@ class BrandParts(_Strict):
 
 
 class Phrases(_Strict):
-    """Patterns of a product line."""
+    """Patterns of product lines and descriptions."""
 
     made_of: Term
     pack: Term
     by: Term
+    openings: tuple[str, ...]
+    closings: tuple[str, ...]
 
 
 class _Files(_Strict):
@@ -358,14 +357,14 @@ def _type(
         numbers[key] = NumberRange(units[symbol], low, step, round((high - low) / step) + 1)
     for unknown in (*(set(entry.numbers) - set(files.numbers)), *(set(entry.aspects) - set(files.aspects))):
         raise KeyError(unknown)
-    return ProductType(
+    return ProductType.model_construct(
         number=number,
         name=Term(entry.name, *entry.names),
         department=department,
         choices=choices,
         numbers=numbers,
         features=tuple(features[name] for name in entry.features),
-        **entry.model_dump(exclude={"name", "names", "choices", "numbers", "features", "goes_with"}),
+        **{name: getattr(entry, name) for name in _TypeFacts.model_fields},
     )
 
 

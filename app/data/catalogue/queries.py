@@ -18,12 +18,7 @@ class Match(StrEnum):
     IRRELEVANT = "irrelevant"
 
 
-RELEVANCE: dict[Match, float] = {
-    Match.EXACT: 1.0,
-    Match.SUBSTITUTE: 0.1,
-    Match.COMPLEMENT: 0.01,
-    Match.IRRELEVANT: 0.0,
-}
+RELEVANCE: dict[Match, float] = {Match.EXACT: 1.0, Match.SUBSTITUTE: 0.1, Match.COMPLEMENT: 0.01, Match.IRRELEVANT: 0.0}
 """Gains as ShopBench grades them."""
 
 

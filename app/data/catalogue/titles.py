@@ -136,28 +136,6 @@ _CASES = {
 }
 
 
-_STATES = {
-    "color": ("{They} {come} in {value}.", "The color is {value}."),
-    "material": ("{They} {are} made of {value}.", "The material is {value}."),
-    "pattern": ("The pattern is {value}.",),
-    "scent": ("The scent is {value}.",),
-    "flavor": ("The flavor is {value}.",),
-    "meat": ("The main ingredient is {value}.",),
-    "size": ("This listing is for size {value}.", "{They} {come} in size {value}."),
-    "audience": ("{They} {are} {value}.", "{They} {are} made {value}."),
-    "skin": ("{They} {are} made {value}.",),
-    "hair": ("{They} {are} made {value}.",),
-    "connector": ("The connector is {value}.",),
-    "bulb": ("{They} {fit} lamps with the base {value}.",),
-    "theme": ("The theme is {value}.",),
-    "fit": ("The cut is {value}.",),
-    "season": ("{They} {are} for {value} use.",),
-    "roast": ("The beans are a {value}.", "{They} {are} a {value}."),
-    "finish": ("The finish is {value}.",),
-    "ruling": ("The pages are {value}.",),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Fact:
     """A sentence and the attribute that it tells of; the value stands in it as `value` has it."""
@@ -184,29 +162,22 @@ class Description:
 def make_description(lexicon: Lexicon, product: Product, rng: random.Random, most: int = 5) -> Description:
     """An English description with up to `most` facts, in random order."""
     name = " ".join(part for part in (product.brand.name, product.model) if part)
-    called = f"{name} {product.type.name.en}"
-    opening = rng.choice(
-        (
-            f"Meet the {called}.",
-            f"The {called} {'are' if product.type.plural else 'is'} here to {product.type.purpose}.",
-            f"With the {called} you are ready to {product.type.purpose}.",
-            f"{name} brings you {product.type.with_article} to rely on.",
-        )
-    )
+    said = {
+        "name": name,
+        "brand": product.brand.name,
+        "type": product.type.name.en,
+        "with_article": product.type.with_article,
+        "purpose": product.type.purpose,
+        "is": "are" if product.type.plural else "is",
+    }
+    opening = rng.choice(lexicon.phrases.openings).format_map(said)
     facts = [_fact(product, key, lexicon.attributes[key], rng) for key in product.values]
     facts += [
         Fact(FEATURE, feature.name.en, f"{capitalized(feature.name.en)}: {feature.meaning}.")
         for feature in product.features
     ]
     rng.shuffle(facts)
-    closing = rng.choice(
-        (
-            f"Made by {product.brand.name}.",
-            f"A good choice if you want to {product.type.purpose}.",
-            "Order it today.",
-            f"{product.brand.name} stands behind every sale.",
-        )
-    )
+    closing = rng.choice(lexicon.phrases.closings).format_map(said)
     if product.pack > 1:
         facts.append(Fact(PACK, str(product.pack), f"This is a pack of {product.pack}."))
     return Description(opening, tuple(facts[:most]), closing)
@@ -216,16 +187,13 @@ def _fact(product: Product, key: str, attribute: Attribute, rng: random.Random) 
     value = product.values[key]
     if isinstance(value, Measure):
         text = value.words if rng.random() < 0.4 else value.text()
-        return Fact(key, text, attribute.states.format(value=text))
-    plural = product.type.plural
-    forms = {
-        "They": "They" if plural else "It",
-        "come": "come" if plural else "comes",
-        "are": "are" if plural else "is",
-        "fit": "fit" if plural else "fits",
-    }
-    sentence = rng.choice(_STATES[key]).format(value=value.en, **forms)
-    return Fact(key, value.en, sentence)
+        return Fact(key, text, attribute.states[0].format(value=text))
+    forms = _PLURAL if product.type.plural else _SINGULAR
+    return Fact(key, value.en, rng.choice(attribute.states).format(value=value.en, **forms))
+
+
+_SINGULAR = {"They": "It", "come": "comes", "are": "is", "fit": "fits"}
+_PLURAL = {word: word for word in _SINGULAR}
 
 
 def make_bullets(lexicon: Lexicon, product: Product, language: str, rng: random.Random, most: int = 4) -> str:

@@ -132,11 +132,7 @@ def repair(row: TrainingRow) -> tuple[TrainingRow, tuple[Repair, ...]]:
     repairs = []
     for kind, mend in ((Repair.ENCODING, decoded_again), (Repair.CONTROL_CHARACTERS, without_control_characters)):
         mended = replace(
-            row,
-            prompt=mend(row.prompt),
-            target=mend(row.target),
-            gold=_mapped(row.gold, mend),
-            group=mend(row.group),
+            row, prompt=mend(row.prompt), target=mend(row.target), gold=_mapped(row.gold, mend), group=mend(row.group)
         )
         if mended != row:
             repairs.append(kind)

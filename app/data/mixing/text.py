@@ -92,8 +92,7 @@ def wording_of(sample: Iterable[Fingerprint]) -> Wording:
     texts = list(sample)
     limit = max(FEW_ROWS, SHARED_FRACTION * len(texts))
     return Wording(
-        _frequent((text.shingles for text in texts), limit),
-        _frequent((text.lines for text in texts), limit),
+        _frequent((text.shingles for text in texts), limit), _frequent((text.lines for text in texts), limit)
     )
 
 

@@ -13,20 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.data.row import Capability
-from app.data.sources.reading import RawRow, count, find_tables, read_table
+from app.data.sources.reading import RawRow, count, find_tables, one_line, read_table
 from app.data.sources.spill import SpillTable, TitlePool, once_a_file
-from app.data.tasks.task import (
-    CHOICE,
-    LISTED,
-    OPTIONS,
-    RETRIEVAL,
-    Draft,
-    PublishedSource,
-    TaskGroup,
-    TrainingTask,
-    choices,
-    selection,
-)
+from app.data.tasks.lists import LISTED, OPTIONS, choices, selection
+from app.data.tasks.task import CHOICE, RETRIEVAL, Draft, PublishedSource, TaskGroup, TrainingTask
 
 SESSIONS = ("prev_items", "next_item", "locale")
 PRODUCTS = ("id", "locale", "title")
@@ -63,7 +53,7 @@ class _Shop:
         for place, row in enumerate(read_table(path, PRODUCTS)):
             locale = _locale(row)
             self._places[locale].append(place)
-            yield f"{locale}/{row.text('id')}", " ".join(row.text_or("title").split())
+            yield f"{locale}/{row.text('id')}", one_line(row.text_or("title"))
 
     def title(self, locale: str, identity: str) -> str:
         return str(self.titles.first(f"{locale}/{identity}") or "")
@@ -121,9 +111,7 @@ def _locale(row: RawRow) -> str:
     return locale
 
 
-AMAZON_M2 = PublishedSource(
-    "Amazon-M2", "Apache-2.0", "AIcrowd, Amazon KDD Cup 2023 (Jin et al. 2023)", "Amazon-M2", read_amazon_m2
-)
+AMAZON_M2 = PublishedSource("Amazon-M2", "Apache-2.0", "AIcrowd, Amazon KDD Cup 2023 (Jin et al. 2023)", read_amazon_m2)
 _SHOWN = 6
 """The last products of a session; longer ones say little more and fill the context."""
 

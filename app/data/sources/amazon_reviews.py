@@ -13,20 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from app.data.row import Capability
-from app.data.sources.reading import RawRow, count, find_tables, read_table
+from app.data.sources.reading import count, find_tables, one_line, read_table
 from app.data.sources.spill import SpillTable, TitlePool
-from app.data.tasks.task import (
-    CHOICE,
-    GENERATION,
-    LISTED,
-    RANKING,
-    RETRIEVAL,
-    Draft,
-    PublishedSource,
-    TaskGroup,
-    graded,
-    selection,
-)
+from app.data.tasks.lists import LISTED, graded, selection
+from app.data.tasks.task import CHOICE, GENERATION, RANKING, RETRIEVAL, Draft, PublishedSource, TaskGroup
 from app.evaluation.names import Metric
 
 REVIEWS = ("rating", "title", "text", "parent_asin", "helpful_vote")
@@ -93,33 +83,31 @@ def _products(path: Path, category: str) -> Iterator[tuple[str, dict[str, object
         yield (
             row.text("parent_asin"),
             {
-                "title": _line(row.text_or("title")),
+                "title": one_line(row.text_or("title")),
                 "category": row.text_or("main_category", category.replace("_", " ")),
-                "features": [_line(feature) for feature in _listed(row, "features")],
-                "description": _line(" ".join(_listed(row, "description"))),
-                "bought_together": _listed(row, "bought_together"),
+                "features": [one_line(feature) for feature in row.texts_or_none("features")],
+                "description": one_line(" ".join(row.texts_or_none("description"))),
+                "bought_together": row.texts_or_none("bought_together"),
             },
         )
 
 
-def _reviews(path: Path, faults: Counter[str]) -> Iterator[tuple[str, list[object]]]:
+def _reviews(path: Path, faults: Counter[str]) -> Iterator[tuple[str, tuple[int, str, str, int]]]:
     for row in read_table(path, REVIEWS):
-        text = _line(row.text("text").replace("<br />", " "))
+        text = one_line(row.text("text").replace("<br />", " "))
         rating = row.number("rating")
         if len(text) < _SHORTEST:
             faults["Amazon Reviews: a review of few words, dropped"] += 1
         elif rating not in {1, 2, 3, 4, 5}:
             faults["Amazon Reviews: a rating that is not 1 to 5, dropped"] += 1
         else:
-            yield row.text("parent_asin"), [int(rating), _line(row.text("title")), text, row.whole("helpful_vote")]
+            yield row.text("parent_asin"), (int(rating), one_line(row.text("title")), text, row.whole("helpful_vote"))
 
 
 def _product(
-    identity: str, group: list[list[object]], products: SpillTable, category: str, faults: Counter[str]
+    identity: str, group: list[tuple[int, str, str, int]], products: SpillTable, category: str, faults: Counter[str]
 ) -> ReviewedProduct:
-    reviews = {
-        str(text): Review(_whole(rating), str(title), str(text), _whole(votes)) for rating, title, text, votes in group
-    }
+    reviews = {text: Review(rating, title, text, votes) for rating, title, text, votes in group}
     count(faults, "Amazon Reviews: the same review of one product again, dropped", len(group) - len(reviews))
     best = sorted(reviews.values(), key=lambda review: -review.helpful_votes)[:EACH]
     meta = products.first(identity)
@@ -145,23 +133,10 @@ def _title_of(products: SpillTable, identity: str) -> str:
     return found["title"] if found else ""
 
 
-def _listed(row: RawRow, name: str) -> tuple[str, ...]:
-    return row.texts(name) if row.has(name) else ()
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _whole(value: object) -> int:
-    return int(str(value))
-
-
 AMAZON_REVIEWS = PublishedSource(
     "Amazon Reviews 2023",
     "none stated",
     "Hugging Face, McAuley-Lab/Amazon-Reviews-2023 (Hou et al. 2024)",
-    "AmazonReviews2023",
     read_amazon_reviews,
 )
 _review = TaskGroup[ReviewedProduct](AMAZON_REVIEWS, Capability.USER_BEHAVIOUR, "amazon_reviews", "reviews_")

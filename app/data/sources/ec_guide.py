@@ -7,7 +7,7 @@ kind (Generation, MCQ, NER, Retrieval) and the file's name the sub-task (EC-Guid
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from app.data.row import Capability
 from app.data.sources.reading import (
     ENGLISH,
     RawRow,
-    count,
     find_tables,
     language_of,
     last_list,
@@ -70,34 +69,40 @@ def read_ec_guide(folder: Path, faults: Counter[str]) -> Iterator[Instruction]:
             yield from _mended(path.name.split(".")[0], row, faults)
 
 
+Tell = Callable[[str], None]
+"""Counts what was mended or dropped."""
+
+
 def _mended(sub_task: str, row: RawRow, faults: Counter[str]) -> Iterator[Instruction]:
+    def tell(fault: str) -> None:
+        faults[f"EC-Guide {sub_task}: {fault}"] += 1
+
     question, kind = row.text("input_field"), row.text("task_type")
-    gold = _unlisted(row, sub_task, faults)
+    gold = _unlisted(row, tell)
     if kind not in set(TaskType):
         raise row.wrong("task_type", f"one of {', '.join(TaskType)}", kind)
     if str(gold).strip().lower() in _YES_NO and row.text("metric") == "bool":
-        faults[f"EC-Guide {sub_task}: yes or no, dropped"] += 1
+        tell("yes or no, dropped")
         return
     read = Instruction(sub_task, TaskType(kind), question, gold, "", _language(sub_task, question))
-    for made in _BY_TYPE[read.task_type](read, row, faults):
+    for made in _BY_TYPE[read.task_type](read, row, tell):
         yield replace(made, group=f"{sub_task}/{_STEPS.sub('', made.question).strip()}")
 
 
-def _unlisted(row: RawRow, sub_task: str, faults: Counter[str]) -> object:
+def _unlisted(row: RawRow, tell: Tell) -> object:
     """The label; a list that is written as text is read."""
     given = row.values["output_field"]
     if isinstance(given, str) and row.text("task_type") != TaskType.GENERATION:
         listed = literal(given.strip())
         if isinstance(listed, list):
-            faults[f"EC-Guide {sub_task}: a list in text, read"] += 1
+            tell("a list in text, read")
             return listed
     if isinstance(given, str | int | list) and not isinstance(given, bool):
         return given
     raise row.wrong("output_field", "a text, a number or a list", given)
 
 
-def _choice(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator[Instruction]:
-    name = f"EC-Guide {read.sub_task}"
+def _choice(read: Instruction, row: RawRow, tell: Tell) -> Iterator[Instruction]:
     label = str(read.gold).strip()
     if not label.isdecimal():
         raise row.wrong("output_field", "the number of an option", read.gold)
@@ -107,14 +112,14 @@ def _choice(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator[In
     if found and found.numbers == (0, 1, 3):
         # labels are places already (0, 1, 2); a 3 would mean the entry of that number
         question, gold = renumbered(question, found), min(gold, 2)
-        faults[f"{name}: options 0, 1, 3 renumbered"] += 1
+        tell("options 0, 1, 3 renumbered")
     elif found and str(gold) not in MultipleChoice().read(Question("", question, is_multiple_choice=True)).labels:
-        faults[f"{name}: the gold option is not offered, dropped"] += 1
+        tell("the gold option is not offered, dropped")
         return
     if _NARROWING.search(question):
         # shares of the labels are those of ESCI's exact, substitute, complement and irrelevant
         question = _NARROWING.sub(r"\g<1>exact match", question)
-        faults[f"{name}: 'narrowing' of a product renamed 'exact match'"] += 1
+        tell("'narrowing' of a product renamed 'exact match'")
     yield replace(read, question=question, gold=gold)
 
 
@@ -124,20 +129,19 @@ def _numbers(question: str) -> list[int]:
     return found[len(found) - 1 - found[::-1].index(0) :] if 0 in found else []
 
 
-def _selection(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator[Instruction]:
-    name = f"EC-Guide {read.sub_task}"
+def _selection(read: Instruction, row: RawRow, tell: Tell) -> Iterator[Instruction]:
     values = read.gold if isinstance(read.gold, list) else [read.gold]
     if not all(str(value).strip().isdecimal() for value in values):
         raise row.wrong("output_field", "a list of numbers", read.gold)
     gold = [int(str(value)) for value in values]
     found = last_list(read.question)
     if not gold or found is None or not set(gold) <= set(found.numbers):
-        faults[f"{name}: the gold numbers are not listed, dropped"] += 1
+        tell("the gold numbers are not listed, dropped")
         return
     if len(gold) <= SELECTED:
         yield replace(read, gold=gold)
         return
-    faults[f"{name}: relevant entries beyond three taken out of the list"] += 1
+    tell("relevant entries beyond three taken out of the list")
     gold = sorted(gold)
     surplus = set(gold[SELECTED:])
     kept = [number for number in found.numbers if number not in surplus]
@@ -149,60 +153,59 @@ def _selection(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator
     )
 
 
-def _relevances(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator[Instruction]:  # noqa: ARG001 - as the others
+def _relevances(read: Instruction, row: RawRow, tell: Tell) -> Iterator[Instruction]:  # noqa: ARG001 - as the others
     values = read.gold if isinstance(read.gold, list) else []
     if not values or not all(isinstance(value, int | float) for value in values):
         raise row.wrong("output_field", "a list of relevances", read.gold)
     yield replace(read, gold=[float(value) for value in values])
 
 
-def _entities(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator[Instruction]:
-    name = f"EC-Guide {read.sub_task}"
+def _entities(read: Instruction, row: RawRow, tell: Tell) -> Iterator[Instruction]:
     values = read.gold if isinstance(read.gold, list) else [read.gold]
     if not all(isinstance(value, str) for value in values):
         raise row.wrong("output_field", "a list of texts", read.gold)
     spans = [str(value).strip() for value in values]
     if not all(spans):
-        faults[f"{name}: no entity, dropped"] += 1
+        tell("no entity, dropped")
         return
-    count(faults, f"{name}: blanks round an entity taken off", spans != values)
+    if spans != values:
+        tell("blanks round an entity taken off")
     yield replace(read, gold=spans)
 
 
-def _text(read: Instruction, row: RawRow, faults: Counter[str]) -> Iterator[Instruction]:
-    name = f"EC-Guide {read.sub_task}"
+def _text(read: Instruction, row: RawRow, tell: Tell) -> Iterator[Instruction]:
     if not isinstance(read.gold, str):
         raise row.wrong("output_field", "a text", read.gold)
     text = read.gold.strip()
     if read.sub_task == "ACR":
-        yield from _worked(read, text, faults)
+        yield from _worked(read, text, tell)
         return
     if _ECHO.match(text):
         text = _ECHO.sub("", text)
-        faults[f"{name}: the question repeated in the answer, taken off"] += 1
+        tell("the question repeated in the answer, taken off")
     if read.sub_task == "MT" and "\n" in text:
         text = " ".join(text.split())
-        faults[f"{name}: lines of a title joined"] += 1
+        tell("lines of a title joined")
     if not text:
-        faults[f"{name}: no answer, dropped"] += 1
+        tell("no answer, dropped")
         return
     yield replace(read, gold=text)
 
 
-def _worked(read: Instruction, text: str, faults: Counter[str]) -> Iterator[Instruction]:
+def _worked(read: Instruction, text: str, tell: Tell) -> Iterator[Instruction]:
     """A worked solution as it is, without the calculator's notes; and the choice that it ends in, as a choice."""
     if _CALCULATION.search(text):
         text = _CALCULATION.sub("", text)
-        faults["EC-Guide ACR: calculator's notes taken off"] += 1
+        tell("calculator's notes taken off")
     if _HASHES.search(text):
         text = _HASHES.sub(r"\nTherefore, the answer is \1.", text)
-        faults["EC-Guide ACR: '#### n' put in words"] += 1
+        tell("'#### n' put in words")
     yield replace(read, gold=text)
     answers = _ANSWER.findall(text)
     question = _STEPS.sub(" ", read.question)
     found = last_list(question)
     if _STEPS.search(read.question) and answers and found and int(answers[-1]) in found.numbers:
-        faults["EC-Guide ACR: a choice made of a worked solution"] += 1
+        tell("a choice made of a worked solution")
         yield replace(read, task_type=TaskType.MULTIPLE_CHOICE, question=question, gold=int(answers[-1]))
 
 
@@ -228,7 +231,7 @@ _BY_TYPE = {
 }
 
 
-EC_GUIDE = PublishedSource("EC-Guide", "Apache-2.0", "its authors (ZJU-AI4H, KDD Cup 2024)", "EC-Guide", read_ec_guide)
+EC_GUIDE = PublishedSource("EC-Guide", "Apache-2.0", "its authors (ZJU-AI4H, KDD Cup 2024)", read_ec_guide)
 
 
 _CONCEPTS, _KNOWLEDGE = Capability.CONCEPT_UNDERSTANDING, Capability.KNOWLEDGE_REASONING

@@ -14,18 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.data.row import Capability
-from app.data.sources.reading import RawRow, find_tables, read_table
-from app.data.tasks.task import (
-    CHOICE,
-    GENERATION,
-    NER,
-    RANKING,
-    RETRIEVAL,
-    Draft,
-    PublishedSource,
-    TaskGroup,
-    numbered,
-)
+from app.data.sources.reading import RawRow, find_tables, one_line, read_table
+from app.data.tasks.lists import numbered
+from app.data.tasks.task import CHOICE, GENERATION, NER, RANKING, RETRIEVAL, Draft, PublishedSource, TaskGroup
 from app.evaluation.names import Metric
 from app.tasks.answers import literal
 
@@ -129,7 +120,7 @@ def _unlabelled(entry: object) -> str:
 
 
 EC_INSTRUCT = PublishedSource(
-    "ECInstruct", "CC-BY-4.0", "Hugging Face, NingLab/ECInstruct (Peng et al. 2024)", "ECInstruct", read_ec_instruct
+    "ECInstruct", "CC-BY-4.0", "Hugging Face, NingLab/ECInstruct (Peng et al. 2024)", read_ec_instruct
 )
 _task = TaskGroup[Exercise](EC_INSTRUCT, Capability.USER_BEHAVIOUR, "ec_instruct", "ec_instruct_")
 _DOCUMENT = 1500
@@ -159,8 +150,8 @@ def _pair(record: Exercise) -> dict[str, object]:
 def _product(value: object) -> str:
     """A title, or a title with what else is known: "kettle; manufacturer: Norvik; price: 19.99"."""
     if not isinstance(value, dict):
-        return _flat(value)
-    known = {name: text for name, one in value.items() if (text := _flat(one)).lower() not in _UNKNOWN}
+        return one_line(str(value))
+    known = {name: text for name, one in value.items() if (text := one_line(str(one))).lower() not in _UNKNOWN}
     title = known.pop("title", "")
     return "; ".join([title, *(f"{name}: {text}" for name, text in known.items())]) if title else ""
 
@@ -171,7 +162,7 @@ def _list(value: object) -> list[object]:
 
 def _question(record: Exercise) -> dict[str, object]:
     question, document = record.field("question"), record.field("document")
-    return {"question": _flat(question), "document": _flat(document)[:_DOCUMENT]} if question and document else {}
+    return {"question": one_line(question), "document": one_line(document)[:_DOCUMENT]} if question and document else {}
 
 
 def _choice(record: Exercise, variables: dict[str, object], rng: random.Random) -> Iterator[Draft]:
@@ -187,10 +178,6 @@ def _yes_no(record: Exercise, variables: dict[str, object], rng: random.Random) 
         words = ["yes", "no"]
         rng.shuffle(words)
         yield Draft({**variables, "options": numbered(words, 0, rng)}, words.index(said))
-
-
-def _flat(value: object) -> str:
-    return " ".join(str(value).split())
 
 
 @_task(
@@ -226,7 +213,7 @@ def _match(record: Exercise, rng: random.Random) -> Iterator[Draft]:
 
 @_task("review rating", CHOICE, where=_of("Sentiment_Analysis"))
 def _sentiment(record: Exercise, rng: random.Random) -> Iterator[Draft]:
-    yield from _choice(record, {"review": _flat(record.text)}, rng)
+    yield from _choice(record, {"review": one_line(record.text)}, rng)
 
 
 @_task("session-based recommendation", RETRIEVAL, where=_of("Sequential_Recommendation"))

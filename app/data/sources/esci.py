@@ -15,22 +15,10 @@ from itertools import groupby
 from pathlib import Path
 
 from app.data.row import Capability
-from app.data.sources.reading import RawRow, find_tables, read_table
+from app.data.sources.reading import RawRow, find_tables, one_line, read_table
 from app.data.sources.spill import SpillTable, once_a_file
-from app.data.tasks.task import (
-    CHOICE,
-    OPTIONS,
-    RANKING,
-    RETRIEVAL,
-    Draft,
-    Drafting,
-    PublishedSource,
-    TaskGroup,
-    TrainingTask,
-    choices,
-    graded,
-    selection,
-)
+from app.data.tasks.lists import OPTIONS, choices, graded, selection
+from app.data.tasks.task import CHOICE, RANKING, RETRIEVAL, Draft, Drafting, PublishedSource, TaskGroup, TrainingTask
 from app.types import TaskType
 
 EXAMPLES = ("query", "query_id", "product_id", "product_locale", "esci_label")
@@ -112,7 +100,7 @@ def _judge(row: RawRow, title: str, judged: dict[str, str], faults: Counter[str]
 def _titles(folder: Path, row: RawRow) -> Callable[[RawRow], str]:
     """How a row's title is found: in the row itself where the tables come joined, else in the products' table."""
     if "product_title" in row.values:
-        return lambda row: _one_line(row.text_or("product_title"))
+        return lambda row: one_line(row.text_or("product_title"))
     table = _products(find_tables(folder, "*products*")[0])
     return lambda row: str(table.first(f"{row.text('product_locale')}/{row.text('product_id')}") or "")
 
@@ -121,16 +109,12 @@ def _titles(folder: Path, row: RawRow) -> Callable[[RawRow], str]:
 def _products(path: Path) -> SpillTable:
     rows = read_table(path, PRODUCTS)
     return SpillTable(
-        (f"{row.text('product_locale')}/{row.text('product_id')}", _one_line(row.text_or("product_title")))
+        (f"{row.text('product_locale')}/{row.text('product_id')}", one_line(row.text_or("product_title")))
         for row in rows
     )
 
 
-def _one_line(title: str) -> str:
-    return " ".join(title.split())
-
-
-ESCI = PublishedSource("ESCI", "Apache-2.0", "GitHub, amazon-science/esci-data (Reddy et al. 2022)", "ESCI", read_esci)
+ESCI = PublishedSource("ESCI", "Apache-2.0", "GitHub, amazon-science/esci-data (Reddy et al. 2022)", read_esci)
 RELEVANCES = {"E": 1.0, "S": 0.1, "C": 0.01, "I": 0.0}
 """ShopBench's own: the relevances of its ranking task, and the gains of the KDD Cup 2022."""
 RELATIONS = {

@@ -124,11 +124,7 @@ def _relevances(numbers: list[object]) -> list[object]:
 
 
 ESHOP_INSTRUCT = PublishedSource(
-    "EshopInstruct",
-    "none stated",
-    "Hugging Face, suyan/EshopInstruct (Zhang et al. 2024)",
-    "EshopInstruct",
-    read_eshop_instruct,
+    "EshopInstruct", "none stated", "Hugging Face, suyan/EshopInstruct (Zhang et al. 2024)", read_eshop_instruct
 )
 _task = TaskGroup[EshopQuestion](ESHOP_INSTRUCT, Capability.USER_BEHAVIOUR, prefix="eshop_")
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from app.data.row import Capability
 from app.data.sources.reading import count, find_tables, read_table
-from app.data.tasks.task import CHOICE, GENERATION, OPTIONS, Draft, PublishedSource, TaskGroup, choices
+from app.data.tasks.lists import OPTIONS, choices
+from app.data.tasks.task import CHOICE, GENERATION, Draft, PublishedSource, TaskGroup
 from app.evaluation.names import Metric
 
 _NOTE = re.compile(r"<<[^<>\n]*>>")
@@ -59,7 +60,7 @@ def _plain(number: str) -> str:
     return number.replace(",", "").removesuffix(".")
 
 
-GSM8K = PublishedSource("GSM8K", "MIT", "Hugging Face, openai/gsm8k (Cobbe et al. 2021)", "GSM8K", read_gsm8k)
+GSM8K = PublishedSource("GSM8K", "MIT", "Hugging Face, openai/gsm8k (Cobbe et al. 2021)", read_gsm8k)
 _sum = TaskGroup[Sum](GSM8K, Capability.KNOWLEDGE_REASONING, "gsm8k", "gsm8k_")
 
 

@@ -13,21 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.data.row import Capability
-from app.data.sources.reading import RawRow, count, find_tables, read_table
-from app.data.tasks.task import (
-    CHOICE,
-    GENERATION,
-    LISTED,
-    OPTIONS,
-    RANKING,
-    RETRIEVAL,
-    Draft,
-    PublishedSource,
-    TaskGroup,
-    choices,
-    graded,
-    selection,
-)
+from app.data.sources.reading import RawRow, count, find_tables, one_line, read_table
+from app.data.tasks.lists import LISTED, OPTIONS, choices, graded, selection
+from app.data.tasks.task import CHOICE, GENERATION, RANKING, RETRIEVAL, Draft, PublishedSource, TaskGroup
 from app.evaluation.names import Metric
 
 FIELDS = ("id", "item_a_name", "item_b_name", "assertion")
@@ -39,7 +27,6 @@ _PRODUCTS, _REASONS = "distractors_product", "distractors_asserstion"
 class CoPurchase:
     """Two products that a shopper bought together, the reason, and wrong answers."""
 
-    id: str
     product: str
     bought: str
     reason: str
@@ -79,13 +66,13 @@ def _joined(rows: list[RawRow], faults: Counter[str]) -> Iterator[CoPurchase]:
     wrong: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for row in rows:
         bought[row.text("item_a_name")][row.text("item_b_name")] = None
-        wrong[row.text("item_a_name")].update(dict.fromkeys(_listed(row, _PRODUCTS)))
+        wrong[row.text("item_a_name")].update(dict.fromkeys(row.texts_or_none(_PRODUCTS)))
     names = list(bought)
     seen: set[str] = set()
     pairs: set[tuple[str, str]] = set()
     for row in rows:
         name = row.text("item_a_name")
-        offered = _listed(row, _PRODUCTS)
+        offered = row.texts_or_none(_PRODUCTS)
         others = tuple(one for one in offered if one not in bought[name] and one != name)
         count(faults, "IntentionQA: a distractor that is bought with the product, left out", len(offered) - len(others))
         first, pair = name not in seen, (name, row.text("item_b_name"))
@@ -94,13 +81,12 @@ def _joined(rows: list[RawRow], faults: Counter[str]) -> Iterator[CoPurchase]:
         pairs.add(pair)
         together = tuple(bought[name]) if first else ()
         yield CoPurchase(
-            id=row.text("id"),
             product=name,
             bought=row.text("item_b_name"),
             reason=_reason_of(row, faults),
             another_reason=another_reason,
             other_products=others,
-            other_reasons=tuple(_worded(one) for one in _listed(row, _REASONS)),
+            other_reasons=tuple(_worded(one) for one in row.texts_or_none(_REASONS)),
             also_bought=together,
             unrelated=tuple(one for one in _pool(wrong[name], names) if one not in bought[name] and one != name)
             if first
@@ -114,10 +100,6 @@ def _pool(wrong: dict[str, None], names: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*wrong, *names[start : start + 40], *names[: max(0, start + 40 - len(names))]]))
 
 
-def _listed(row: RawRow, name: str) -> tuple[str, ...]:
-    return row.texts(name) if row.has(name) else ()
-
-
 def _reason_of(row: RawRow, faults: Counter[str]) -> str:
     """The assertion without its opening; "PersonX" is a placeholder of the set it was made from."""
     reason = _OPENING.sub("", row.text("assertion")).strip()
@@ -126,11 +108,11 @@ def _reason_of(row: RawRow, faults: Counter[str]) -> str:
 
 
 def _worded(reason: str) -> str:
-    return " ".join(reason.replace("PersonX", "the person").split())
+    return one_line(reason.replace("PersonX", "the person"))
 
 
 INTENTION_QA = PublishedSource(
-    "IntentionQA", "MIT", "GitHub, HKUST-KnowComp/IntentionQA (Ding et al. 2024)", "IntentionQA", read_intention_qa
+    "IntentionQA", "MIT", "GitHub, HKUST-KnowComp/IntentionQA (Ding et al. 2024)", read_intention_qa
 )
 _intention = TaskGroup[CoPurchase](INTENTION_QA, Capability.USER_BEHAVIOUR, "intention_qa", "intention_")
 _SELECTED = 3

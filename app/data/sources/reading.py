@@ -83,6 +83,10 @@ class RawRow:
             return tuple(listed)
         raise self.wrong(name, "a list of texts", value)
 
+    def texts_or_none(self, name: str) -> tuple[str, ...]:
+        """A list of texts, empty where the field is absent or null. Errors as `texts`."""
+        return self.texts(name) if self.has(name) else ()
+
     def wrong(self, name: str, wanted: str, found: object) -> InputError:
         """The error of a field that is of another type than wanted."""
         return InputError(f"{self.place}: '{name}' must be {wanted}, found {_short(found)}")
@@ -91,6 +95,11 @@ class RawRow:
         if name not in self.values or self.values[name] is None:
             raise missing(self.place, name, self.values)
         return self.values[name]
+
+
+def one_line(text: str) -> str:
+    """The text with single blanks for all white space."""
+    return " ".join(text.split())
 
 
 def missing(place: str, name: str, found: Mapping[str, Any]) -> InputError:
@@ -111,22 +120,15 @@ FORM = "hf:owner/name[:config][:split]"
 _SPLIT = "train"
 
 
-@dataclass(frozen=True, slots=True)
-class HubName:
-    """A data set's name on the hub (or a local folder of such files), its configuration and its split."""
-
-    name: str
-    config: str = ""
-    split: str = ""
-
-
 def is_hub_name(place: Path) -> bool:
     """Whether a place is a data set on the hub rather than a file or a folder."""
     return str(place).startswith(PREFIX)
 
 
-def parse_hub_name(text: str) -> HubName:
-    """The parts of "hf:owner/name[:config][:split]"; an empty configuration ("hf:owner/name::test") is the default.
+def parse_hub_name(text: str) -> tuple[str, str, str]:
+    """Name (or a local folder of such files), configuration and split of "hf:owner/name[:config][:split]".
+
+    An empty configuration ("hf:owner/name::test") is the default.
 
     Raises:
         SetupError: it has another form.
@@ -134,7 +136,8 @@ def parse_hub_name(text: str) -> HubName:
     parts = text.removeprefix(PREFIX).split(":")
     if not text.startswith(PREFIX) or not parts[0].strip() or len(parts) > 3:
         raise SetupError(f"not a data set's name: {text!r}; write {FORM}")
-    return HubName(*parts)
+    name, config, split, *_ = (*parts, "", "")
+    return name, config, split
 
 
 def read_hub(text: str) -> Iterator[RawRow]:
@@ -146,20 +149,16 @@ def read_hub(text: str) -> Iterator[RawRow]:
         SetupError: `datasets` is not installed, or the name has another form.
         InputError: the data set, its configuration or its split is not there, or cannot be read.
     """
-    wanted = parse_hub_name(text)
+    name, config, split = parse_hub_name(text)
+    datasets = library("datasets", text)
+    failures = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError)
     try:
-        library = import_module("datasets")
-    except ImportError as error:
-        raise SetupError(f"{text} needs the datasets library: pip install 'shopbench[train]'") from error
-    failures = (OSError, ValueError, RuntimeError, library.exceptions.DatasetsError)
-    try:
-        found = library.load_dataset(wanted.name, wanted.config or None, streaming=True)
-        rows = _split(found, wanted.split, text)
+        found = datasets.load_dataset(name, config or None, streaming=True)
+        rows = _split(found, split, text)
         for number, values in enumerate(rows, start=1):
             yield RawRow(f"{text}, row {number}", values)
     except failures as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"cannot read {text}: {reason[0]}; name it as {FORM}, or use local files") from error
+        raise InputError(f"cannot read {text}: {_reason(error)}; name it as {FORM}, or use local files") from error
 
 
 def _split(found: Any, split: str, text: str) -> Any:  # noqa: ANN401 - the library brings no types
@@ -251,7 +250,7 @@ def _json_lines(path: Path, file: BinaryIO) -> Iterator[RawRow]:
 
 
 def _json_array(path: Path, file: BinaryIO) -> Iterator[RawRow]:
-    ijson = library("ijson", "train", "JSON arrays")
+    ijson = library("ijson", "JSON arrays")
     number = 0
     try:
         for number, value in enumerate(ijson.items(file, "item", use_float=True), start=1):
@@ -284,9 +283,9 @@ def _csv(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator
 
 
 def _parquet(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator[RawRow]:
-    arrow = library("pyarrow", "train", "Parquet")
+    arrow = library("pyarrow", "Parquet files")
     try:
-        file = library("pyarrow.parquet", "train", "Parquet").ParquetFile(path)
+        file = library("pyarrow.parquet", "Parquet files").ParquetFile(path)
         columns = dict.fromkeys(file.schema_arrow.names)
         for name in fields:
             if name not in columns:
@@ -310,7 +309,7 @@ def _hub_file(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Ite
         return read_hub(file.read().decode("utf-8", "replace").strip())
 
 
-def library(module: str, extra: str, purpose: str) -> Any:  # noqa: ANN401 - these libraries bring no types
+def library(module: str, purpose: str) -> Any:  # noqa: ANN401 - these libraries bring no types
     """A library that only some files need.
 
     Raises:
@@ -320,7 +319,7 @@ def library(module: str, extra: str, purpose: str) -> Any:  # noqa: ANN401 - the
         return import_module(module)
     except ImportError as error:
         name = module.split(".")[0]
-        raise SetupError(f"{purpose} need {name}: pip install 'shopbench[{extra}]'") from error
+        raise SetupError(f"to read {purpose}, {name} is needed: pip install 'shopbench[train]'") from error
 
 
 def _reason(error: Exception) -> str:

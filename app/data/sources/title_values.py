@@ -15,7 +15,8 @@ from pathlib import Path
 
 from app.data.row import Capability
 from app.data.sources.reading import RawRow, find_tables, read_table
-from app.data.tasks.task import CHOICE, NER, OPTIONS, Draft, PublishedSource, TaskGroup, TrainingTask, choices
+from app.data.tasks.lists import OPTIONS, choices
+from app.data.tasks.task import CHOICE, NER, Draft, PublishedSource, TaskGroup, TrainingTask
 from app.errors import InputError
 from app.files import open_bytes
 
@@ -121,18 +122,10 @@ def _checked(
 
 
 EXTRACT_GPT = PublishedSource(
-    "ExtractGPT",
-    "Apache-2.0",
-    "GitHub, wbsg-uni-mannheim/ExtractGPT (Brinkmann et al. 2023)",
-    "ExtractGPT",
-    read_extract_gpt,
+    "ExtractGPT", "Apache-2.0", "GitHub, wbsg-uni-mannheim/ExtractGPT (Brinkmann et al. 2023)", read_extract_gpt
 )
-OA_MINE = PublishedSource(
-    "OA-Mine", "Apache-2.0", "GitHub, xinyangz/OAMine (Zhang et al. 2022)", "OA-Mine", read_oa_mine
-)
-AE_110K = PublishedSource(
-    "AE-110k", "none stated", "Xu et al. 2019, scaling up open tagging (ACL)", "AE-110k", read_ae_110k
-)
+OA_MINE = PublishedSource("OA-Mine", "Apache-2.0", "GitHub, xinyangz/OAMine (Zhang et al. 2022)", read_oa_mine)
+AE_110K = PublishedSource("AE-110k", "none stated", "Xu et al. 2019, scaling up open tagging (ACL)", read_ae_110k)
 _LONGEST_NAME = 40
 
 

@@ -10,19 +10,8 @@ from app.data.catalogue.products import Product
 from app.data.catalogue.queries import RELEVANCE, Match, Query, make_query, misspell
 from app.data.row import Capability
 from app.data.tasks.concepts import CATALOGUE
-from app.data.tasks.task import (
-    CHOICE,
-    GENERATION,
-    LISTED,
-    RANKING,
-    RETRIEVAL,
-    Draft,
-    TaskGroup,
-    choices,
-    graded,
-    numbered,
-    selection,
-)
+from app.data.tasks.lists import LISTED, choices, graded, numbered, selection
+from app.data.tasks.task import CHOICE, GENERATION, RANKING, RETRIEVAL, Draft, TaskGroup
 from app.evaluation.names import Metric
 
 _behaviour = TaskGroup[Catalogue](CATALOGUE, Capability.USER_BEHAVIOUR, "behaviour")
@@ -33,9 +22,8 @@ _GRADES = (Match.EXACT, Match.SUBSTITUTE, Match.COMPLEMENT, Match.IRRELEVANT)
 def changed(shop: Catalogue, product: Product, query: Query, rng: random.Random) -> Query:
     """The query with one of its demands replaced by another value."""
     key = rng.choice(list(query.wanted))
-    other = shop.variant(product, rng, {}, same_brand=True)
-    while other.values[key] == query.wanted[key]:
-        other = shop.variant(product, rng, {}, same_brand=True)
+    while (other := shop.variant(product, rng, {}, same_brand=True)).values[key] == query.wanted[key]:
+        pass
     value = other.value_text(key).lower()
     pieces = tuple((what, value if what == key else text) for what, text in query.pieces)
     return replace(query, pieces=pieces, wanted={**query.wanted, key: other.values[key]})
@@ -59,9 +47,8 @@ def of_match(shop: Catalogue, query: Query, product: Product, match: Match, rng:
         return shop.unrelated(product.type, rng, 1)[0]
     if match is Match.EXACT:
         return product
-    other = shop.any_product(rng, product.type)
-    while shop.match(query, other) is not match:
-        other = shop.any_product(rng, product.type)
+    while shop.match(query, other := shop.any_product(rng, product.type)) is not match:
+        pass
     return other
 
 
@@ -72,9 +59,8 @@ def ranked_products(
     matches = [Match.EXACT, *rng.choices(_GRADES[1:], (3, 1, 3), k=4)]
     found: dict[str, float] = {}
     for match in matches:
-        title = shop.title(of_match(shop, query, product, match, rng), language).text
-        while title in found:
-            title = shop.title(of_match(shop, query, product, match, rng), language).text
+        while (title := shop.title(of_match(shop, query, product, match, rng), language).text) in found:
+            pass
         found[title] = RELEVANCE[match]
     return list(found.items())
 
@@ -114,7 +100,6 @@ def bought_with(shop: Catalogue, product: Product, rng: random.Random, count: in
 
 @_behaviour("query-query intent", CHOICE)
 def query_relation(shop: Catalogue, rng: random.Random) -> Draft:
-    """Name the relation between two queries."""
     product, query = demanding(shop, rng)
     relation = rng.choice(_RELATIONS)
     if relation == "narrowing":
@@ -135,7 +120,6 @@ def query_relation(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_behaviour("query-product relevance", CHOICE)
 def query_product_match(shop: Catalogue, rng: random.Random) -> Draft:
-    """Grade a product for a query."""
     product, query = demanding(shop, rng)
     match = rng.choice(_GRADES)
     title = shop.title(of_match(shop, query, product, match, rng)).text
@@ -156,7 +140,6 @@ def query_product_match(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_behaviour("query-product relevance", RANKING)
 def query_product_ranking(shop: Catalogue, rng: random.Random) -> Draft:
-    """Order five products for a query."""
     product, query = demanding(shop, rng)
     options, relevances = graded(ranked_products(shop, product, query, rng), rng)
     return Draft({"query": query.text, "options": options}, relevances)
@@ -164,14 +147,13 @@ def query_product_ranking(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_behaviour("query-query intent", RETRIEVAL)
 def similar_queries(shop: Catalogue, rng: random.Random) -> Draft:
-    """Pick the queries for the same type."""
     product = shop.any_product(rng)
     query = make_query(product, rng, most=1)
-    gold: list[str] = []
-    while len(gold) < 3:
-        text = make_query(shop.any_product(rng, product.type), rng, most=2, least=1).text
-        if text not in gold and text != query.text:
-            gold.append(text)
+
+    def similar() -> str:
+        return make_query(shop.any_product(rng, product.type), rng, most=2, least=1).text
+
+    gold = different(similar, 3, (query.text,))
     others = [make_query(other, rng, most=2).text for other in shop.unrelated(product.type, rng, 7)]
     options, numbers = selection(gold, others, rng)
     return Draft({"query": query.text, "options": options}, numbers)
@@ -179,21 +161,18 @@ def similar_queries(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_behaviour("query-product relevance", CHOICE)
 def product_for_query(shop: Catalogue, rng: random.Random) -> Draft:
-    """Find the product that meets all demands."""
     product, query = demanding(shop, rng)
-    rivals: list[str] = []
-    while len(rivals) < 3:
+
+    def rival() -> str:
         match = rng.choice((Match.SUBSTITUTE, Match.SUBSTITUTE, Match.IRRELEVANT))
-        title = shop.title(of_match(shop, query, product, match, rng)).text
-        if title not in rivals:
-            rivals.append(title)
-    options, gold = choices(shop.title(product).text, rivals, rng)
+        return shop.title(of_match(shop, query, product, match, rng)).text
+
+    options, gold = choices(shop.title(product).text, different(rival, 3), rng)
     return Draft({"query": query.text, "options": options}, gold)
 
 
 @_behaviour("query-product relevance", CHOICE)
 def query_for_product(shop: Catalogue, rng: random.Random) -> Draft:
-    """Find the query that a product answers."""
     product, query = demanding(shop, rng)
     near = changed(shop, product, query, rng).text
     others = [make_query(other, rng, most=2, least=1).text for other in shop.unrelated(product.type, rng, 2)]
@@ -203,14 +182,12 @@ def query_for_product(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_behaviour("query rewriting", GENERATION, Metric.ROUGE_L)
 def query_correction(shop: Catalogue, rng: random.Random) -> Draft:
-    """Undo typing errors."""
     query = make_query(shop.any_product(rng), rng, most=3, least=1).text
     return Draft({"query": misspell(query, rng)}, query)
 
 
 @_behaviour("session understanding", RETRIEVAL)
 def next_query(shop: Catalogue, rng: random.Random) -> Draft:
-    """Pick the searches that may follow."""
     session = make_session(shop, rng)
     gold = next_queries(shop, session, rng, 3)
     others = [make_query(one, rng, most=2).text for one in shop.unrelated(session.aim.type, rng, _CANDIDATES - 3)]
@@ -220,7 +197,6 @@ def next_query(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_behaviour("session understanding", RETRIEVAL)
 def next_product(shop: Catalogue, rng: random.Random) -> Draft:
-    """Pick the products that may be looked at next."""
     session = make_session(shop, rng)
     seen = tuple(step.text for step in session.steps)
     gold = different(lambda: shop.title(next_products(shop, session, rng, 1)[0]).text, 3, seen)
@@ -232,7 +208,6 @@ def next_product(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_behaviour("co-purchase prediction", RETRIEVAL)
 def also_bought(shop: Catalogue, rng: random.Random) -> Draft:
-    """Pick what goes with a purchase."""
     product = shop.any_product(rng)
     gold = bought_with(shop, product, rng, 3)
     others = [shop.title(one).text for one in shop.unrelated(product.type, rng, LISTED - 3)]
@@ -242,7 +217,6 @@ def also_bought(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_behaviour("co-purchase prediction", CHOICE)
 def bought_together(shop: Catalogue, rng: random.Random) -> Draft:
-    """Find what goes with a product."""
     product = shop.any_product(rng)
     gold = bought_with(shop, product, rng, 1)[0]
     others = [shop.title(one).text for one in shop.unrelated(product.type, rng, 3)]
@@ -269,7 +243,6 @@ def next_product_ranking(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_behaviour("session understanding", CHOICE)
 def session_intention(shop: Catalogue, rng: random.Random) -> Draft:
-    """Say what a session is about."""
     session = make_session(shop, rng)
     named = rng.random() < 0.5
     types = [session.aim.type, *shop.unrelated_types(session.aim.type, rng, 3)]
@@ -280,14 +253,12 @@ def session_intention(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_behaviour("review rating prediction", CHOICE)
 def review_rating(shop: Catalogue, rng: random.Random) -> Draft:
-    """Stars from 1 to 5."""
     review = make_review(shop.lexicon, rng.choice(shop.types), rng)
     return Draft({"category": review.type.name.en, "review": review.text}, review.stars)
 
 
 @_behaviour("review rating prediction", CHOICE)
 def review_satisfaction(shop: Catalogue, rng: random.Random) -> Draft:
-    """Tell whether a customer is content."""
     review = make_review(shop.lexicon, rng.choice(shop.types), rng)
     labels = ["yes, the customer is content", "no, the customer is disappointed", "the customer is undecided"]
     gold = labels[0 if review.stars > 3 else 1 if review.stars < 3 else 2]
@@ -298,7 +269,6 @@ def review_satisfaction(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_behaviour("review rating prediction", RANKING)
 def review_ranking(shop: Catalogue, rng: random.Random) -> Draft:
-    """Order reviews by their stars."""
     one = rng.choice(shop.types)
     entries = [(make_review(shop.lexicon, one, rng, stars, 2).text, (stars - 1) / 4) for stars in range(1, 6)]
     options, relevances = graded(entries, rng)
@@ -307,7 +277,6 @@ def review_ranking(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_behaviour("review helpfulness", RETRIEVAL)
 def helpful_reviews(shop: Catalogue, rng: random.Random) -> Draft:
-    """Pick the reviews that speak of an aspect."""
     one = rng.choice(shop.types)
     gold: list[str] = []
     others: list[str] = []

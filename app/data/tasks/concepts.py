@@ -4,23 +4,12 @@ import random
 
 from app.data.catalogue.behaviour import aspects_of, make_review
 from app.data.catalogue.catalogue import Catalogue
-from app.data.catalogue.products import BRAND, FEATURE, PACK
+from app.data.catalogue.products import BRAND, FEATURE, PACK, Product
 from app.data.catalogue.queries import make_query
-from app.data.catalogue.titles import make_description
+from app.data.catalogue.titles import Fact, make_description
 from app.data.row import Capability
-from app.data.tasks.task import (
-    CHOICE,
-    GENERATION,
-    NER,
-    RETRIEVAL,
-    SNIPPETS,
-    Draft,
-    GeneratedSource,
-    TaskGroup,
-    choices,
-    numbered,
-    selection,
-)
+from app.data.tasks.lists import SNIPPETS, choices, numbered, selection
+from app.data.tasks.task import CHOICE, GENERATION, NER, RETRIEVAL, Draft, GeneratedSource, TaskGroup
 from app.evaluation.names import Metric
 
 CATALOGUE = GeneratedSource("catalogue", "Apache-2.0", Catalogue)
@@ -34,12 +23,21 @@ def entity_name(shop: Catalogue, key: str) -> str:
     return attribute.name.en if attribute else key
 
 
+def described(shop: Catalogue, rng: random.Random) -> tuple[Product, str, Fact]:
+    """A product, its description, and one value that this states."""
+    while True:
+        product = shop.any_product(rng)
+        description = make_description(shop.lexicon, product, rng)
+        facts = [fact for fact in description.facts if fact.key not in {FEATURE, PACK}]
+        if facts:
+            return product, description.text, rng.choice(facts)
+
+
 _LISTED_ASPECTS = 10
 
 
 @_concept("concept normalization and elaboration", GENERATION, Metric.SENT_TRANSFORMER)
 def category_explanation(shop: Catalogue, rng: random.Random) -> Draft:
-    """Say what a category is."""
     one = rng.choice(shop.types)
     name = rng.choice((one.name.en, one.name.en, one.name.en.title(), *one.synonyms))
     return Draft({"category": name}, one.definition)
@@ -50,15 +48,13 @@ def category_by_definition(shop: Catalogue, rng: random.Random) -> Draft:
     """Find the category that a definition without its name describes."""
     one = rng.choice(shop.types)
     definition = one.definition.split(" is " if " is " in one.definition else " are ", 1)[1]
-    near = [other for other in shop.types if other.department is one.department and other is not one]
-    others = [*rng.sample(near, 1), *shop.unrelated_types(one, rng, 2)]
-    options, gold = choices(one.name.en, [other.name.en for other in others], rng)
+    others = [other.name.en for other in shop.other_types(one, rng, near=1, far=2)]
+    options, gold = choices(one.name.en, others, rng)
     return Draft({"definition": definition[0].upper() + definition[1:], "options": options}, gold)
 
 
 @_concept("applicable attribute", CHOICE)
 def category_with_attribute(shop: Catalogue, rng: random.Random) -> Draft:
-    """Find the category that an attribute applies to."""
     one = rng.choice([kind for kind in shop.types if set(kind.choices) - {"color"} or kind.numbers])
     key = rng.choice([key for key in (*one.choices, *one.numbers) if key != "color"])
     lacking = [kind for kind in shop.types if key not in kind.choices and key not in kind.numbers]
@@ -71,15 +67,13 @@ def category_of_product(shop: Catalogue, rng: random.Random) -> Draft:
     """Name the category of a title; asked for by another word than the title's own."""
     product = shop.any_product(rng)
     own = product.type.synonyms[0] if rng.random() < 0.5 else product.type.name.en
-    near = [other for other in shop.types if other.department is product.type.department and other is not product.type]
-    others = [*rng.sample(near, 1), *shop.unrelated_types(product.type, rng, 2)]
-    options, gold = choices(own, [other.name.en for other in others], rng)
+    others = [other.name.en for other in shop.other_types(product.type, rng, near=1, far=2)]
+    options, gold = choices(own, others, rng)
     return Draft({"title": shop.title(product).text, "options": options}, gold)
 
 
 @_concept("category taxonomy", CHOICE)
 def department_of_category(shop: Catalogue, rng: random.Random) -> Draft:
-    """Name the department of a category."""
     one = rng.choice(shop.types)
     far = [department.name.en for department in shop.lexicon.departments if department is not one.department]
     options, gold = choices(one.department.name.en, rng.sample(far, 3), rng)
@@ -88,7 +82,6 @@ def department_of_category(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_concept("category taxonomy", RETRIEVAL)
 def categories_of_department(shop: Catalogue, rng: random.Random) -> Draft:
-    """Pick the categories of a department."""
     department = rng.choice(shop.lexicon.departments)
     own = rng.sample([one for one in shop.types if one.department is department], 3)
     far = rng.sample([one for one in shop.types if one.department is not department], 7)
@@ -99,9 +92,7 @@ def categories_of_department(shop: Catalogue, rng: random.Random) -> Draft:
 @_concept("attribute value inference", CHOICE)
 def attribute_value_choice(shop: Catalogue, rng: random.Random) -> Draft:
     """Read an attribute's value off a title, or see that it is not there."""
-    product = shop.any_product(rng)
-    while not product.words:
-        product = shop.any_product(rng)
+    product = shop.product_that(rng, lambda one: one.words)
     title = shop.title(product)
     key = rng.choice(list(product.words))
     value = product.words[key]
@@ -117,7 +108,6 @@ def attribute_value_choice(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_concept("entity typing and extraction", NER)
 def title_entity_extraction(shop: Catalogue, rng: random.Random) -> Draft:
-    """Copy the value of one attribute out of a title."""
     title = shop.title(shop.any_product(rng))
     key = rng.choice([key for key in title.keys if key not in {PACK, FEATURE}])
     return Draft({"title": title.text, "attribute": entity_name(shop, key)}, title.spans(key))
@@ -125,14 +115,12 @@ def title_entity_extraction(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_concept("entity typing and extraction", NER)
 def brand_extraction(shop: Catalogue, rng: random.Random) -> Draft:
-    """Copy the brand out of a title."""
     title = shop.title(shop.any_product(rng))
     return Draft({"title": title.text}, title.spans(BRAND))
 
 
 @_concept("entity typing and extraction", NER)
 def query_entity_extraction(shop: Catalogue, rng: random.Random) -> Draft:
-    """Copy the words of one entity type out of a query."""
     query = make_query(shop.any_product(rng), rng, most=3, least=1)
     key, piece = rng.choice(query.pieces)
     return Draft({"query": query.text, "attribute": entity_name(shop, key)}, [piece])
@@ -140,29 +128,18 @@ def query_entity_extraction(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_concept("entity typing and extraction", NER)
 def feature_extraction(shop: Catalogue, rng: random.Random) -> Draft:
-    """Copy all features out of a title."""
-    product = shop.any_product(rng)
-    while not product.features:
-        product = shop.any_product(rng)
-    title = shop.title(product)
+    title = shop.title(shop.product_that(rng, lambda product: product.features))
     return Draft({"title": title.text}, title.spans(FEATURE))
 
 
 @_concept("attribute value extraction", NER)
 def description_entity_extraction(shop: Catalogue, rng: random.Random) -> Draft:
-    """Copy one value out of a description."""
-    description = make_description(shop.lexicon, shop.any_product(rng), rng)
-    facts = [fact for fact in description.facts if fact.key not in {FEATURE, PACK}]
-    while not facts:
-        description = make_description(shop.lexicon, shop.any_product(rng), rng)
-        facts = [fact for fact in description.facts if fact.key not in {FEATURE, PACK}]
-    fact = rng.choice(facts)
-    return Draft({"description": description.text, "attribute": entity_name(shop, fact.key)}, [fact.value])
+    _, description, fact = described(shop, rng)
+    return Draft({"description": description, "attribute": entity_name(shop, fact.key)}, [fact.value])
 
 
 @_concept("title generation", GENERATION, Metric.ROUGE_L)
 def title_from_attributes(shop: Catalogue, rng: random.Random) -> Draft:
-    """Join attributes to a title."""
     title = shop.title(shop.any_product(rng))
     lines = "\n".join(f"- {entity_name(shop, key)}: {piece}" for key, piece in title.segments if key)
     return Draft({"attributes": lines}, title.text)
@@ -170,7 +147,6 @@ def title_from_attributes(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_concept("attribute explanation", GENERATION, Metric.SENT_TRANSFORMER)
 def feature_explanation(shop: Catalogue, rng: random.Random) -> Draft:
-    """Say what a feature is to its owner."""
     one = rng.choice(shop.types)
     feature = rng.choice(one.features)
     meaning = f"It means that {feature.meaning}."
@@ -180,7 +156,6 @@ def feature_explanation(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_concept("review aspect identification", RETRIEVAL)
 def review_aspects(shop: Catalogue, rng: random.Random) -> Draft:
-    """Pick the three aspects that a review speaks of."""
     review = make_review(shop.lexicon, rng.choice(shop.types), rng, aspects=3)
     gold = [opinion.aspect for opinion in review.opinions]
     others = rng.sample([name for name in shop.lexicon.aspects if name not in gold], _LISTED_ASPECTS - len(gold))
@@ -190,7 +165,6 @@ def review_aspects(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_concept("review snippet selection", RETRIEVAL)
 def review_snippets(shop: Catalogue, rng: random.Random) -> Draft:
-    """Pick the snippets that praise, or blame, one aspect."""
     one = rng.choice(shop.types)
     aspect = rng.choice(aspects_of(one))
     praise = rng.random() < 0.5
@@ -209,7 +183,6 @@ def review_snippets(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_concept("aspect keyphrase extraction", GENERATION, Metric.ROUGE_L)
 def aspect_keyphrase(shop: Catalogue, rng: random.Random) -> Draft:
-    """Copy the phrase that speaks of an aspect."""
     review = make_review(shop.lexicon, rng.choice(shop.types), rng)
     opinion = rng.choice(review.opinions)
     variables = {"category": review.type.name.en, "review": review.text, "aspect": opinion.aspect}
@@ -218,7 +191,6 @@ def aspect_keyphrase(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_concept("aspect sentiment", CHOICE)
 def aspect_sentiment(shop: Catalogue, rng: random.Random) -> Draft:
-    """Tell praise from blame, and either from silence."""
     review = make_review(shop.lexicon, rng.choice(shop.types), rng, stars=rng.choice((1, 2, 3, 3, 3, 4, 5)))
     labels = ["positive", "negative", "not mentioned"]
     if rng.random() < 0.25:
@@ -235,7 +207,6 @@ def aspect_sentiment(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_concept("review aspect identification", CHOICE)
 def aspect_of_snippet(shop: Catalogue, rng: random.Random) -> Draft:
-    """Name the aspect of a phrase."""
     one = rng.choice(shop.types)
     aspect = rng.choice(aspects_of(one))
     entry = shop.lexicon.aspects[aspect]

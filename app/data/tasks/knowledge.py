@@ -1,25 +1,15 @@
 """Knowledge reasoning: packs, units, prices and sizes."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app.data.catalogue.catalogue import Catalogue
 from app.data.catalogue.lexicon import Measure, plain, tidy
-from app.data.catalogue.products import FEATURE, PACK, Product
-from app.data.catalogue.titles import make_description
+from app.data.catalogue.products import Product
 from app.data.row import Capability
-from app.data.tasks.concepts import CATALOGUE
-from app.data.tasks.task import (
-    CHOICE,
-    GENERATION,
-    RANKING,
-    RETRIEVAL,
-    Draft,
-    TaskGroup,
-    choices,
-    graded,
-    selection,
-)
+from app.data.tasks.concepts import CATALOGUE, described
+from app.data.tasks.lists import choices, graded, selection
+from app.data.tasks.task import CHOICE, GENERATION, RANKING, RETRIEVAL, Draft, TaskGroup
 from app.evaluation.names import Metric
 
 _knowledge = TaskGroup[Catalogue](CATALOGUE, Capability.KNOWLEDGE_REASONING, "knowledge")
@@ -32,20 +22,19 @@ _CONVERTED = {
 _GRADES = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 
-def with_measure(shop: Catalogue, rng: random.Random, keys: Sequence[str] = ()) -> tuple[Product, str]:
+def with_measure(
+    shop: Catalogue,
+    rng: random.Random,
+    keys: Sequence[str] = (),
+    serves: Callable[[Product, str], bool] = lambda *_: True,
+) -> tuple[Product, str]:
     """A product with an amount of one of these attributes (of any that can be compared, if none), and which."""
     wanted = keys or [key for key, one in shop.lexicon.attributes.items() if one.most]
-    product = shop.any_product(rng)
-    found = [key for key in product.measures if key in wanted]
-    while not found:
+    while True:
         product = shop.any_product(rng)
         found = [key for key in product.measures if key in wanted]
-    return product, rng.choice(found)
-
-
-def showing(shop: Catalogue, product: Product, key: str, value: Measure, rng: random.Random) -> str:
-    """The title of a product of the same type that has, and names, this value."""
-    return shop.title(shop.variant(product, rng, {key: value}, same_brand=False), show=key).text
+        if found and serves(product, key := rng.choice(found)):
+            return product, key
 
 
 def amounts(product: Product, key: str, rng: random.Random, count: int) -> list[Measure]:
@@ -54,30 +43,21 @@ def amounts(product: Product, key: str, rng: random.Random, count: int) -> list[
     return [one.amount(place) for place in rng.sample(range(one.count), min(count, one.count))]
 
 
+def falling(shop: Catalogue, rng: random.Random, count: int) -> tuple[Product, str, list[Measure], list[str]]:
+    """A product, an attribute, different amounts of it, largest first, and titles of such products that name them."""
+    product, key = with_measure(shop, rng, (), lambda product, key: product.type.numbers[key].count >= count)
+    values = sorted(amounts(product, key, rng, count), key=lambda value: -value.base)
+    variants = (shop.variant(product, rng, {key: value}, same_brand=False) for value in values)
+    return product, key, values, [shop.title(one, show=key).text for one in variants]
+
+
 def _dollars(cents: int) -> str:
     return f"${cents / 100:.2f}"
 
 
-_NEEDS = {
-    "connector": "has a device with the connector {value}",
-    "bulb": "has a lamp with the base {value}",
-    "skin": "wants something {value}",
-    "hair": "wants something {value}",
-    "audience": "wants something {value}",
-    "size": "needs {value}",
-    "meat": "has a dog that eats nothing but {value}",
-    "roast": "likes a {value} best",
-    "season": "is looking for {value} gear",
-    "ruling": "likes {value} pages",
-}
-
-
 @_knowledge("numeric reasoning", CHOICE)
 def pack_total(shop: Catalogue, rng: random.Random) -> Draft:
-    """Multiply the content of one unit by the number in the pack."""
-    product, key = with_measure(shop, rng, _SOLD_BY)
-    while product.pack == 1:
-        product, key = with_measure(shop, rng, _SOLD_BY)
+    product, key = with_measure(shop, rng, _SOLD_BY, lambda product, _: product.pack > 1)
     one = product.measures[key]
     gold = one.times(product.pack)
     wrong = [one, one.times(product.pack + 1), one.times(max(1, product.pack - 1)), gold.times(2), gold.times(10)]
@@ -90,12 +70,8 @@ def pack_total(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_knowledge("unit conversion", CHOICE)
 def unit_conversion(shop: Catalogue, rng: random.Random) -> Draft:
-    """Say an amount in another unit."""
-    product, key = with_measure(shop, rng)
+    product, key = with_measure(shop, rng, (), lambda one, key: one.measures[key].unit.dimension in _CONVERTED)
     value = product.measures[key]
-    while value.unit.dimension not in _CONVERTED:
-        product, key = with_measure(shop, rng)
-        value = product.measures[key]
     symbols = [one for one in _CONVERTED[value.unit.dimension] if one != value.unit.symbol]
     fitting = [one for one in symbols if 0.05 <= value.base / shop.lexicon.units[one].factor <= 90_000]
     gold = value.converted(shop.lexicon.units[rng.choice(fitting)])
@@ -108,7 +84,6 @@ def unit_conversion(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_knowledge("numeric reasoning", CHOICE)
 def cheapest_per_unit(shop: Catalogue, rng: random.Random) -> Draft:
-    """Compare prices by content."""
     product, key = with_measure(shop, rng, _SOLD_BY)
     unit = product.type.numbers[key].unit
     best = rng.uniform(10, 150) if unit.dimension == "count" else rng.uniform(0.4, 2.5)  # cents
@@ -123,12 +98,7 @@ def cheapest_per_unit(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_knowledge("attribute comparison", CHOICE)
 def largest_measure(shop: Catalogue, rng: random.Random) -> Draft:
-    """Find the product with the largest amount."""
-    product, key = with_measure(shop, rng)
-    while product.type.numbers[key].count < 4:
-        product, key = with_measure(shop, rng)
-    values = sorted(amounts(product, key, rng, 4), key=lambda value: -value.base)
-    titles = [showing(shop, product, key, value, rng) for value in values]
+    product, key, _, titles = falling(shop, rng, 4)
     options, number = choices(titles[0], titles[1:], rng)
     most = shop.lexicon.attributes[key].most
     return Draft({"most": most, "attribute": key, "category": product.type.name.en, "options": options}, number)
@@ -136,25 +106,15 @@ def largest_measure(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_knowledge("attribute comparison", RANKING)
 def measure_ranking(shop: Catalogue, rng: random.Random) -> Draft:
-    """Order products by an amount."""
-    product, key = with_measure(shop, rng)
-    while product.type.numbers[key].count < len(_GRADES):
-        product, key = with_measure(shop, rng)
-    values = sorted(amounts(product, key, rng, len(_GRADES)), key=lambda value: -value.base)
-    entries = [(showing(shop, product, key, value, rng), grade) for value, grade in zip(values, _GRADES, strict=True)]
-    options, relevances = graded(entries, rng)
+    _, key, _, titles = falling(shop, rng, len(_GRADES))
+    options, relevances = graded(list(zip(titles, _GRADES, strict=True)), rng)
     return Draft({"attribute": key, "most": shop.lexicon.attributes[key].most, "options": options}, relevances)
 
 
 @_knowledge("attribute comparison", RETRIEVAL)
 def products_above_limit(shop: Catalogue, rng: random.Random) -> Draft:
-    """Pick the products whose amount reaches a limit."""
     listed = rng.randint(6, 9)
-    product, key = with_measure(shop, rng)
-    while product.type.numbers[key].count < listed:
-        product, key = with_measure(shop, rng)
-    values = sorted(amounts(product, key, rng, listed), key=lambda value: -value.base)
-    titles = [showing(shop, product, key, value, rng) for value in values]
+    product, key, values, titles = falling(shop, rng, listed)
     options, numbers = selection(titles[:3], titles[3:], rng)
     variables = {"category": product.type.name.en, "attribute": key, "limit": values[2].text(), "options": options}
     return Draft(variables, numbers)
@@ -162,7 +122,6 @@ def products_above_limit(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_knowledge("numeric reasoning", CHOICE)
 def basket_total(shop: Catalogue, rng: random.Random) -> Draft:
-    """Multiply a price."""
     product = shop.any_product(rng)
     count = rng.randint(2, 9)
     gold = product.cents * count
@@ -175,7 +134,6 @@ def basket_total(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_knowledge("commonsense reasoning", CHOICE)
 def complement_category(shop: Catalogue, rng: random.Random) -> Draft:
-    """Find the category that goes with another."""
     one = rng.choice(shop.types)
     partner = rng.choice(shop.related_types(one))
     others = [other.name.en for other in shop.unrelated_types(one, rng, 3)]
@@ -185,7 +143,6 @@ def complement_category(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_knowledge("commonsense reasoning", CHOICE)
 def category_for_purpose(shop: Catalogue, rng: random.Random) -> Draft:
-    """Find what serves a purpose."""
     one = rng.choice(shop.types)
     options, gold = choices(one.with_article, [other.with_article for other in shop.unrelated_types(one, rng, 3)], rng)
     return Draft({"purpose": one.purpose, "options": options}, gold)
@@ -193,7 +150,6 @@ def category_for_purpose(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_knowledge("commonsense reasoning", CHOICE)
 def purpose_of_category(shop: Catalogue, rng: random.Random) -> Draft:
-    """Say what something is for."""
     one = rng.choice(shop.types)
     others = [f"to {other.purpose}" for other in shop.unrelated_types(one, rng, 3)]
     options, gold = choices(f"to {one.purpose}", others, rng)
@@ -202,17 +158,17 @@ def purpose_of_category(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_knowledge("compatibility", CHOICE)
 def compatible_product(shop: Catalogue, rng: random.Random) -> Draft:
-    """Find the variant that fits somebody's need."""
-    product = shop.any_product(rng)
-    keys = [key for key in product.words if key in _NEEDS and len(product.type.choices[key]) > 2]
-    while not keys:
-        product = shop.any_product(rng)
-        keys = [key for key in product.words if key in _NEEDS and len(product.type.choices[key]) > 2]
-    key = rng.choice(keys)
+    attributes = shop.lexicon.attributes
+
+    def keys(product: Product) -> list[str]:
+        return [key for key, values in product.type.choices.items() if attributes[key].needs and len(values) > 2]
+
+    product = shop.product_that(rng, keys)
+    key = rng.choice(keys(product))
     values = rng.sample(product.type.choices[key], min(4, len(product.type.choices[key])))
     titles = [shop.title(shop.variant(product, rng, {key: value}, same_brand=False), show=key).text for value in values]
     options, gold = choices(titles[0], titles[1:], rng)
-    need = _NEEDS[key].format(value=values[0].en if key in {"connector", "bulb"} else values[0].en.lower())
+    need = attributes[key].needs.format(value=values[0].en if key in {"connector", "bulb"} else values[0].en.lower())
     return Draft({"need": need, "category": product.type.name.en, "options": options}, gold)
 
 
@@ -221,11 +177,7 @@ def complement_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     """Order types: partners, then the same department, then the rest."""
     one = rng.choice(shop.types)
     partners = rng.sample(shop.related_types(one), 1)
-    near = [
-        other
-        for other in shop.types
-        if other.department is one.department and other is not one and other not in shop.related_types(one)
-    ]
+    near = [other for other in shop.near_types(one) if other not in shop.related_types(one)]
     entries = [(other.name.en, 1.0) for other in partners]
     entries += [(other.name.en, 0.1) for other in rng.sample(near, min(len(near), rng.randint(1, 2)))]
     entries += [(other.name.en, 0.0) for other in shop.unrelated_types(one, rng, 5 - len(entries))]
@@ -236,7 +188,6 @@ def complement_ranking(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_knowledge("commonsense reasoning", RETRIEVAL)
 def products_for_purposes(shop: Catalogue, rng: random.Random) -> Draft:
-    """Pick what serves three purposes."""
     types = rng.sample(shop.types, 3)
     listed = rng.randint(8, 12)
     far = [one for one in shop.types if one not in types and one.department not in [kind.department for kind in types]]
@@ -249,18 +200,10 @@ def products_for_purposes(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_knowledge("product question answering", GENERATION, Metric.ROUGE_L)
 def description_answer(shop: Catalogue, rng: random.Random) -> Draft:
-    """Answer with the sentence that tells."""
-    product = shop.any_product(rng)
-    description = make_description(shop.lexicon, product, rng)
-    facts = [fact for fact in description.facts if fact.key not in {FEATURE, PACK}]
-    while not facts:
-        product = shop.any_product(rng)
-        description = make_description(shop.lexicon, product, rng)
-        facts = [fact for fact in description.facts if fact.key not in {FEATURE, PACK}]
-    fact = rng.choice(facts)
+    product, description, fact = described(shop, rng)
     attribute = shop.lexicon.attributes[fact.key]
     asked = attribute.asks if isinstance(product.values[fact.key], Measure) else f"What is its {attribute.name.en}?"
-    return Draft({"description": description.text, "question": asked}, fact.sentence)
+    return Draft({"description": description, "question": asked}, fact.sentence)
 
 
 @_knowledge("co-purchase reasoning", GENERATION, Metric.SENT_TRANSFORMER)

@@ -11,18 +11,8 @@ from app.data.catalogue.titles import make_bullets
 from app.data.row import Capability
 from app.data.tasks.behaviour import demanding, ranked_products, written
 from app.data.tasks.concepts import CATALOGUE, entity_name
-from app.data.tasks.task import (
-    CHOICE,
-    GENERATION,
-    NER,
-    RANKING,
-    RETRIEVAL,
-    Draft,
-    TaskGroup,
-    choices,
-    graded,
-    selection,
-)
+from app.data.tasks.lists import choices, graded, selection
+from app.data.tasks.task import CHOICE, GENERATION, NER, RANKING, RETRIEVAL, Draft, TaskGroup
 from app.evaluation.names import Metric
 
 _multilingual = TaskGroup[Catalogue](CATALOGUE, Capability.MULTILINGUAL, "multilingual")
@@ -58,25 +48,21 @@ def _title_draft(shop: Catalogue, rng: random.Random, origin: str, target: str) 
 
 @_multilingual("title translation", GENERATION, Metric.BLEU, _EUROPEAN)
 def title_translation(shop: Catalogue, rng: random.Random) -> Draft:
-    """An English title in another European language."""
     return _title_draft(shop, rng, "en", rng.choice(_EUROPEAN))
 
 
 @_multilingual("title translation", GENERATION, Metric.JP_BLEU, ("ja",))
 def title_translation_japanese(shop: Catalogue, rng: random.Random) -> Draft:
-    """An English title in Japanese."""
     return _title_draft(shop, rng, "en", "ja")
 
 
 @_multilingual("title translation", GENERATION, Metric.BLEU)
 def title_translation_english(shop: Catalogue, rng: random.Random) -> Draft:
-    """A title of another language in English."""
     return _title_draft(shop, rng, rng.choice(FOREIGN), "en")
 
 
 @_multilingual("query translation", GENERATION, Metric.MULTILINGUAL_SENT_TRANSFORMER, FOREIGN)
 def query_translation(shop: Catalogue, rng: random.Random) -> Draft:
-    """An English query in another language."""
     language = rng.choice(FOREIGN)
     product = shop.any_product(rng)
     query = make_query(product, rng, most=3, least=1)
@@ -86,11 +72,9 @@ def query_translation(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_multilingual("category translation", CHOICE, languages=FOREIGN)
 def category_translation(shop: Catalogue, rng: random.Random) -> Draft:
-    """Find the word for a category in another language, or for an English one in it."""
     language = rng.choice(FOREIGN)
     one = rng.choice(shop.types)
-    near = [other for other in shop.types if other.department is one.department and other is not one]
-    others = [*rng.sample(near, 2), *shop.unrelated_types(one, rng, 3)]
+    others = shop.other_types(one, rng, near=2, far=3)
     texts = [other.name.text(language) for other in others]
     wrong = [text for text in dict.fromkeys(texts) if text != one.name.text(language)]
     options, gold = choices(one.name.text(language), wrong[:3], rng)
@@ -118,7 +102,6 @@ def translation_choice(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_multilingual("cross-lingual product matching", CHOICE, languages=LANGUAGES)
 def same_product(shop: Catalogue, rng: random.Random) -> Draft:
-    """Find the description of the same product in another language."""
     languages = rng.sample(LANGUAGES, 5)
     product = shop.any_product(rng)
     shown = make_bullets(shop.lexicon, product, languages[0], rng, most=5)
@@ -156,7 +139,6 @@ def keyword_set(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_multilingual("language identification", CHOICE, languages=LANGUAGES)
 def language_identification(shop: Catalogue, rng: random.Random) -> Draft:
-    """Name the language of a listing."""
     language = rng.choice(LANGUAGES)
     text = make_bullets(shop.lexicon, shop.any_product(rng), language, rng, most=5)
     others = rng.sample([name for code, name in LANGUAGE_NAMES.items() if code != language], 3)
@@ -166,7 +148,6 @@ def language_identification(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_multilingual("multi-lingual entity extraction", NER, languages=FOREIGN)
 def foreign_title_extraction(shop: Catalogue, rng: random.Random) -> Draft:
-    """Copy one value out of a title in another language."""
     language = rng.choice(FOREIGN)
     title = shop.title(shop.any_product(rng), language)
     key = rng.choice([key for key in title.keys if key not in {PACK, FEATURE, MODEL}])
@@ -187,7 +168,6 @@ def foreign_query_ranking(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_multilingual("multi-lingual query-product matching", RETRIEVAL, languages=LANGUAGES)
 def foreign_query_products(shop: Catalogue, rng: random.Random) -> Draft:
-    """Pick the products of the type that a query names, in another language."""
     language, listed_in = rng.sample(LANGUAGES, 2)
     product = shop.any_product(rng)
     query = make_query(product, rng, language, most=0)
@@ -200,7 +180,6 @@ def foreign_query_products(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_multilingual("multi-lingual session understanding", RETRIEVAL, languages=FOREIGN)
 def foreign_next_query(shop: Catalogue, rng: random.Random) -> Draft:
-    """Pick the searches that may follow in a session of another language."""
     language = rng.choice(FOREIGN)
     session = make_session(shop, rng, language)
     gold = next_queries(shop, session, rng, 3, language)
@@ -212,15 +191,14 @@ def foreign_next_query(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_multilingual("cross-lingual attribute understanding", CHOICE, languages=FOREIGN)
 def foreign_attribute_choice(shop: Catalogue, rng: random.Random) -> Draft:
-    """Say in English what a title in another language states."""
     language = rng.choice(FOREIGN)
-    while True:
-        product = shop.any_product(rng)
-        title = shop.title(product, language)
-        keys = [key for key in product.words if key in title.keys]
-        if keys:
-            break
-    key = rng.choice(keys)
+
+    def keys(product: Product) -> list[str]:
+        return [key for key in product.words if key in shop.title(product, language).keys]
+
+    product = shop.product_that(rng, keys)
+    title = shop.title(product, language)
+    key = rng.choice(keys(product))
     value = product.words[key]
     same = value.text(language)
     wrong = [term.en for term in shop.lexicon.attributes[key].values if term.text(language) != same]
@@ -231,11 +209,9 @@ def foreign_attribute_choice(shop: Catalogue, rng: random.Random) -> Draft:
 
 @_multilingual("multi-lingual category classification", CHOICE, languages=FOREIGN)
 def foreign_category_choice(shop: Catalogue, rng: random.Random) -> Draft:
-    """Name in English the category of a title in another language."""
     language = rng.choice(FOREIGN)
     product = shop.any_product(rng)
-    near = [one for one in shop.types if one.department is product.type.department and one is not product.type]
-    others = [*rng.sample(near, 1), *shop.unrelated_types(product.type, rng, 2)]
+    others = shop.other_types(product.type, rng, near=1, far=2)
     options, gold = choices(product.type.name.en, [one.name.en for one in others], rng)
     variables = {"title": shop.title(product, language).text, "language": LANGUAGE_NAMES[language], "options": options}
     return Draft(variables, gold, language=language)

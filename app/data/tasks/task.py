@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -27,12 +27,7 @@ RANKING = TaskType.RANKING
 RETRIEVAL = TaskType.RETRIEVAL
 NER = TaskType.NAMED_ENTITY_RECOGNITION
 GENERATION = TaskType.GENERATION
-_METRICS = {
-    CHOICE: Metric.ACCURACY,
-    RANKING: Metric.NDCG,
-    RETRIEVAL: Metric.HIT_RATE_AT_3,
-    NER: Metric.MICRO_F1,
-}
+_METRICS = {CHOICE: Metric.ACCURACY, RANKING: Metric.NDCG, RETRIEVAL: Metric.HIT_RATE_AT_3, NER: Metric.MICRO_F1}
 
 _environment = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
@@ -49,13 +44,16 @@ class PublishedSource:
     """Its publisher's words, such as "Apache-2.0"."""
     home: str
     """Where it is published."""
-    folder: str
-    """Where it lies below the data folder."""
     read: Callable[[Path, Counter[str]], Iterable[object]]
     """Records of the data set's own folder, lazily and in a fixed order; the counter takes what was mended or dropped.
 
     Raises InputError where a file is not what the data set publishes.
     """
+
+    @property
+    def folder(self) -> str:
+        """Where it lies below the data folder: its name without blanks."""
+        return self.name.replace(" ", "")
 
     def present(self, data: Path) -> bool:
         """Whether a data folder holds it."""
@@ -247,37 +245,3 @@ class TaskGroup(Generic[R]):
         for key in sorted(self._undeclared):
             raise SetupError(f"{self._file} words a training task that is not declared: {key!r}; take it out")
         return tuple(self._tasks)
-
-
-OPTIONS = 4
-SNIPPETS = 15
-LISTED = 15
-
-
-def numbered(entries: Sequence[str], first: int, rng: random.Random) -> str:
-    """One entry a line, behind its number; now and then in another style than "1. "."""
-    gap = ". "
-    if not any(entry[0].isdigit() for entry in entries) and rng.random() < 0.15:
-        gap = rng.choice((".", ") ", ".  "))
-    return "\n".join(f"{number}{gap}{entry}" for number, entry in enumerate(entries, first))
-
-
-def choices(gold: str, others: Sequence[str], rng: random.Random) -> tuple[str, int]:
-    """The gold answer among the others, counted from 0, and its number."""
-    entries = [gold, *others]
-    rng.shuffle(entries)
-    return numbered(entries, 0, rng), entries.index(gold)
-
-
-def selection(gold: Sequence[str], others: Sequence[str], rng: random.Random, first: int = 1) -> tuple[str, list[int]]:
-    """A list that holds the gold entries, and their numbers, ascending."""
-    entries = [*gold, *others]
-    rng.shuffle(entries)
-    return numbered(entries, first, rng), sorted(first + entries.index(one) for one in gold)
-
-
-def graded(entries: Sequence[tuple[str, float]], rng: random.Random) -> tuple[str, list[float]]:
-    """A list counted from 1, and the entries' relevances in its order, as floats."""
-    shuffled = list(entries)
-    rng.shuffle(shuffled)
-    return numbered([text for text, _ in shuffled], 1, rng), [float(relevance) for _, relevance in shuffled]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app.data.sources.reading import HubName, find_tables, parse_hub_name, read_table
+from app.data.sources.reading import find_tables, parse_hub_name, read_table
 from app.errors import InputError, SetupError
 from tests.data.sources.files import write_array, write_csv, write_lines, write_parquet
 
@@ -105,8 +105,8 @@ def test_files_are_found_by_stem_in_any_kind(tmp_path: Path) -> None:
 
 
 def test_names_on_the_hub() -> None:
-    assert parse_hub_name("hf:owner/name") == HubName("owner/name")
-    assert parse_hub_name("hf:owner/name:main:test") == HubName("owner/name", "main", "test")
+    assert parse_hub_name("hf:owner/name") == ("owner/name", "", "")
+    assert parse_hub_name("hf:owner/name:main:test") == ("owner/name", "main", "test")
     with pytest.raises(SetupError, match="hf:owner/name"):
         parse_hub_name("hf:")
 
