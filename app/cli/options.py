@@ -27,7 +27,9 @@ Config = Annotated[
 Engine = Annotated[str | None, typer.Option(help="vllm or transformers. [default: vllm]", show_default=False)]
 Model = Annotated[
     str | None,
-    typer.Option(help="Folder or hub name of the checkpoint. [default: tests/fixtures/mini]", show_default=False),
+    typer.Option(
+        help="Folder or hub name of the checkpoint. [default: in a checkout, tests/fixtures/mini]", show_default=False
+    ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of the run. [default: 0]", show_default=False)]
 

@@ -51,7 +51,7 @@ def route(
 
 
 @cli.command(
-    epilog="Example:  shopbench predict questions.jsonl answers.jsonl --model tests/fixtures/mini\n\n" + EXIT_CODES
+    epilog="Example:  shopbench predict questions.jsonl answers.jsonl --model path/of/a/checkpoint\n\n" + EXIT_CODES
 )
 def predict(
     source: Annotated[
