@@ -47,6 +47,11 @@ class Prepared:
     started: float
 
 
+TEMPLATE_ALLOWANCE = 64
+"""Tokens that a chat template may add around the messages, generously."""
+_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+T = TypeVar("T")
 EngineT_co = TypeVar("EngineT_co", bound=LoadedModel, covariant=True)
 
 
@@ -183,56 +188,6 @@ class Predictor(QuestionPath[Engine]):
         self.engine.close()
 
 
-def as_question(given: Question | str, place: int) -> Question:
-    """A plain prompt as a question: not marked as multiple choice, and its place is its id."""
-    return Question(str(place), given) if isinstance(given, str) else given
-
-
-TEMPLATE_ALLOWANCE = 64
-"""Tokens that a chat template may add around the messages, generously."""
-
-_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
-
-
-def conversation(prompts: PromptLibrary, task: Task, reading: Reading, text: str) -> tuple[Message, ...]:
-    """The messages that ask one question, in serving and in training; `text` is its prompt, stripped and cut to fit.
-
-    Raises:
-        SetupError: a template uses a variable that the task does not provide.
-    """
-    return prompts.render(task.type, _variables(reading, text))
-
-
-def _variables(reading: Reading, text: str) -> dict[str, str]:
-    return {"question": text, **reading.variables}
-
-
-def _worse(answer: Answer, truncated: bool) -> Answer:
-    if truncated and _SEVERITY[answer.outcome] < _SEVERITY[Outcome.TRUNCATED]:
-        return replace(answer, outcome=Outcome.TRUNCATED)
-    return answer
-
-
-def _label_probabilities(
-    logprobs: Mapping[str, float] | None,
-) -> tuple[Mapping[str, float] | None, float | None]:
-    """Probabilities normalised over the labels, and their sum before."""
-    if logprobs is None:
-        return None, None
-    top = max(logprobs.values())
-    weights = {label: math.exp(value - top) for label, value in logprobs.items()}
-    total = sum(weights.values())
-    return {label: weight / total for label, weight in weights.items()}, min(1.0, math.exp(top) * total)
-
-
-def _drain(ready: deque[tuple[int, Prediction]]) -> Iterator[tuple[int, Prediction]]:
-    while ready:
-        yield ready.popleft()
-
-
-T = TypeVar("T")
-
-
 class AsyncPredictor(QuestionPath[AsyncEngine]):
     """Answers questions with an asynchronous engine, by the same steps as `Predictor`."""
 
@@ -323,3 +278,44 @@ def create_async_predictor(settings: Settings) -> AsyncPredictor:
     prompts = PromptLibrary(settings.prompts)
     engine = create_async_engine(settings.engine, settings.model, {"seed": settings.seed} | settings.engine_settings)
     return AsyncPredictor(engine, prompts, settings.task_adapters, settings.server_settings.get("model_name"))
+
+
+def as_question(given: Question | str, place: int) -> Question:
+    """A plain prompt as a question: not marked as multiple choice, and its place is its id."""
+    return Question(str(place), given) if isinstance(given, str) else given
+
+
+def conversation(prompts: PromptLibrary, task: Task, reading: Reading, text: str) -> tuple[Message, ...]:
+    """The messages that ask one question, in serving and in training; `text` is its prompt, stripped and cut to fit.
+
+    Raises:
+        SetupError: a template uses a variable that the task does not provide.
+    """
+    return prompts.render(task.type, _variables(reading, text))
+
+
+def _variables(reading: Reading, text: str) -> dict[str, str]:
+    return {"question": text, **reading.variables}
+
+
+def _worse(answer: Answer, truncated: bool) -> Answer:
+    if truncated and _SEVERITY[answer.outcome] < _SEVERITY[Outcome.TRUNCATED]:
+        return replace(answer, outcome=Outcome.TRUNCATED)
+    return answer
+
+
+def _label_probabilities(
+    logprobs: Mapping[str, float] | None,
+) -> tuple[Mapping[str, float] | None, float | None]:
+    """Probabilities normalised over the labels, and their sum before."""
+    if logprobs is None:
+        return None, None
+    top = max(logprobs.values())
+    weights = {label: math.exp(value - top) for label, value in logprobs.items()}
+    total = sum(weights.values())
+    return {label: weight / total for label, weight in weights.items()}, min(1.0, math.exp(top) * total)
+
+
+def _drain(ready: deque[tuple[int, Prediction]]) -> Iterator[tuple[int, Prediction]]:
+    while ready:
+        yield ready.popleft()
