@@ -129,13 +129,13 @@ ENVIRONMENT_PREFIX = "SHOPBENCH_"
 class Settings(StrictSettings):
     """What a run needs to know. Every field can be set as `SHOPBENCH_<FIELD>`."""
 
-    engine: str = Field("vllm", description="Which engine runs the model: vllm or transformers.")
+    engine: str = Field(default="vllm", description="Which engine runs the model: vllm or transformers.")
     model: str = Field(
-        "" if INSTALLED else str(ROOT / "tests" / "fixtures" / "mini"),
+        default="" if INSTALLED else str(ROOT / "tests" / "fixtures" / "mini"),
         description="Folder (or hub name) of the checkpoint.",
     )
-    prompts: Path = Field(ROOT / "prompts", description="Folder of the prompt templates.")
-    seed: int = Field(0, ge=0, description="Seeds sampling; greedy decoding does not depend on it.")
+    prompts: Path = Field(default=ROOT / "prompts", description="Folder of the prompt templates.")
+    seed: int = Field(default=0, ge=0, description="Seeds sampling; greedy decoding does not depend on it.")
     engine_settings: dict[str, Any] = Field(
         default_factory=dict, description="Passed to the engine, which refuses what it does not know."
     )

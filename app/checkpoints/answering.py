@@ -1,32 +1,29 @@
-"""Checkpoints in the project's engines, one after the other."""
+"""What checkpoints answer to samples, by the project's own prompts and engines, and what that scores."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from app.engines.base import Engine, LoadedModel
 from app.engines.chat import ChatTokenizer, load_chat_tokenizer
-from app.engines.loading import create_engine
 from app.errors import InputError
 from app.evaluation.datasets.reading import read_dataset
 from app.evaluation.schema import Interval
 from app.evaluation.scoring import Scorer
-from app.evaluation.statistics import Drawn, mean_over_tasks, mean_over_tracks, percentile, within_scores
-from app.evaluation.summaries import summarise_task
-from app.predictor import Predictor, Prepared, QuestionPath
+from app.evaluation.statistics import Drawn, mean_over_tracks, percentile, within_scores
+from app.evaluation.summaries import summarise_tasks, summarise_tracks
+from app.fitting import fit
+from app.predictor import conversation, create_predictor
 from app.prompting import PromptLibrary
-from app.settings import ROOT
+from app.settings import ROOT, Settings
 from app.tasks.registry import task_of
-from app.types import Completion, Message, Sample, TaskType
+from app.types import Prediction, Sample, TaskType
 
 DATA = ROOT / "data" / "sample.jsonl"
 PROMPTS = ROOT / "prompts"
+ADAPTER = "adapter"
+"""The name that an adapter gets in the engine."""
 
 
 def read_samples(path: Path, limit: int) -> list[Sample]:
@@ -42,21 +39,21 @@ def read_samples(path: Path, limit: int) -> list[Sample]:
     return [samples[number * len(samples) // count] for number in range(count)]
 
 
-def prepared_of(
-    samples: Sequence[Sample], path: QuestionPath[LoadedModel], adapter: str | None = None
-) -> list[Prepared]:
-    """The samples on their way to an engine, numbered in order, each asked as its own task.
+def ask(
+    settings: Settings, checkpoint: Path, samples: Sequence[Sample], adapter: Path | None = None
+) -> list[Prediction]:
+    """What the checkpoint answers to each sample in order, greedily, in the engine that the settings name.
 
     Raises:
-        InputError: a prompt cannot be made to fit the model's context.
+        SetupError: the checkpoint cannot be loaded.
+        EngineError: the engine failed.
     """
-    found = []
-    for number, sample in enumerate(samples):
-        prepared = path.prepare(sample.question, str(number), task_of(sample.task_type))
-        if not isinstance(prepared, Prepared):
-            raise InputError(f"sample {sample.question.id!r} does not fit the model's context: leave it out")
-        found.append(replace(prepared, request=replace(prepared.request, adapter=adapter)))
-    return found
+    changes: dict[str, object] = {"model": str(checkpoint), "task_adapters": {}}
+    if adapter is not None:
+        changes["engine_settings"] = settings.engine_settings | {"adapters": {ADAPTER: adapter}}
+        changes["task_adapters"] = dict.fromkeys(TaskType, ADAPTER)
+    with create_predictor(settings.model_copy(update=changes)) as predictor:
+        return predictor.predict(sample.question for sample in samples)
 
 
 def encoded_prompts(
@@ -68,15 +65,27 @@ def encoded_prompts(
         InputError: a label cannot be written, or a prompt does not fit the context.
         SetupError: no tokenizer, or no chat template.
     """
-    tokenizer = load_chat_tokenizer(str(checkpoint))
-    model = _TokenizerOnly(str(checkpoint), tokenizer, context)
-    prepared = prepared_of(samples, QuestionPath(model, PromptLibrary(PROMPTS)))
-    encoded = [tokenizer.encode(one.request.messages) for one in prepared]
-    if not answers:
-        return encoded
+    tokenizer, prompts = load_chat_tokenizer(str(checkpoint)), PromptLibrary(PROMPTS)
     return [
-        (ids + tokenizer.encode_answer(_target(sample)))[:context] for ids, sample in zip(encoded, samples, strict=True)
+        _encoded(sample, tokenizer, prompts, context, tokenizer.encode_answer(_target(sample)) if answers else [])
+        for sample in samples
     ]
+
+
+def _encoded(
+    sample: Sample, tokenizer: ChatTokenizer, prompts: PromptLibrary, context: int, answer: list[int]
+) -> list[int]:
+    task = task_of(sample.task_type)
+    reading = task.read(sample.question)
+
+    def encode(text: str) -> list[int]:
+        return tokenizer.encode(conversation(prompts, task, reading, text))
+
+    try:
+        text, _ = fit(sample.question.prompt.strip(), lambda text: len(encode(text)) + len(answer) <= context)
+    except InputError as error:
+        raise InputError(f"sample {sample.question.id!r} does not fit the model's context: leave it out") from error
+    return encode(text) + answer
 
 
 def _target(sample: Sample) -> str:
@@ -85,74 +94,6 @@ def _target(sample: Sample) -> str:
     if isinstance(gold, list) and gold and sample.task_type is TaskType.GENERATION:
         gold = gold[0]
     return task_of(sample.task_type).format_target(gold)
-
-
-class _TokenizerOnly:
-    """What rendering asks of a model, without one."""
-
-    name = "tokenizer"
-    version = ""
-    adapters = ()
-
-    def __init__(self, model: str, tokenizer: ChatTokenizer, context_length: int) -> None:
-        self.model = model
-        self.context_length = context_length
-        self._tokenizer = tokenizer
-
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        return len(self._tokenizer.encode(messages))
-
-    def close(self) -> None:
-        return None
-
-
-ADAPTER = "adapter"
-"""The name that an adapter gets in the engine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A model's completion for one sample, and the answer that the evaluator would read."""
-
-    completion: Completion
-    answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """How to run a checkpoint: an engine by name, and what is set on it."""
-
-    engine: str = "vllm"
-    settings: Mapping[str, object] = field(default_factory=dict)
-    prompts: Path = PROMPTS
-
-    @contextmanager
-    def load(self, checkpoint: Path, adapter: Path | None = None) -> Iterator[Engine]:
-        """The checkpoint in its engine, closed at the end.
-
-        Raises:
-            SetupError: it cannot be loaded.
-        """
-        adapters = {} if adapter is None else {"adapters": {ADAPTER: adapter}}
-        engine = create_engine(self.engine, checkpoint, dict(self.settings) | adapters)
-        try:
-            yield engine
-        finally:
-            engine.close()
-
-    def ask(self, checkpoint: Path, samples: Sequence[Sample], adapter: Path | None = None) -> list[Asked]:
-        """What the checkpoint answers to each sample, greedily, in order.
-
-        Raises:
-            InputError: a prompt does not fit the context.
-            SetupError: the checkpoint cannot be loaded.
-            EngineError: the engine failed.
-        """
-        with self.load(checkpoint, adapter) as engine:
-            path = QuestionPath(engine, PromptLibrary(self.prompts))
-            prepared = prepared_of(samples, path, None if adapter is None else ADAPTER)
-            found = {int(one.id): one for one in engine.generate([one.request for one in prepared])}
-            return [Asked(found[n], path.finish(one, found[n]).answer or "") for n, one in enumerate(prepared)]
 
 
 class MacroScore(BaseModel):
@@ -177,47 +118,27 @@ class Scored:
     drawn: Drawn
 
 
-def answer_samples(
-    predictor: Predictor, samples: Sequence[Sample], advance: Callable[[int], None] = lambda _: None
-) -> list[str]:
-    """The predictor's answers, in order; `advance` is told of each one."""
-    answers = [""] * len(samples)
-    for number, prediction in predictor.stream((n, sample.question) for n, sample in enumerate(samples)):
-        answers[number] = prediction.answer or ""
-        advance(1)
-    return answers
-
-
 def score_answers(samples: Sequence[Sample], answers: Sequence[str], scorer: Scorer, seed: int = 0) -> Scored:
     """Score answers and sum up over tasks, then over task types.
 
     Raises:
         InputError: nothing could be scored, or a task mixes task types.
     """
-    scores = scorer.score(samples, answers)
-    positions: dict[str, list[int]] = defaultdict(list)
-    for position, sample in enumerate(samples):
-        positions[sample.task_name].append(position)
-    drawn: dict[str, list[Drawn]] = defaultdict(list)
-    for inside in positions.values():
-        summary = summarise_task([samples[n] for n in inside], [scores[n] for n in inside], scorer, seed)
-        if summary.drawn is not None:
-            drawn[summary.score.task_type.value].append(summary.drawn)
-    if not drawn:
+    # A task type is what the evaluation calls a track: the level above tasks.
+    placed = [replace(sample, track=sample.task_type.value) for sample in samples]
+    scores = scorer.score(placed, answers)
+    types, draws = summarise_tracks(summarise_tasks(placed, scores, scorer, seed))
+    if not draws:
         raise InputError("no sample could be scored: install the extra 'eval', or give rows with other metrics")
-    types = {name: mean_over_tasks(tasks) for name, tasks in drawn.items()}
-    macro = mean_over_tracks(list(types.values()))
-    by_type = {name: one.estimate for name, one in types.items()}
-    return Scored(
-        MacroScore(
-            score=fmean(by_type.values()),
-            interval=within_scores(percentile(macro)),
-            by_type=by_type,
-            samples=len(samples),
-            not_scored=sum(score.score is None for score in scores),
-        ),
-        macro,
+    drawn = mean_over_tracks(list(draws.values()))
+    macro = MacroScore(
+        score=drawn.estimate,
+        interval=within_scores(percentile(drawn)),
+        by_type={name: found.score for name, found in types.items() if found.score is not None},
+        samples=len(samples),
+        not_scored=sum(score.score is None for score in scores),
     )
+    return Scored(macro, drawn)
 
 
 def paired_interval(first: Scored, second: Scored) -> Interval | None:
@@ -225,8 +146,4 @@ def paired_interval(first: Scored, second: Scored) -> Interval | None:
 
     The questions that were drawn are the same for both, so what they have in common cancels.
     """
-    draws = second.drawn.draws - first.drawn.draws
-    if np.ptp(draws) == 0:
-        return None
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Interval(low=float(low), high=float(high), method="stratified bootstrap")
+    return percentile(replace(second.drawn, draws=second.drawn.draws - first.drawn.draws))

@@ -1,7 +1,6 @@
 """New weights from the weights of several checkpoints, tensor by tensor."""
 
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,9 +9,8 @@ from pathlib import Path
 import torch
 from pydantic import JsonValue
 
-from app.checkpoints.folder import check_combinable, copy_companions, dtype_fields, read_config
-from app.checkpoints.lineage import LineageInput, lineage_input, lineage_step, read_lineage, write_lineage
-from app.checkpoints.tensors import SHARD_BYTES, CheckpointTensors, whole_checkpoint, write_tensors
+from app.checkpoints.folder import Output, dtype_fields, new_checkpoint, read_config, read_object, refuse_quantized
+from app.checkpoints.tensors import CheckpointTensors
 from app.errors import InputError
 
 PARALLEL = 0.9995
@@ -29,10 +27,12 @@ class Combination:
 
     name: str
     roles: tuple[str, ...]
-    """What each checkpoint is to the rule; the first gives configuration and tokenizer."""
+    """What each checkpoint is to the rule."""
     settings: dict[str, JsonValue]
     rule: Callable[[Sequence[torch.Tensor]], torch.Tensor]
     """float32 tensors of one shape in, one out."""
+    origin: int = 0
+    """Which of the checkpoints gives configuration, tokenizer and lineage."""
 
 
 def interpolation(alpha: float) -> Combination:
@@ -45,7 +45,7 @@ def interpolation(alpha: float) -> Combination:
     """
     _between(alpha, "alpha")
     return Combination(
-        "interpolate", ("base", "tuned"), {"alpha": alpha}, lambda pair: torch.lerp(pair[0], pair[1], alpha)
+        "interpolate", ("base", "tuned"), {"alpha": alpha}, lambda pair: torch.lerp(pair[0], pair[1], alpha), origin=-1
     )
 
 
@@ -60,7 +60,8 @@ def average(weights: Sequence[float]) -> Combination:
     if len(weights) < 2:
         raise InputError("an average needs two checkpoints or more")
     if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or sum(weights) == 0:
-        raise InputError(f"weights must be numbers of at least 0, not all 0 (given: {_listed(weights)})")
+        given = ", ".join(f"{weight:g}" for weight in weights)
+        raise InputError(f"weights must be numbers of at least 0, not all 0 (given: {given})")
     shares = [weight / sum(weights) for weight in weights]
 
     def mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -103,49 +104,23 @@ def _dot(first: torch.Tensor, second: torch.Tensor) -> float:
     return sum(float(one.double().dot(two.double())) for one, two in parts)
 
 
-def combine(
-    folders: Sequence[Path],
-    target: Path,
-    combination: Combination,
-    *,
-    overwrite: bool = False,
-    shard_bytes: int = SHARD_BYTES,
-    advance: Callable[[int], None] = lambda _: None,
-) -> None:
+def combine(folders: Sequence[Path], output: Output, combination: Combination) -> None:
     """Write the combined checkpoint, computed in float32 and stored as the first checkpoint's tensors are.
 
-    At any time one tensor of each checkpoint is in memory.
-
-    Args:
-        folders: the checkpoints, as the combination's roles name them.
-        target: the new folder.
-        combination: what to compute.
-        overwrite: replace a checkpoint at `target`.
-        shard_bytes: largest file.
-        advance: told the bytes of each tensor written.
+    `folders` are the checkpoints as the combination's roles name them. At any time one tensor of each is in memory.
 
     Raises:
         InputError: the checkpoints do not fit together.
         SetupError: the folder cannot be written.
     """
-    started = time.monotonic()
     if len(folders) != len(combination.roles):
         raise InputError(f"{combination.name} needs {len(combination.roles)} checkpoints, {len(folders)} are given")
-    sources = [CheckpointTensors(folder) for folder in folders]
-    check_combinable(sources[0], sources[1:])
-    with whole_checkpoint(target, overwrite=overwrite) as made:
-        write_tensors(
-            made,
-            sources[0].plans.values(),
-            lambda name: _combined(name, sources, combination),
-            shard_bytes=shard_bytes,
-            advance=advance,
-        )
-        main = folders[-1] if combination.name == "interpolate" else folders[0]
-        copy_companions(main, made, dtype_fields(read_config(main), _dtype_name(sources[0])))
-        inputs = _inputs(folders, combination)
-        step = lineage_step(combination.name, inputs, combination.settings, {}, time.monotonic() - started)
-        write_lineage(made, read_lineage(main), step)
+    sources = check_combinable(folders)
+    origin = folders[combination.origin]
+    inputs = dict(zip(combination.roles, folders, strict=True))
+    with new_checkpoint(output, combination.name, inputs, origin, combination.settings) as made:
+        made.write(sources[0].plans.values(), lambda name: _combined(name, sources, combination))
+        made.carry_over(dtype_fields(read_config(origin), _dtype_name(sources[0])))
 
 
 def _combined(name: str, sources: Sequence[CheckpointTensors], combination: Combination) -> torch.Tensor:
@@ -165,14 +140,62 @@ def _dtype_name(source: CheckpointTensors) -> str:
     return str(sizes.most_common(1)[0][0]).removeprefix("torch.")
 
 
-def _inputs(folders: Sequence[Path], combination: Combination) -> list[LineageInput]:
-    return [lineage_input(role, folder) for role, folder in zip(combination.roles, folders, strict=True)]
-
-
 def _between(value: float, name: str) -> None:
     if not 0 <= value <= 1:
         raise InputError(f"{name} must be between 0 and 1 (given: {value:g})")
 
 
-def _listed(weights: Sequence[float]) -> str:
-    return ", ".join(f"{weight:g}" for weight in weights) or "none"
+SAME_FIELDS = ("model_type", "architectures", "vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size")
+
+
+def check_combinable(folders: Sequence[Path]) -> list[CheckpointTensors]:
+    """The tensors of checkpoints that mean the same by the same names.
+
+    Raises:
+        InputError: they differ in architecture, names, shapes or vocabulary; the message names the first difference.
+    """
+    for folder in folders:
+        refuse_quantized(folder)
+    first, *others = [CheckpointTensors(folder) for folder in folders]
+    for other in others:
+        pair = f"{first.folder} and {other.folder}"
+        ours, theirs = read_config(first.folder), read_config(other.folder)
+        for name in SAME_FIELDS:
+            if ours.get(name) != theirs.get(name):
+                raise InputError(f"{pair} cannot be combined: {name} is {ours.get(name)!r} and {theirs.get(name)!r}")
+        _check_tensors(first, other)
+        vocabularies = [_vocabulary(folder) for folder in (first.folder, other.folder)]
+        if None not in vocabularies and vocabularies[0] != vocabularies[1]:
+            raise InputError(f"{pair} have different vocabularies (tokenizer.json): they cannot be combined")
+    return [first, *others]
+
+
+def _check_tensors(first: CheckpointTensors, other: CheckpointTensors) -> None:
+    if lacking := sorted(first.plans.keys() ^ other.plans.keys()):
+        owner, lacks = (first, other) if lacking[0] in first.plans else (other, first)
+        raise InputError(
+            f"{owner.folder} has the tensor {lacking[0]} and {lacks.folder} has not: they cannot be combined"
+        )
+    for name, plan in first.plans.items():
+        shape = other.plans[name].shape
+        if plan.shape != shape:
+            raise InputError(
+                f"{name} is {_shape(plan.shape)} in {first.folder} and {_shape(shape)} in {other.folder}: "
+                "they cannot be combined"
+            )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
+
+
+def _vocabulary(folder: Path) -> object:
+    """Tokens and merges; None where the tokenizer is in another kind of file."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        return None
+    values = read_object(path)
+    model = values.get("model")
+    if not isinstance(model, dict):
+        raise InputError(f"{path} is damaged: copy the checkpoint again")
+    return model.get("vocab"), model.get("merges"), values.get("added_tokens")

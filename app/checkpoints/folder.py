@@ -1,18 +1,33 @@
-"""The files that a checkpoint needs beside its weights."""
+"""A checkpoint's folder: what stands beside the weights, how it came to be, and how a new one is made."""
 
 import json
+import platform
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from app.checkpoints.tensors import CheckpointTensors
+import torch
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from safetensors import SafetensorError
+
+from app.checkpoints.tensors import SHARD_BYTES, TensorPlan, write_tensors
 from app.errors import InputError
+from app.files import FolderKind, git_revision, refuse_to_replace, unwritten, whole_folder, write_whole
+from app.jobs.identity import folder_revision
+from app.settings import ROOT
 
 CONFIG = "config.json"
 GENERATION = "generation_config.json"
 TRAINING = "training.json"
-PATTERNS = (
+LINEAGE = "lineage.json"
+CHECKPOINT = FolderKind("checkpoint", CONFIG)
+TOKENIZER = (
     "tokenizer*",
     "vocab*",
     "merges.txt",
@@ -24,17 +39,16 @@ PATTERNS = (
 )
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """A checkpoint's `config.json`.
+def read_object(path: Path) -> dict[str, Any]:
+    """A file's JSON object.
 
     Raises:
-        InputError: it is missing or not a JSON object.
+        InputError: it cannot be read, or holds something else.
     """
-    path = folder / CONFIG
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{folder} is no checkpoint: it has no {CONFIG}") from error
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}") from error
     if not isinstance(values, dict):
@@ -42,66 +56,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     return values
 
 
-def copy_companions(source: Path, target: Path, config: Mapping[str, object] | None = None) -> None:
-    """Carry over configuration, decoding settings, tokenizer, chat template and the record of the training.
-
-    Args:
-        source: the checkpoint that they come from.
-        target: the folder that gets them.
-        config: fields of `config.json` that change; None removes one.
-    """
-    copy_tokenizer(source, target)
-    values = read_config(source)
-    for name, value in (config or {}).items():
-        values.pop(name, None)
-        if value is not None:
-            values[name] = value
-    write_json(target / CONFIG, values)
-    if (source / GENERATION).is_file():
-        shutil.copyfile(source / GENERATION, target / GENERATION)
-    else:
-        ends = {name: values[name] for name in ("eos_token_id", "pad_token_id") if values.get(name) is not None}
-        write_json(target / GENERATION, {"do_sample": False, **ends})
-    if (source / TRAINING).is_file():
-        shutil.copyfile(source / TRAINING, target / TRAINING)
-
-
-def copy_tokenizer(source: Path, target: Path) -> None:
-    """Carry over the tokenizer's files and the chat template."""
-    for pattern in PATTERNS:
-        for path in sorted(source.glob(pattern)):
-            if path.is_file():
-                place = target / path.relative_to(source)
-                place.parent.mkdir(exist_ok=True)
-                shutil.copyfile(path, place)
-
-
-def write_json(path: Path, values: Mapping[str, object]) -> None:
-    """Write an object for people and programs."""
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def dtype_fields(source: Mapping[str, Any], dtype: str) -> dict[str, object]:
-    """The fields of `config.json` that name the number format, under the names that the file has them by."""
-    names = [name for name in ("dtype", "torch_dtype") if name in source] or ["dtype"]
-    return dict.fromkeys(names, dtype)
-
-
-SAME_FIELDS = ("model_type", "architectures", "vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size")
-
-
-def check_combinable(first: CheckpointTensors, others: Sequence[CheckpointTensors]) -> None:
-    """Refuse checkpoints whose tensors do not mean the same.
+def read_config(folder: Path) -> dict[str, Any]:
+    """A checkpoint's `config.json`.
 
     Raises:
-        InputError: they differ in architecture, names, shapes or vocabulary; the message names the first difference.
+        InputError: it is missing or not a JSON object.
     """
-    refuse_quantized(first.folder)
-    for other in others:
-        refuse_quantized(other.folder)
-        _check_configs(first.folder, other.folder)
-        _check_tensors(first, other)
-        _check_vocabularies(first.folder, other.folder)
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder} is no checkpoint: it has no {CONFIG}")
+    return read_object(folder / CONFIG)
 
 
 def refuse_quantized(folder: Path) -> None:
@@ -114,46 +77,202 @@ def refuse_quantized(folder: Path) -> None:
         raise InputError(f"{folder} is quantized: start from the checkpoint that it was made of")
 
 
-def _check_configs(first: Path, other: Path) -> None:
-    ours, theirs = read_config(first), read_config(other)
-    for name in SAME_FIELDS:
-        if ours.get(name) != theirs.get(name):
-            raise InputError(
-                f"{first} and {other} cannot be combined: {name} is {ours.get(name)!r} and {theirs.get(name)!r}"
-            )
+def dtype_fields(config: Mapping[str, Any], dtype: str) -> dict[str, object]:
+    """The fields of `config.json` that name the number format, under the names that the file has them by."""
+    names = [name for name in ("dtype", "torch_dtype") if name in config] or ["dtype"]
+    return dict.fromkeys(names, dtype)
 
 
-def _check_tensors(first: CheckpointTensors, other: CheckpointTensors) -> None:
-    if lacking := sorted(first.plans.keys() ^ other.plans.keys()):
-        name = lacking[0]
-        owner, lacks = (first, other) if name in first.plans else (other, first)
-        raise InputError(f"{owner.folder} has the tensor {name} and {lacks.folder} has not: they cannot be combined")
-    for name, plan in first.plans.items():
-        shape = other.plans[name].shape
-        if plan.shape != shape:
-            raise InputError(
-                f"{name} is {_shape(plan.shape)} in {first.folder} and {_shape(shape)} in {other.folder}: "
-                "they cannot be combined"
-            )
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _check_vocabularies(first: Path, other: Path) -> None:
-    ours, theirs = _vocabulary(first), _vocabulary(other)
-    if ours is not None and theirs is not None and ours != theirs:
-        raise InputError(f"{first} and {other} have different vocabularies (tokenizer.json): they cannot be combined")
+class LineageInput(_Part):
+    """What a step started from."""
+
+    role: str
+    """What it was to the step: base, adapter, tuned, first ..."""
+    name: str
+    """Its folder's own name, or its name on the hub."""
+    revision: str
+    """Fingerprint of its content, as `app/jobs/identity.py` makes it."""
 
 
-def _vocabulary(folder: Path) -> object:
-    """Tokens and merges; None where the tokenizer is in another kind of file."""
-    path = folder / "tokenizer.json"
+class LineageStep(_Part):
+    """One command."""
+
+    step: str
+    inputs: list[LineageInput]
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    checks: dict[str, JsonValue] = Field(default_factory=dict)
+    """What was measured on the result."""
+    seconds: float
+    """Wall-clock."""
+    machine: str
+    versions: dict[str, str]
+    git_revision: str | None
+    finished: datetime
+
+
+class Lineage(_Part):
+    """`lineage.json`: all steps, first to last. Those of further inputs stand in their own folders."""
+
+    schema_version: int = 1
+    steps: list[LineageStep] = Field(default_factory=list)
+
+
+def read_lineage(folder: Path) -> Lineage:
+    """A folder's lineage; an empty one where it has none.
+
+    Raises:
+        InputError: the file is damaged or of another version.
+    """
+    path = folder / LINEAGE
     if not path.is_file():
-        return None
+        return Lineage()
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return values["model"].get("vocab"), values["model"].get("merges"), values.get("added_tokens")
-    except (ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"{path} is damaged: copy the checkpoint again") from error
+        return Lineage.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise InputError(f"{path} is not of this version: remove it to begin a new lineage") from error
 
 
-def _shape(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "a single number"
+def add_checks(folder: Path, checks: Mapping[str, JsonValue]) -> None:
+    """Add what was measured later to a folder's last step.
+
+    Raises:
+        InputError: the folder has no lineage, or it is damaged.
+        SetupError: the folder cannot be written.
+    """
+    steps = read_lineage(folder).steps
+    if not steps:
+        raise InputError(f"{folder} has no {LINEAGE}: 'shopbench checkpoint' writes one with each step")
+    last = steps[-1].model_copy(update={"checks": steps[-1].checks | dict(checks)})
+    _write_lineage(folder, [*steps[:-1], last])
+
+
+def _write_lineage(folder: Path, steps: list[LineageStep]) -> None:
+    write_whole(folder / LINEAGE, Lineage(steps=steps).model_dump_json(indent=2) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a new checkpoint goes, and how."""
+
+    folder: Path
+    overwrite: bool = False
+    """Replace a checkpoint that is there."""
+    shard_bytes: int = SHARD_BYTES
+    """Largest weight file, unless a single tensor is larger."""
+    advance: Callable[[int], None] = lambda _: None
+    """Told the bytes of each tensor written."""
+
+    def refuse_to_replace(self) -> None:
+        """Say early what `new_checkpoint` would refuse, before hours of work.
+
+        Raises:
+            SetupError: the folder is there and must not be replaced, or is no checkpoint.
+        """
+        refuse_to_replace(self.folder, CHECKPOINT, overwrite=self.overwrite)
+
+
+@dataclass(slots=True)
+class NewCheckpoint:
+    """A checkpoint that is being made."""
+
+    folder: Path
+    output: Output
+    origin: Path
+    """The checkpoint whose companions and lineage it carries on."""
+    settings: dict[str, JsonValue]
+    checks: dict[str, JsonValue] = field(default_factory=dict)
+    """What is measured on the result."""
+
+    def write(self, plans: Iterable[TensorPlan], compute: Callable[[str], torch.Tensor]) -> None:
+        """Write what `compute` gives for each planned name; see `app.checkpoints.tensors.write_tensors`."""
+        write_tensors(self.folder, plans, compute, shard_bytes=self.output.shard_bytes, advance=self.output.advance)
+
+    def carry_over(self, changes: Mapping[str, object], adapter: Path | None = None) -> None:
+        """Copy configuration, decoding settings, tokenizer, chat template and the record of the training.
+
+        Args:
+            changes: fields of `config.json` that are other ones.
+            adapter: where its tokenizer, template and record are newer, those count: what a model was trained with
+                is what it must be served with.
+        """
+        config = {**read_config(self.origin), **changes}
+        _write_json(self.folder / CONFIG, config)
+        if (self.origin / GENERATION).is_file():
+            shutil.copyfile(self.origin / GENERATION, self.folder / GENERATION)
+        else:
+            ends = {name: config[name] for name in ("eos_token_id", "pad_token_id") if config.get(name) is not None}
+            _write_json(self.folder / GENERATION, {"do_sample": False, **ends})
+        for source in filter(None, (self.origin, adapter)):
+            for path in (path for pattern in (*TOKENIZER, TRAINING) for path in source.glob(pattern)):
+                if path.is_file():
+                    place = self.folder / path.relative_to(source)
+                    place.parent.mkdir(exist_ok=True)
+                    shutil.copyfile(path, place)
+
+
+def _write_json(path: Path, values: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def new_checkpoint(
+    output: Output, step: str, inputs: Mapping[str, Path], origin: Path, settings: Mapping[str, JsonValue]
+) -> Iterator[NewCheckpoint]:
+    """A new checkpoint to fill: with its lineage it takes its place when the block ends well, and goes otherwise.
+
+    Args:
+        output: where it goes.
+        step: what its lineage calls the command.
+        inputs: the checkpoints and adapters that it is made of, by their roles.
+        origin: the one whose companions and lineage it carries on.
+        settings: what the result depends on.
+
+    Raises:
+        InputError: the origin's lineage is damaged.
+        SetupError: the folder is there and must not be replaced, is no checkpoint, or the disk takes no more.
+    """
+    started = time.monotonic()
+    earlier = read_lineage(origin).steps
+    try:
+        with whole_folder(output.folder, CHECKPOINT, overwrite=output.overwrite) as folder:
+            made = NewCheckpoint(folder, output, origin, dict(settings))
+            yield made
+            done = LineageStep(
+                step=step,
+                inputs=[
+                    LineageInput(role=role, name=path.resolve().name, revision=folder_revision(path))
+                    for role, path in inputs.items()
+                ],
+                settings=made.settings,
+                checks=made.checks,
+                seconds=round(time.monotonic() - started, 1),
+                machine=_machine(),
+                versions=_versions(),
+                git_revision=git_revision(ROOT),
+                finished=datetime.now(UTC),
+            )
+            _write_lineage(folder, [*earlier, done])
+    except SafetensorError as error:
+        # The library wraps what the system says about a full disk.
+        raise unwritten(output.folder, OSError(str(error))) from error
+
+
+def _machine() -> str:
+    """Processor or GPUs, in words."""
+    if count := torch.cuda.device_count():
+        return f"{count} x {torch.cuda.get_device_name(0)}"
+    return f"{platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in ("torch", "transformers", "peft", "safetensors", "compressed-tensors", "gptqmodel"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -5,16 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import JsonValue
 
 from app.checkpoints import gptq_process
-from app.checkpoints.folder import read_config
-from app.checkpoints.tensors import SHARD_BYTES, CheckpointTensors, TensorPlan, write_tensors
+from app.checkpoints.folder import NewCheckpoint, read_config
+from app.checkpoints.tensors import CheckpointTensors, TensorPlan
 from app.errors import InputError, SetupError
 
 BITS = 4
@@ -25,81 +26,65 @@ SHORTEST = 11
 
 
 @dataclass(frozen=True, slots=True)
-class GptqSettings:
-    """How to quantize."""
+class Gptq:
+    """4-bit weights, activations in 16 bits."""
 
     group_size: int = 128
     """Inputs that share a scale."""
     seed: int = 0
-    batch_size: int = 1
     python: Path = Path(sys.executable)
     """The interpreter of an environment that holds gptqmodel."""
 
+    @property
+    def settings(self) -> dict[str, JsonValue]:
+        """See `app.checkpoints.quantize.Quantization`."""
+        return {"scheme": "w4a16", "group_size": self.group_size, "seed": self.seed}
 
-def quantize_gptq(
-    source: Path,
-    made: Path,
-    prompts: Sequence[Sequence[int]],
-    settings: GptqSettings,
-    *,
-    shard_bytes: int = SHARD_BYTES,
-    advance: Callable[[int], None] = lambda _: None,
-) -> dict[str, Any]:
-    """Write the quantized weights below `made`; return the `quantization_config` for `config.json`.
+    def check(self, source: Path) -> None:
+        """Refuse layers whose inputs do not make whole groups.
 
-    Args:
-        source: the checkpoint.
-        made: folder for the weights.
-        prompts: token ids to calibrate on.
-        settings: how to quantize.
-        shard_bytes: largest file.
-        advance: told the bytes of each tensor written.
+        Raises:
+            InputError: a group size without kernels, or one that does not divide a layer; the message names the fix.
+        """
+        size = self.group_size
+        if size not in GROUPS:
+            raise InputError(f"group size must be one of {', '.join(map(str, GROUPS))} (given: {size})")
+        config = read_config(source)
+        hidden, width = int(config["hidden_size"]), int(config["intermediate_size"])
+        if hidden % size:
+            fitting = [str(size) for size in GROUPS if hidden % size == 0]
+            fix = f"use a group size of {' or '.join(fitting)}" if fitting else "quantize to W8A8 instead"
+            raise InputError(f"hidden_size {hidden} is no multiple of the group size {size}: {fix}")
+        if width % size:
+            raise InputError(
+                f"intermediate_size {width} is no multiple of the group size {size}: "
+                f"'shopbench checkpoint pad --group-size {size}' first"
+            )
 
-    Raises:
-        InputError: layers that the groups do not divide, or no prompt of use.
-        SetupError: gptqmodel is missing, or fails.
-    """
-    check_groups(source, settings.group_size)
-    calibration = [list(ids) for ids in prompts if len(ids) >= SHORTEST]
-    if not calibration:
-        raise InputError(f"no prompt has {SHORTEST} tokens or more: calibrate on other rows")
-    work = made / "gptq"
-    work.mkdir()
-    raw, job = work / "model", work / "job.json"
-    values = {
-        "bits": BITS,
-        "group_size": settings.group_size,
-        "seed": settings.seed,
-        "batch_size": settings.batch_size,
-        "prompts": calibration,
-    }
-    job.write_text(json.dumps(values), encoding="utf-8")
-    _run(source, raw, job, settings.python)
-    config: dict[str, Any] = read_config(raw)["quantization_config"]
-    _rewrite(CheckpointTensors(source), CheckpointTensors(raw), made, shard_bytes, advance)
-    shutil.rmtree(work)
-    return config
+    def write(self, made: NewCheckpoint, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+        """See `app.checkpoints.quantize.Quantization`."""
+        calibration = [list(ids) for ids in prompts if len(ids) >= SHORTEST]
+        if not calibration:
+            raise InputError(f"no prompt has {SHORTEST} tokens or more: calibrate on other rows")
+        work = made.folder / "gptq"
+        work.mkdir()
+        raw, job = work / "model", work / "job.json"
+        values = {"bits": BITS, "group_size": self.group_size, "seed": self.seed, "prompts": calibration}
+        job.write_text(json.dumps(values), encoding="utf-8")
+        _run(made.origin, raw, job, self.python)
+        source, quantized = CheckpointTensors(made.origin), CheckpointTensors(raw)
+        made.write([_kept(plan, source) for plan in quantized.plans.values()], quantized.read)
+        config: dict[str, Any] = read_config(raw)["quantization_config"]
+        shutil.rmtree(work)
+        return config
 
 
-def check_groups(source: Path, group_size: int) -> None:
-    """Refuse layers whose inputs do not make whole groups.
-
-    Raises:
-        InputError: a group size without kernels, or one that does not divide a layer; the message names the fix.
-    """
-    if group_size not in GROUPS:
-        raise InputError(f"group size must be one of {', '.join(map(str, GROUPS))} (given: {group_size})")
-    config = read_config(source)
-    hidden, width = int(config["hidden_size"]), int(config["intermediate_size"])
-    if hidden % group_size:
-        fitting = [str(size) for size in GROUPS if hidden % size == 0]
-        fix = f"use a group size of {' or '.join(fitting)}" if fitting else "quantize to W8A8 instead"
-        raise InputError(f"hidden_size {hidden} is no multiple of the group size {group_size}: {fix}")
-    if width % group_size:
-        raise InputError(
-            f"intermediate_size {width} is no multiple of the group size {group_size}: "
-            f"'shopbench checkpoint pad --group-size {group_size}' first"
-        )
+def _kept(plan: TensorPlan, source: CheckpointTensors) -> TensorPlan:
+    """What was not quantized is stored as the source has it: the library saves it in the format that it computed in."""
+    original = source.plans.get(plan.name)
+    if original is not None:
+        return replace(plan, dtype=original.dtype)
+    return replace(plan, dtype=torch.float16) if plan.dtype is torch.float32 else plan
 
 
 def _run(source: Path, raw: Path, job: Path, python: Path) -> None:
@@ -141,22 +126,3 @@ def _reason(complaints: str, code: int, python: Path) -> str:
             "--python .venv-quantize/bin/python"
         )
     return f"gptqmodel failed: {last}"
-
-
-def _rewrite(
-    source: CheckpointTensors,
-    quantized: CheckpointTensors,
-    made: Path,
-    shard_bytes: int,
-    advance: Callable[[int], None],
-) -> None:
-    """Store what was not quantized as the source has it: the library saves it in the format that it computed in."""
-
-    def planned(plan: TensorPlan) -> TensorPlan:
-        kept = source.plans.get(plan.name)
-        if kept is not None:
-            return TensorPlan(plan.name, kept.dtype, plan.shape)
-        return TensorPlan(plan.name, torch.float16, plan.shape) if plan.dtype is torch.float32 else plan
-
-    plans = [planned(plan) for plan in quantized.plans.values()]
-    write_tensors(made, plans, quantized.read, shard_bytes=shard_bytes, advance=advance)

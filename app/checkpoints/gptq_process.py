@@ -30,7 +30,7 @@ def main(source: str, target: str, job: str) -> None:
     dtype = torch.float32 if device == "cpu" else "auto"
     model = GPTQModel.load(source, config, dtype=dtype)
     calibration = [{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in values["prompts"]]
-    model.quantize(calibration, batch_size=values["batch_size"])
+    model.quantize(calibration, batch_size=1)
     model.save(target)
 
 

@@ -5,15 +5,17 @@ Weights get one scale an output channel, rounded to nearest; activations get one
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import JsonValue
 from torch import nn
 
-from app.checkpoints.folder import read_config
+from app.checkpoints.folder import NewCheckpoint, read_config
 from app.checkpoints.network import load_network
-from app.checkpoints.tensors import SHARD_BYTES, CheckpointTensors, TensorPlan, write_tensors
+from app.checkpoints.tensors import CheckpointTensors, TensorPlan
 from app.errors import InputError
 
 SMOOTHED_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
@@ -84,42 +86,48 @@ SCALE = "_scale"
 _PROJECTION = re.compile(r"\.layers\.\d+\.(self_attn|mlp)\.\w+_proj\.weight$")
 
 
-def quantize_int8(
-    source: Path,
-    made: Path,
-    prompts: Sequence[Sequence[int]],
-    *,
-    smoothing: float,
-    shard_bytes: int = SHARD_BYTES,
-    advance: Callable[[int], None] = lambda _: None,
-) -> dict[str, Any]:
-    """Write the quantized weights below `made`; return the `quantization_config` for `config.json`.
+@dataclass(frozen=True, slots=True)
+class Int8:
+    """Weights and activations in 8 bits.
 
     With smoothing the model is loaded once to see its activations; the weights themselves pass through memory one at
     a time.
-
-    Args:
-        source: the checkpoint.
-        made: folder for the weights.
-        prompts: token ids to calibrate on.
-        smoothing: SmoothQuant's exponent, 0 to 1; 0 leaves it out.
-        shard_bytes: largest file.
-        advance: told the bytes of each tensor written.
-
-    Raises:
-        InputError: smoothing out of range, or not possible for this architecture.
-        SetupError: the checkpoint cannot be loaded.
     """
-    tensors = CheckpointTensors(source)
-    factors = _factors(source, tensors, prompts, smoothing) if _checked(source, smoothing) else {}
-    write_tensors(
-        made,
-        [plan for one in tensors.plans.values() for plan in _planned(one)],
-        lambda name: _quantized(name, tensors, factors),
-        shard_bytes=shard_bytes,
-        advance=advance,
-    )
-    return quantization_config()
+
+    smoothing: float = 0.5
+    """SmoothQuant's exponent, 0 to 1; 0 leaves it out."""
+
+    @property
+    def settings(self) -> dict[str, JsonValue]:
+        """See `app.checkpoints.quantize.Quantization`."""
+        return {"scheme": "w8a8", "smoothing": self.smoothing}
+
+    def check(self, source: Path) -> None:
+        """Refuse an architecture that cannot be smoothed.
+
+        Raises:
+            InputError: smoothing out of range, or not known for this architecture.
+        """
+        if not 0 <= self.smoothing <= 1:
+            raise InputError(f"smoothing must be between 0 and 1 (given: {self.smoothing:g})")
+        family = read_config(source).get("model_type")
+        if self.smoothing > 0 and family not in SMOOTHED_FAMILIES:
+            raise InputError(
+                f"smoothing is known for {', '.join(SMOOTHED_FAMILIES)}, not for {family!r}: give --smoothing 0"
+            )
+
+    def write(self, made: NewCheckpoint, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+        """See `app.checkpoints.quantize.Quantization`."""
+        tensors = CheckpointTensors(made.origin)
+        factors: dict[str, torch.Tensor] = {}
+        if self.smoothing > 0:
+            maxima = activation_maxima(load_network(made.origin, on_gpus=True), prompts)
+            factors = smoothing_factors(tensors, maxima, self.smoothing)
+        made.write(
+            [plan for one in tensors.plans.values() for plan in _planned(one)],
+            lambda name: _quantized(name, tensors, factors),
+        )
+        return quantization_config()
 
 
 def quantization_config() -> dict[str, Any]:
@@ -144,24 +152,6 @@ def row_scales(weight: torch.Tensor) -> torch.Tensor:
 def rounded(weight: torch.Tensor) -> torch.Tensor:
     """The weights as whole numbers of their channel's scale."""
     return (weight.float() / row_scales(weight)).round().clamp(-LARGEST, LARGEST).to(torch.int8)
-
-
-def _checked(source: Path, smoothing: float) -> bool:
-    """Whether to smooth at all."""
-    if not 0 <= smoothing <= 1:
-        raise InputError(f"smoothing must be between 0 and 1 (given: {smoothing:g})")
-    family = read_config(source).get("model_type")
-    if smoothing > 0 and family not in SMOOTHED_FAMILIES:
-        raise InputError(
-            f"smoothing is known for {', '.join(SMOOTHED_FAMILIES)}, not for {family!r}: give --smoothing 0"
-        )
-    return smoothing > 0
-
-
-def _factors(
-    source: Path, tensors: CheckpointTensors, prompts: Sequence[Sequence[int]], smoothing: float
-) -> dict[str, torch.Tensor]:
-    return smoothing_factors(tensors, activation_maxima(load_network(source, on_gpus=True), prompts), smoothing)
 
 
 def _planned(plan: TensorPlan) -> list[TensorPlan]:

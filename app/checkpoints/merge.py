@@ -1,7 +1,5 @@
 """A base and its adapter as one checkpoint, held against base + adapter on real prompts."""
 
-import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +7,19 @@ from typing import Any, Literal
 
 import torch
 from pydantic import JsonValue
-from safetensors import SafetensorError, safe_open
 
 from app.checkpoints.answering import encoded_prompts
 from app.checkpoints.folder import (
     TRAINING,
-    copy_companions,
-    copy_tokenizer,
+    Output,
     dtype_fields,
+    new_checkpoint,
     read_config,
+    read_object,
     refuse_quantized,
 )
-from app.checkpoints.lineage import lineage_input, lineage_step, read_lineage, write_lineage
 from app.checkpoints.network import TOLERANCE, LogitDifference, compare_logits, last_logits, load_network, with_adapter
-from app.checkpoints.tensors import SHARD_BYTES, CheckpointTensors, refuse_to_replace, whole_checkpoint
+from app.checkpoints.tensors import CheckpointTensors, read_plans
 from app.engines.options import check_adapter, check_checkpoint
 from app.errors import EngineError, InputError, SetupError
 from app.jobs.identity import folder_revision
@@ -41,7 +38,7 @@ def check_adapter_fits(base: CheckpointTensors, adapter: Path) -> None:
     """
     config = read_adapter_config(adapter)
     reversed_shape = bool(config.get("fan_in_fan_out"))
-    for name, shape in _shapes(adapter / WEIGHTS).items():
+    for name, plan in read_plans(adapter / WEIGHTS).items():
         module, _, part = name.removeprefix(PREFIX).partition(".lora_")
         if part not in ("A.weight", "B.weight"):
             continue
@@ -49,7 +46,7 @@ def check_adapter_fits(base: CheckpointTensors, adapter: Path) -> None:
         if target is None:
             raise InputError(f"{adapter} adapts {module}, which {base.folder} has not: it belongs to another base")
         outputs, inputs = target.shape[::-1] if reversed_shape else target.shape
-        wanted, given = (inputs, shape[1]) if part == "A.weight" else (outputs, shape[0])
+        wanted, given = (inputs, plan.shape[1]) if part == "A.weight" else (outputs, plan.shape[0])
         if wanted != given:
             raise InputError(
                 f"{adapter} adapts {module} with {'inputs' if part == 'A.weight' else 'outputs'} of {given} where "
@@ -64,13 +61,7 @@ def check_trained_on(base: Path, adapter: Path) -> None:
         InputError: the record names a base of other content.
     """
     path = adapter / TRAINING
-    if not path.is_file():
-        return
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
-    known = record.get("model_revision") if isinstance(record, dict) else None
+    known = read_object(path).get("model_revision") if path.is_file() else None
     if known is not None and known != (found := folder_revision(base)):
         raise InputError(
             f"{adapter} was trained on a base of revision {known}, and {base} is {found}: name that base, "
@@ -90,14 +81,6 @@ def read_adapter_config(adapter: Path) -> dict[str, Any]:
     if not (adapter / WEIGHTS).is_file():
         raise SetupError(f"{adapter} has no {WEIGHTS}: save the adapter again with PEFT's safe serialization")
     return config
-
-
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    try:
-        with safe_open(path, framework="pt") as opened:
-            return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 - no mapping
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged or incomplete ({error}): copy the adapter again") from error
 
 
 DtypeName = Literal["float32", "bfloat16", "float16"]
@@ -120,13 +103,11 @@ class MergeChecks:
 def merge_adapter(
     base: Path,
     adapter: Path,
-    target: Path,
+    output: Output,
     samples: Sequence[Sample],
     *,
     dtype: DtypeName = "bfloat16",
-    overwrite: bool = False,
     another_base: bool = False,
-    shard_bytes: int = SHARD_BYTES,
 ) -> MergeChecks:
     """Add the adapter's products to the base's matrices in float32 (PEFT) and save the sum as a checkpoint.
 
@@ -135,45 +116,17 @@ def merge_adapter(
     Args:
         base: folder of the checkpoint that the adapter was trained on.
         adapter: folder of a LoRA adapter in PEFT's layout.
-        target: the new folder.
+        output: the new folder.
         samples: real questions; their prompts are what the models are compared on.
         dtype: number format of the saved weights.
-        overwrite: replace a checkpoint at `target`.
         another_base: merge although the adapter's record names a base of other content.
-        shard_bytes: largest file.
 
     Raises:
         InputError: the adapter does not belong to the base.
         SetupError: something is missing, or the folder cannot be written.
         EngineError: the merged model differs from base + adapter by more than the tolerance.
     """
-    started = time.monotonic()
-    refuse_to_replace(target, overwrite=overwrite)
-    config = _check(base, adapter, another_base=another_base)
-    prompts = encoded_prompts(samples, base, int(config["max_position_embeddings"]))
-    network: Any = with_adapter(load_network(base), adapter)
-    wanted = last_logits(network, prompts)
-    network = network.merge_and_unload(safe_merge=True)
-    merged = compare_logits(wanted, last_logits(network, prompts))
-    _refuse(merged, "float32", "merging")
-    with whole_checkpoint(target, overwrite=overwrite) as made:
-        network.to(getattr(torch, dtype)).save_pretrained(made, max_shard_size=shard_bytes)
-        network = None
-        saved_fields = dtype_fields(config, dtype)
-        copy_companions(base, made, saved_fields)
-        # What the adapter was trained with is what it must be served with.
-        copy_tokenizer(adapter, made)
-        _copy_record(adapter, made)
-        saved = compare_logits(wanted, last_logits(load_network(made), prompts))
-        _refuse(saved, dtype, f"saving in {dtype}")
-        checks = MergeChecks(merged, saved)
-        inputs = [lineage_input("base", base), lineage_input("adapter", adapter)]
-        step = lineage_step("merge", inputs, {"dtype": dtype}, checks.to_json(), time.monotonic() - started)
-        write_lineage(made, read_lineage(base), step)
-    return checks
-
-
-def _check(base: Path, adapter: Path, *, another_base: bool) -> dict[str, Any]:
+    output.refuse_to_replace()
     check_checkpoint(str(base))
     read_adapter_config(adapter)
     config = read_config(base)
@@ -181,12 +134,21 @@ def _check(base: Path, adapter: Path, *, another_base: bool) -> dict[str, Any]:
     check_adapter_fits(CheckpointTensors(base), adapter)
     if not another_base:
         check_trained_on(base, adapter)
-    return config
-
-
-def _copy_record(adapter: Path, made: Path) -> None:
-    if (adapter / TRAINING).is_file():
-        (made / TRAINING).write_bytes((adapter / TRAINING).read_bytes())
+    prompts = encoded_prompts(samples, base, int(config["max_position_embeddings"]))
+    with new_checkpoint(output, "merge", {"base": base, "adapter": adapter}, base, {"dtype": dtype}) as made:
+        network: Any = with_adapter(load_network(base), adapter)
+        wanted = last_logits(network, prompts)
+        network = network.merge_and_unload(safe_merge=True)
+        merged = compare_logits(wanted, last_logits(network, prompts))
+        _refuse(merged, "float32", "merging")
+        network.to(getattr(torch, dtype)).save_pretrained(made.folder, max_shard_size=output.shard_bytes)
+        network = None
+        made.carry_over(dtype_fields(config, dtype), adapter)
+        saved = compare_logits(wanted, last_logits(load_network(made.folder), prompts))
+        _refuse(saved, dtype, f"saving in {dtype}")
+        checks = MergeChecks(merged, saved)
+        made.checks |= checks.to_json()
+    return checks
 
 
 def _refuse(difference: LogitDifference, dtype: str, what: str) -> None:

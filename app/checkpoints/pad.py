@@ -7,17 +7,16 @@ down projection multiplies it by 0. Qwen2-72B needs this for four GPUs and group
 
 import math
 import re
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import JsonValue
 
-from app.checkpoints.folder import copy_companions, read_config, refuse_quantized
-from app.checkpoints.lineage import lineage_input, lineage_step, read_lineage, write_lineage
-from app.checkpoints.tensors import SHARD_BYTES, CheckpointTensors, TensorPlan, whole_checkpoint, write_tensors
+from app.checkpoints.folder import Output, new_checkpoint, read_config, refuse_quantized
+from app.checkpoints.tensors import CheckpointTensors, TensorPlan
 from app.errors import InputError
 
 _MLP = re.compile(r"\.mlp\.(gate|up|down)_proj\.(weight|bias)$")
@@ -64,23 +63,13 @@ def check_even(config: Mapping[str, Any], tensor_parallel: int, group: int) -> N
         )
 
 
-def pad_checkpoint(
-    source: Path,
-    target: Path,
-    *,
-    tensor_parallel: int,
-    group: int,
-    overwrite: bool = False,
-    shard_bytes: int = SHARD_BYTES,
-    advance: Callable[[int], None] = lambda _: None,
-) -> int:
+def pad_checkpoint(source: Path, output: Output, *, tensor_parallel: int, group: int) -> int:
     """Write the checkpoint with a wider MLP, one tensor in memory at a time; return its width.
 
     Raises:
         InputError: it cannot be padded, or need not be.
         SetupError: the folder cannot be written.
     """
-    started = time.monotonic()
     config = read_config(source)
     refuse_quantized(source)
     tensors = CheckpointTensors(source)
@@ -89,18 +78,13 @@ def pad_checkpoint(
     width = padded_size(size, tensor_parallel, group)
     if width == size:
         raise InputError(f"{source} needs no padding: its MLP of {size} divides by {tensor_parallel} x {group}")
-    with whole_checkpoint(target, overwrite=overwrite) as made:
-        write_tensors(
-            made,
+    settings: dict[str, JsonValue] = {"tensor_parallel": tensor_parallel, "group": group, "from": size, "to": width}
+    with new_checkpoint(output, "pad", {"source": source}, source, settings) as made:
+        made.write(
             [_planned(plan, width) for plan in tensors.plans.values()],
             lambda name: _padded(name, tensors.read(name), width),
-            shard_bytes=shard_bytes,
-            advance=advance,
         )
-        copy_companions(source, made, {"intermediate_size": width})
-        settings = {"tensor_parallel": tensor_parallel, "group": group, "from": size, "to": width}
-        step = lineage_step("pad", [lineage_input("source", source)], dict(settings), {}, time.monotonic() - started)
-        write_lineage(made, read_lineage(source), step)
+        made.carry_over({"intermediate_size": width})
     return width
 
 
@@ -123,19 +107,18 @@ def _width(config: Mapping[str, Any], tensors: CheckpointTensors) -> int:
 
 
 def _planned(plan: TensorPlan, width: int) -> TensorPlan:
-    if (axis := _axis(plan.name)) is None:
+    axis = _axis(plan.name)
+    if axis is None:
         return plan
-    shape = list(plan.shape)
-    shape[axis] = width
-    return replace(plan, shape=tuple(shape))
+    return replace(plan, shape=(*plan.shape[:axis], width, *plan.shape[axis + 1 :]))
 
 
 def _padded(name: str, tensor: torch.Tensor, width: int) -> torch.Tensor:
-    if (axis := _axis(name)) is None:
+    axis = _axis(name)
+    if axis is None:
         return tensor
-    shape = list(tensor.shape)
-    shape[axis] = width - tensor.shape[axis]
-    return torch.cat([tensor, tensor.new_zeros(shape)], dim=axis)
+    zeros = [*tensor.shape[:axis], width - tensor.shape[axis], *tensor.shape[axis + 1 :]]
+    return torch.cat([tensor, tensor.new_zeros(zeros)], dim=axis)
 
 
 def _axis(name: str) -> int | None:

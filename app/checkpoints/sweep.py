@@ -1,95 +1,40 @@
 """`sweep`: WiSE-FT's alpha picked on validation data, with the project's own prompts, engine and scores."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.checkpoints.answering import MacroScore, Running, answer_samples, score_answers
-from app.checkpoints.combine import combine, interpolation
-from app.checkpoints.folder import check_combinable
-from app.checkpoints.tensors import CheckpointTensors, refuse_to_replace
+from app.checkpoints.answering import MacroScore, ask, score_answers
+from app.checkpoints.card import row
+from app.checkpoints.combine import check_combinable, combine, interpolation
+from app.checkpoints.folder import Output
 from app.errors import InputError, SetupError
-from app.evaluation.schema import Interval
 from app.evaluation.scoring import Scorer
-from app.files import sha256, write_whole
-from app.jobs.identity import Identity, differences, folder_revision
-from app.predictor import Predictor
-from app.prompting import PromptLibrary
+from app.files import FolderKind, refuse_to_replace, sha256, write_whole
+from app.jobs.identity import Identity, differences, folder_revision, known_identity
 from app.report.page import CurvePoint, render_curve
+from app.settings import Settings
 from app.types import Sample
 
+RESULT, TABLE, CHART, CHECKPOINT = "sweep.json", "sweep.md", "sweep.svg", "checkpoint"
+CANDIDATE = "candidate"
+SWEEP = FolderKind("sweep", RESULT)
 DECIMALS = 4
 """Of an alpha: closer ones count as the same."""
 
 
-class Point(BaseModel):
-    """One alpha and what it scores."""
-
+class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Point(_Part):
+    """One alpha and what it scores."""
 
     alpha: float
     macro: MacroScore
-
-
-def pick(points: Sequence[Point]) -> float:
-    """The alpha with the highest score; of equal ones the smallest, which stays closest to the base."""
-    return min(points, key=lambda point: (-point.macro.score, point.alpha)).alpha
-
-
-def check_alphas(alphas: Sequence[float]) -> list[float]:
-    """Distinct alphas, smallest first.
-
-    Raises:
-        InputError: fewer than two, or one that is not between 0 and 1.
-    """
-    found = sorted({round(alpha, DECIMALS) for alpha in alphas})
-    if len(found) < 2:
-        raise InputError("a sweep needs two alphas or more, such as 0,0.25,0.5,0.75,1")
-    for alpha in found:
-        interpolation(alpha)
-    return found
-
-
-def sweep_table(points: Sequence[Point], chosen: float) -> str:
-    """One row an alpha: macro score, interval, and each task type's score."""
-    types = list(points[0].macro.by_type)
-    lines = [
-        "| alpha | macro score | 95 % interval | " + " | ".join(types) + " |",
-        "|---" * (3 + len(types)) + "|",
-    ]
-    for point in points:
-        mark = " (chosen)" if point.alpha == chosen else ""
-        scores = " | ".join(f"{point.macro.by_type[name]:.4f}" for name in types)
-        interval = interval_text(point.macro.interval)
-        lines.append(f"| {point.alpha:g}{mark} | {point.macro.score:.4f} | {interval} | {scores} |")
-    return "\n".join(lines) + "\n"
-
-
-def interval_text(interval: Interval | None) -> str:
-    """An interval for a table; a dash where there is none."""
-    return "-" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
-
-
-def sweep_chart(points: Sequence[Point], chosen: float, data: str) -> str:
-    """Macro score over alpha with its interval; the chosen alpha is ringed."""
-    return render_curve(
-        [CurvePoint(point.alpha, point.macro.score, point.macro.interval) for point in points],
-        chosen,
-        title="Macro score by alpha, with 95 % intervals",
-        axis="alpha",
-        below=f"0 is the base, 1 the tuned model; {points[0].macro.samples:,} samples of {data}",
-    )
-
-
-RESULT, TABLE, CHART, CHECKPOINT = "sweep.json", "sweep.md", "sweep.svg", "checkpoint"
-CANDIDATE = "candidate"
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Sweep(_Part):
@@ -112,8 +57,10 @@ class SweepRequest:
     output: Path
     data: Path
     alphas: tuple[float, ...]
-    running: Running
+    settings: Settings
+    """How the mixtures are run; the model that they name does not count."""
     seed: int = 0
+    """Of the bootstrap."""
     overwrite: bool = False
 
 
@@ -133,30 +80,67 @@ def run_sweep(
         SetupError: the folder holds another sweep, or cannot be written.
     """
     alphas = check_alphas(request.alphas)
-    check_combinable(CheckpointTensors(request.base), [CheckpointTensors(request.tuned)])
+    check_combinable([request.base, request.tuned])
     sweep = _begin(request)
     known = {point.alpha: point for point in sweep.points}
     for alpha in alphas:
-        if was_known := alpha in known:
-            point = known[alpha]
-        else:
-            point = Point(alpha=alpha, macro=_measure(request, alpha, samples, scorer))
-            known[alpha] = point
+        was_known = alpha in known
+        if not was_known:
+            known[alpha] = Point(alpha=alpha, macro=_measure(request, alpha, samples, scorer))
             sweep = sweep.model_copy(update={"points": [known[key] for key in sorted(known)]})
             _write(request.output, sweep)
-        on_point(point, was_known)
+        on_point(known[alpha], was_known)
     points = [known[alpha] for alpha in alphas]
-    sweep = sweep.model_copy(update={"points": points, "chosen": pick(points)})
-    combine(
-        [request.base, request.tuned],
-        request.output / CHECKPOINT,
-        interpolation(pick(points)),
-        overwrite=True,
-    )
-    write_whole(request.output / TABLE, sweep_table(sweep.points, pick(points)))
-    write_whole(request.output / CHART, sweep_chart(sweep.points, pick(points), request.data.name))
+    chosen = pick(points)
+    sweep = sweep.model_copy(update={"points": points, "chosen": chosen})
+    _mix(request, chosen, CHECKPOINT)
+    write_whole(request.output / TABLE, sweep_table(points, chosen))
+    write_whole(request.output / CHART, sweep_chart(points, chosen, request.data.name))
     _write(request.output, sweep)
     return sweep
+
+
+def check_alphas(alphas: Sequence[float]) -> list[float]:
+    """Distinct alphas, smallest first.
+
+    Raises:
+        InputError: fewer than two, or one that is not between 0 and 1.
+    """
+    found = sorted({round(alpha, DECIMALS) for alpha in alphas})
+    if len(found) < 2:
+        raise InputError("a sweep needs two alphas or more, such as 0,0.25,0.5,0.75,1")
+    for alpha in found:
+        interpolation(alpha)
+    return found
+
+
+def pick(points: Sequence[Point]) -> float:
+    """The alpha with the highest score; of equal ones the smallest, which stays closest to the base."""
+    return min(points, key=lambda point: (-point.macro.score, point.alpha)).alpha
+
+
+def sweep_table(points: Sequence[Point], chosen: float) -> str:
+    """One row an alpha: macro score, interval, and each task type's score."""
+    types = list(points[0].macro.by_type)
+    lines = [row("alpha", "macro score", "95 % interval", *types), "|---" * (3 + len(types)) + "|"]
+    for point in points:
+        mark = " (chosen)" if point.alpha == chosen else ""
+        interval = point.macro.interval
+        ends = f"{interval.low:.3f} to {interval.high:.3f}" if interval else "-"
+        scores = (f"{point.macro.by_type[name]:.4f}" for name in types)
+        lines.append(row(f"{point.alpha:g}{mark}", f"{point.macro.score:.4f}", ends, *scores))
+    return "\n".join(lines) + "\n"
+
+
+def sweep_chart(points: Sequence[Point], chosen: float, data: str) -> str:
+    """Macro score over alpha with its interval; the chosen alpha is ringed."""
+    return render_curve(
+        [CurvePoint(point.alpha, point.macro.score, point.macro.interval) for point in points],
+        chosen,
+        title="Macro score by alpha, with 95 % intervals",
+        axis="alpha",
+        below=f"0 is the base, 1 the tuned model; {points[0].macro.samples:,} samples of {data}",
+    )
 
 
 def read_sweep(folder: Path) -> Sweep | None:
@@ -176,49 +160,46 @@ def read_sweep(folder: Path) -> Sweep | None:
 
 def _begin(request: SweepRequest) -> Sweep:
     identity = _identity(request)
-    if request.output.exists() and request.overwrite:
-        _clear(request.output)
-    known = read_sweep(request.output)
-    if known is None:
-        if request.output.exists() and (not request.output.is_dir() or any(request.output.iterdir())):
-            raise SetupError(f"{request.output} holds something else than a sweep: name a folder that is not there yet")
-        return Sweep(identity=dict(identity), points=[])
-    if changed := differences(known.identity, identity):
+    refuse_to_replace(request.output, SWEEP, overwrite=True)
+    if request.overwrite and request.output.exists():
+        shutil.rmtree(request.output)
+    sweep = read_sweep(request.output)
+    if sweep is None:
+        sweep = Sweep(identity=dict(identity), points=[])
+        # From here on the folder is known as a sweep's, whatever a killed one leaves in it.
+        _write(request.output, sweep)
+    if changed := differences(sweep.identity, identity):
         raise SetupError(
             f"{request.output} holds a sweep of something else: {'; '.join(changed)}. "
             "Name another folder, or start afresh with --overwrite"
         )
-    return known
-
-
-def _clear(folder: Path) -> None:
-    if read_sweep(folder) is None:
-        refuse_to_replace(folder, overwrite=False)
-    shutil.rmtree(folder)
+    return sweep
 
 
 def _identity(request: SweepRequest) -> Identity:
-    settings: Mapping[str, object] = request.running.settings
+    settings = request.settings.model_copy(update={"model": str(request.base)})
     return {
-        "base": folder_revision(request.base),
+        **known_identity(settings),
         "tuned": folder_revision(request.tuned),
         "data": sha256(request.data) or request.data.name,
-        "prompts": PromptLibrary(request.running.prompts).fingerprint,
-        "engine": request.running.engine,
-        "engine settings": repr(sorted(settings.items())),
+        "engine settings": repr(sorted(settings.engine_settings.items())),
+        "engine seed": str(settings.seed),
         "seed": str(request.seed),
     }
 
 
+def _mix(request: SweepRequest, alpha: float, name: str) -> Path:
+    folder = request.output / name
+    combine([request.base, request.tuned], Output(folder, overwrite=True), interpolation(alpha))
+    return folder
+
+
 def _measure(request: SweepRequest, alpha: float, samples: Sequence[Sample], scorer: Scorer) -> MacroScore:
-    candidate = request.output / CANDIDATE
+    candidate = _mix(request, alpha, CANDIDATE)
     try:
-        combine([request.base, request.tuned], candidate, interpolation(alpha), overwrite=True)
-        with request.running.load(candidate) as engine:
-            predictor = Predictor(engine, PromptLibrary(request.running.prompts))
-            answers = answer_samples(predictor, samples)
+        answers = [prediction.answer or "" for prediction in ask(request.settings, candidate, samples)]
     finally:
-        shutil.rmtree(candidate, ignore_errors=True)
+        shutil.rmtree(candidate)
     return score_answers(samples, answers, scorer, request.seed).macro
 
 

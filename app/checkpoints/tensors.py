@@ -1,8 +1,8 @@
 """A checkpoint's tensors on disk, read one at a time."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from app.errors import InputError
-from app.files import FolderKind, unwritten, whole_folder
-from app.files import refuse_to_replace as refuse
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -45,10 +43,12 @@ class TensorPlan:
     @property
     def bytes(self) -> int:
         """Its size on disk."""
-        count = 1
-        for length in self.shape:
-            count *= length
-        return count * self.dtype.itemsize
+        return self.numbers * self.dtype.itemsize
+
+    @property
+    def numbers(self) -> int:
+        """How many it holds."""
+        return math.prod(self.shape)
 
 
 class CheckpointTensors:
@@ -64,7 +64,9 @@ class CheckpointTensors:
         self.plans: dict[str, TensorPlan] = {}
         self._files: dict[str, Path] = {}
         for file in weight_files(folder):
-            self._read_header(file)
+            found = read_plans(file)
+            self.plans |= found
+            self._files |= dict.fromkeys(found, file)
 
     def read(self, name: str) -> torch.Tensor:
         """One tensor, as it is stored."""
@@ -72,17 +74,29 @@ class CheckpointTensors:
             tensor: torch.Tensor = opened.get_tensor(name)
         return tensor
 
-    def _read_header(self, file: Path) -> None:
-        try:
-            with safe_open(file, framework="pt") as opened:
-                for name in opened.keys():  # noqa: SIM118 - not a mapping
-                    part = opened.get_slice(name)
-                    self.plans[name] = TensorPlan(name, DTYPES[part.get_dtype()], tuple(part.get_shape()))
-                    self._files[name] = file
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{file} is damaged or incomplete ({error}): copy the checkpoint again") from error
-        except KeyError as error:
-            raise InputError(f"{file} holds numbers in the format {error}, which is not known here") from error
+    @property
+    def bytes(self) -> int:
+        """Of all tensors."""
+        return sum(plan.bytes for plan in self.plans.values())
+
+
+def read_plans(file: Path) -> dict[str, TensorPlan]:
+    """What a safetensors file holds, from its header.
+
+    Raises:
+        InputError: it is missing or damaged, or holds numbers of an unknown format.
+    """
+    plans = {}
+    try:
+        with safe_open(file, framework="pt") as opened:
+            for name in opened.keys():  # noqa: SIM118 - not a mapping
+                part = opened.get_slice(name)
+                plans[name] = TensorPlan(name, DTYPES[part.get_dtype()], tuple(part.get_shape()))
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{file} is damaged or incomplete ({error}): copy it again") from error
+    except KeyError as error:
+        raise InputError(f"{file} holds numbers in the format {error}, which is not known here") from error
+    return plans
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -105,6 +119,11 @@ def weight_files(folder: Path) -> list[Path]:
             f"{folder} has no {missing[0]}: weights are read from safetensors files only; complete the checkpoint"
         )
     return [folder / name for name in names]
+
+
+def weight_bytes(folder: Path) -> int:
+    """Bytes of a checkpoint's weight files. Errors as `weight_files`."""
+    return sum(path.stat().st_size for path in weight_files(folder))
 
 
 SHARD_BYTES = 5 * 10**9
@@ -186,30 +205,3 @@ def _bytes(plan: TensorPlan, tensor: torch.Tensor) -> npt.NDArray[np.uint8]:
     flat = tensor.to(plan.dtype).contiguous().reshape(-1)
     numbers: npt.NDArray[np.uint8] = flat.view(torch.uint8).numpy()
     return numbers
-
-
-CHECKPOINT = FolderKind("checkpoint", "config.json")
-
-
-@contextmanager
-def whole_checkpoint(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A new folder beside `target` to write into; it takes its place when the block ends well, and goes otherwise.
-
-    Raises:
-        SetupError: `target` is there and must not be replaced, is no checkpoint, or the disk takes no more.
-    """
-    try:
-        with whole_folder(target, CHECKPOINT, overwrite=overwrite) as made:
-            yield made
-    except SafetensorError as error:
-        # The library wraps what the system says about a full disk.
-        raise unwritten(target, OSError(str(error))) from error
-
-
-def refuse_to_replace(target: Path, *, overwrite: bool) -> None:
-    """Say early what `whole_checkpoint` would refuse, before hours of work.
-
-    Raises:
-        SetupError: `target` is there and must not be replaced, or is no checkpoint.
-    """
-    refuse(target, CHECKPOINT, overwrite=overwrite)

@@ -1,17 +1,23 @@
 """`verify`: a checkpoint answers as what it was made of, in the engine that will serve it."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 
 from pydantic import JsonValue
 
-from app.checkpoints.answering import Running
-from app.checkpoints.merge import check_adapter_fits, read_adapter_config
+from app.checkpoints.answering import ask
+from app.checkpoints.merge import check_adapter_fits
 from app.checkpoints.tensors import CheckpointTensors
-from app.errors import EngineError, InputError
-from app.types import Completion, Sample
+from app.errors import InputError
+from app.settings import Settings
+from app.types import Prediction, Sample
+
+LEAST = sys.float_info.min
+"""Of a probability: one that was too small for its number has a logarithm all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +40,28 @@ class Agreement:
         return asdict(self)
 
 
-def compare_answers(first: Sequence[Completion], second: Sequence[Completion]) -> Agreement:
-    """Compare completions by their ids.
+def compare_answers(first: Sequence[Prediction], second: Sequence[Prediction]) -> Agreement:
+    """Compare what two models wrote for the same questions, in the same order.
 
     Raises:
-        InputError: they are not of the same requests.
-        EngineError: an engine refused one.
+        InputError: they are not of the same questions, or one was refused: too long for the context, say.
     """
-    theirs = {completion.id: completion for completion in second}
-    if not first or theirs.keys() != {completion.id for completion in first}:
+    if not first or [one.id for one in first] != [two.id for two in second]:
         raise InputError("the two models were not asked the same questions")
-    pairs = [(completion, theirs[completion.id]) for completion in first]
-    for completion in (*first, *second):
-        if completion.error is not None:
-            raise EngineError(f"request {completion.id} was refused: {completion.error.message}")
-    labelled = [
-        (one.label_logprobs, two.label_logprobs)
-        for one, two in pairs
-        if one.label_logprobs is not None and two.label_logprobs is not None
-    ]
-    texts = [one.text == two.text for one, two in pairs]
-    labels = [one.text == two.text for one, two in pairs if one.label_logprobs is not None]
+    for prediction in (*first, *second):
+        if prediction.error is not None:
+            raise InputError(f"sample {prediction.id!r} cannot be asked: {prediction.error.message}; leave it out")
+    pairs = list(zip(first, second, strict=True))
+    labelled = [(one, two) for one, two in pairs if one.label_probs is not None and two.label_probs is not None]
+    labels = [one.raw == two.raw for one, two in labelled]
+    divergences = [_divergence(one.label_probs or {}, two.label_probs or {}) for one, two in labelled]
     return Agreement(
         prompts=len(pairs),
-        same_text=sum(texts) / len(texts),
+        same_text=fmean(one.raw == two.raw for one, two in pairs),
         choices=len(labelled),
-        same_label=sum(labels) / len(labels) if labels else None,
-        largest_logprob=max((_largest(one, two) for one, two in labelled), default=None),
-        mean_kl=sum(_divergence(one, two) for one, two in labelled) / len(labelled) if labelled else None,
+        same_label=fmean(labels) if labels else None,
+        largest_logprob=max((_largest(_logprobs(one), _logprobs(two)) for one, two in labelled), default=None),
+        mean_kl=fmean(divergences) if divergences else None,
     )
 
 
@@ -69,16 +69,15 @@ def _largest(one: Mapping[str, float], two: Mapping[str, float]) -> float:
     return max(abs(one[label] - two[label]) for label in one)
 
 
+def _logprobs(prediction: Prediction) -> dict[str, float]:
+    """Of the labels among all tokens, from their probabilities among the labels and the labels' sum."""
+    mass = math.log(max(prediction.label_mass or 0.0, LEAST))
+    return {label: math.log(max(share, LEAST)) + mass for label, share in (prediction.label_probs or {}).items()}
+
+
 def _divergence(one: Mapping[str, float], two: Mapping[str, float]) -> float:
     """Of the distributions over the labels alone."""
-    ours, theirs = _normalised(one), _normalised(two)
-    return max(0.0, sum(math.exp(value) * (value - theirs[label]) for label, value in ours.items()))
-
-
-def _normalised(logprobs: Mapping[str, float]) -> dict[str, float]:
-    top = max(logprobs.values())
-    total = top + math.log(math.fsum(math.exp(value - top) for value in logprobs.values()))
-    return {label: value - total for label, value in logprobs.items()}
+    return max(0.0, sum(share * math.log(share / max(two[label], LEAST)) for label, share in one.items() if share > 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +123,8 @@ def parse_reference(text: str) -> Reference:
     return Reference(Path(base), Path(adapter) if adapter else None)
 
 
-def verify(checkpoint: Path, reference: Reference, samples: Sequence[Sample], running: Running) -> Agreement:
-    """Ask both the same questions, one model in memory at a time.
+def verify(checkpoint: Path, reference: Reference, samples: Sequence[Sample], settings: Settings) -> Agreement:
+    """Ask both the same questions in the engine of the settings, one model in memory at a time.
 
     Raises:
         InputError: an adapter that does not belong to its base, or prompts that do not fit.
@@ -133,8 +132,6 @@ def verify(checkpoint: Path, reference: Reference, samples: Sequence[Sample], ru
         EngineError: the engine failed.
     """
     if reference.adapter is not None:
-        read_adapter_config(reference.adapter)
         check_adapter_fits(CheckpointTensors(reference.checkpoint), reference.adapter)
-    expected = running.ask(reference.checkpoint, samples, reference.adapter)
-    found = running.ask(checkpoint, samples)
-    return compare_answers([one.completion for one in expected], [one.completion for one in found])
+    expected = ask(settings, reference.checkpoint, samples, reference.adapter)
+    return compare_answers(expected, ask(settings, checkpoint, samples))

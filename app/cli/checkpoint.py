@@ -16,7 +16,6 @@ from app.process import ended_by_sigterm
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from app.checkpoints.answering import Running
     from app.checkpoints.combine import Combination
     from app.checkpoints.quantize import QuantizationLoss
     from app.checkpoints.sweep import Point
@@ -66,6 +65,7 @@ def merge(
 ) -> None:
     """Merge an adapter into its base in float32, and check that the result answers as base + adapter."""
     from app.checkpoints.answering import DATA, read_samples
+    from app.checkpoints.folder import Output
     from app.checkpoints.merge import merge_adapter
 
     samples = read_samples(prompts or DATA, limit)
@@ -73,12 +73,10 @@ def merge(
         checks = merge_adapter(
             local(base),
             adapter,
-            target,
+            Output(target, overwrite, int(shard_size * GIGABYTE)),
             samples,
             dtype=dtype,
-            overwrite=overwrite,
             another_base=another_base,
-            shard_bytes=int(shard_size * GIGABYTE),
         )
     _print_figures(
         f"Against base + adapter, {checks.merged.prompts} prompts",
@@ -147,19 +145,12 @@ def _combine(
         SetupError: one is missing, or the folder cannot be written.
     """
     from app.checkpoints.combine import combine
-    from app.checkpoints.tensors import refuse_to_replace
+    from app.checkpoints.folder import Output
+    from app.checkpoints.tensors import CheckpointTensors
 
-    refuse_to_replace(target, overwrite=overwrite)
     folders = [local(name) for name in checkpoints]
-    with track_steps(_size_of(folders[0]), combination.name) as advance:
-        combine(
-            folders,
-            target,
-            combination,
-            overwrite=overwrite,
-            shard_bytes=int(shard_size * GIGABYTE),
-            advance=advance,
-        )
+    with track_steps(CheckpointTensors(folders[0]).bytes, combination.name) as advance:
+        combine(folders, Output(target, overwrite, int(shard_size * GIGABYTE), advance), combination)
     told(target)
 
 
@@ -182,11 +173,12 @@ def sweep(
     from app.checkpoints.answering import read_samples
     from app.checkpoints.sweep import SweepRequest, run_sweep
     from app.evaluation.scoring import Scorer
+    from app.settings import load_settings
 
     chosen = tuple(numbers(alphas, "--alphas"))
-    run_with = running(config, engine)
+    settings = load_settings(config, {"engine": engine})
     samples = read_samples(data, limit=10**9)
-    request = SweepRequest(local(base), local(tuned), target, data, chosen, run_with, seed, overwrite)
+    request = SweepRequest(local(base), local(tuned), target, data, chosen, settings, seed, overwrite)
 
     with track_steps(len(chosen), "sweep") as advance:
 
@@ -219,21 +211,14 @@ def pad(
     shard_size: ShardSize = 5.0,
 ) -> None:
     """Widen the MLP with zeros, so that GPUs and quantization groups share it evenly. It answers as before."""
+    from app.checkpoints.folder import Output
     from app.checkpoints.pad import pad_checkpoint
-    from app.checkpoints.tensors import refuse_to_replace
+    from app.checkpoints.tensors import CheckpointTensors
 
-    refuse_to_replace(target, overwrite=overwrite)
     folder = local(source)
-    with track_steps(_size_of(folder), "pad") as advance:
-        width = pad_checkpoint(
-            folder,
-            target,
-            tensor_parallel=tensor_parallel,
-            group=group_size,
-            overwrite=overwrite,
-            shard_bytes=int(shard_size * GIGABYTE),
-            advance=advance,
-        )
+    with track_steps(CheckpointTensors(folder).bytes, "pad") as advance:
+        output = Output(target, overwrite, int(shard_size * GIGABYTE), advance)
+        width = pad_checkpoint(folder, output, tensor_parallel=tensor_parallel, group=group_size)
     stdout.print(f"MLP of {width:,} units: {tensor_parallel} x {width // tensor_parallel:,}")
     told(target)
 
@@ -271,33 +256,29 @@ def quantize(
 ) -> None:
     """Quantize to 4-bit weights (GPTQ) or 8-bit weights and activations, and measure what that costs."""
     from app.checkpoints.answering import read_samples
-    from app.checkpoints.gptq import GptqSettings
-    from app.checkpoints.quantize import Quantization, Scheme, measure_loss
+    from app.checkpoints.folder import Output
+    from app.checkpoints.gptq import Gptq
+    from app.checkpoints.int8 import Int8
+    from app.checkpoints.quantize import measure_loss
     from app.checkpoints.quantize import quantize as write_quantized
-    from app.checkpoints.tensors import refuse_to_replace
+    from app.checkpoints.tensors import CheckpointTensors
     from app.evaluation.scoring import Scorer
+    from app.settings import load_settings
 
-    run_with = running(config, engine)
-    refuse_to_replace(target, overwrite=overwrite)
+    settings = load_settings(config, {"engine": engine})
     folder = local(source)
     samples = read_samples(data, limit)
     held_out = read_samples(check, limit=10**9) if check else []
-    gptq = GptqSettings(group_size, seed, python=python or Path(sys.executable))
-    with track_steps(_size_of(folder), f"quantize to {scheme}") as advance:
-        sizes = write_quantized(
-            folder,
-            target,
-            samples,
-            Quantization(Scheme(scheme), gptq, smoothing),
-            overwrite=overwrite,
-            shard_bytes=int(shard_size * GIGABYTE),
-            advance=advance,
-        )
-    stdout.print(f"{sizes.before:,} bytes -> {sizes.after:,} bytes ({sizes.after / sizes.before:.0%})")
+    how = Gptq(group_size, seed, python or Path(sys.executable)) if scheme == "w4a16" else Int8(smoothing)
+    with track_steps(CheckpointTensors(folder).bytes, f"quantize to {scheme}") as advance:
+        output = Output(target, overwrite, int(shard_size * GIGABYTE), advance)
+        sizes = write_quantized(folder, output, samples, how)
+    before, after = sizes.bytes_before, sizes.bytes_after
+    stdout.print(f"{before:,} bytes -> {after:,} bytes ({after / before:.0%})")
     within = True
     if held_out:
         with waiting(f"Answering {len(held_out)} samples with {folder}, then with {target}"):
-            loss = measure_loss(folder, target, held_out, run_with, run_with, Scorer())
+            loss = measure_loss(folder, target, held_out, settings, settings, Scorer())
         within = _print_loss(loss, max_loss)
     told(target)
     if not within:
@@ -323,13 +304,14 @@ def verify(
     from app.checkpoints.answering import DATA, read_samples
     from app.checkpoints.verify import Limits, parse_reference
     from app.checkpoints.verify import verify as compare_answers
+    from app.settings import load_settings
 
     reference = parse_reference(against)
-    run_with = running(config, engine)
+    settings = load_settings(config, {"engine": engine})
     samples = read_samples(prompts or DATA, limit)
     with waiting(f"Answering with {reference.checkpoint}, then with {checkpoint}"):
-        agreement = compare_answers(checkpoint, reference, samples, run_with)
-    _print_figures(f"{checkpoint} against its reference", {run_with.engine: agreement.to_json()})
+        agreement = compare_answers(checkpoint, reference, samples, settings)
+    _print_figures(f"{checkpoint} against its reference", {settings.engine: agreement.to_json()})
     broken = Limits(logprob, same_text).broken_by(agreement)
     for reason in broken:
         stderr.print(f"[red]{reason}[/]")
@@ -365,19 +347,6 @@ def card(
     told(write_card(request))
 
 
-def running(config: Path | None, engine: str | None) -> "Running":
-    """How the settings say that checkpoints are run.
-
-    Raises:
-        SetupError: an unreadable file, an unknown setting or a bad value.
-    """
-    from app.checkpoints.answering import Running
-    from app.settings import load_settings
-
-    settings = load_settings(config, {"engine": engine})
-    return Running(settings.engine, {"seed": settings.seed} | settings.engine_settings, settings.prompts)
-
-
 def local(model: str) -> Path:
     """The folder of a checkpoint; a hub name stands for its files in the local cache.
 
@@ -393,17 +362,6 @@ def local(model: str) -> Path:
         return Path(snapshot_download(model, local_files_only=True))
     except (HFValidationError, LocalEntryNotFoundError) as error:
         raise SetupError(f"no checkpoint at {model!r}: name a folder, or download the model to the cache") from error
-
-
-def _size_of(folder: Path) -> int:
-    """Bytes of a checkpoint's tensors.
-
-    Raises:
-        InputError: its weights are missing or damaged.
-    """
-    from app.checkpoints.tensors import CheckpointTensors
-
-    return sum(plan.bytes for plan in CheckpointTensors(folder).plans.values())
 
 
 def _print_figures(title: str, columns: "Mapping[str, Mapping[str, JsonValue]]") -> None:

@@ -21,7 +21,7 @@ from app.evaluation.schema import (
     SampleResult,
 )
 from app.evaluation.scoring import SampleScore, Scorer
-from app.evaluation.summaries import TaskSummary, calibration, summarise_all, summarise_task, summarise_tracks
+from app.evaluation.summaries import TaskSummary, calibration, summarise_all, summarise_tasks, summarise_tracks
 from app.files import sha256, write_lines, write_whole
 from app.predictor import Predictor
 from app.types import Prediction, Sample
@@ -73,7 +73,7 @@ def evaluate(
     started = time.perf_counter()
     scores = scorer.score(samples, [answered.answer if answered else "" for answered in answers.answers])
     results = list(map(_result, samples, scores, answers.answers))
-    tasks = _summarise(samples, scores, scorer, seed, _by_task(known.samples if known else ()))
+    tasks = summarise_tasks(samples, scores, scorer, seed, _by_task(known.samples if known else ()))
     tracks, track_draws = summarise_tracks(tasks)
     not_scored = Counter(sample.metric for sample, score in zip(samples, scores, strict=True) if score.score is None)
     report = EvalReport(
@@ -128,24 +128,6 @@ def read_evaluation(folder: Path) -> Evaluation:
         problem = str(error).splitlines()
         raise InputError(f"{folder} was not written by this version: {' '.join(problem[:3])}") from error
     return Evaluation(report, results)
-
-
-def _summarise(
-    samples: Sequence[Sample],
-    scores: Sequence[SampleScore],
-    scorer: Scorer,
-    seed: int,
-    known: Mapping[str, Sequence[Sample]],
-) -> dict[str, TaskSummary]:
-    groups: dict[str, list[int]] = defaultdict(list)
-    for position, sample in enumerate(samples):
-        groups[sample.task_name].append(position)
-    return {
-        name: summarise_task(
-            [samples[i] for i in inside], [scores[i] for i in inside], scorer, seed, known.get(name, ())
-        )
-        for name, inside in groups.items()
-    }
 
 
 def _by_task(samples: Sequence[Sample]) -> dict[str, list[Sample]]:

@@ -1,9 +1,11 @@
 """Scores of tasks, tracks and the whole file, with their intervals and baselines."""
 
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from types import MappingProxyType
 
 import numpy as np
 
@@ -71,6 +73,29 @@ def summarise_task(
         ),
         drawn,
     )
+
+
+def summarise_tasks(
+    samples: Sequence[Sample],
+    scores: Sequence[SampleScore],
+    scorer: Scorer,
+    seed: int,
+    others: Mapping[str, Sequence[Sample]] = MappingProxyType({}),
+) -> dict[str, TaskSummary]:
+    """Every task by name, as `summarise_task`; `others` are its samples for the majority baseline, by task.
+
+    Raises:
+        InputError: as `summarise_task`.
+    """
+    groups: dict[str, list[int]] = defaultdict(list)
+    for position, sample in enumerate(samples):
+        groups[sample.task_name].append(position)
+    return {
+        name: summarise_task(
+            [samples[i] for i in inside], [scores[i] for i in inside], scorer, seed, others.get(name, ())
+        )
+        for name, inside in groups.items()
+    }
 
 
 def summarise_tracks(tasks: Mapping[str, TaskSummary]) -> tuple[dict[str, TrackScore], dict[str, Drawn]]:

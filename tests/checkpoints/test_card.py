@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.checkpoints.card import CardRequest, count_parameters, flat, hours, render_card, shown, table, write_card
+from app.checkpoints.card import CardRequest, count_parameters, flat, render_card, row, shown, write_card
 from app.checkpoints.combine import combine, interpolation
-from app.checkpoints.lineage import add_checks
+from app.checkpoints.folder import Output, add_checks
 from app.errors import InputError
 from app.evaluation.schema import Baselines, Durations, EvalReport, Interval, Joining, Overall, Provenance, TaskScore
 from app.types import TaskType
@@ -100,7 +100,7 @@ def report() -> EvalReport:
 @pytest.fixture
 def mixed(checkpoint: Path, tuned: Path, tmp_path: Path) -> Path:
     out = tmp_path / "mixed"
-    combine([checkpoint, tuned], out, interpolation(0.4))
+    combine([checkpoint, tuned], Output(out), interpolation(0.4))
     (out / "training.json").write_text(json.dumps(RECORD))
     add_checks(out, {"loss": 0.0123})
     return out
@@ -176,8 +176,6 @@ def test_records_that_are_missing_or_of_another_kind_are_named(mixed: Path, tmp_
 
 
 def test_markdown_keeps_its_shape() -> None:
-    assert table(("a",), []) == ""
-    assert table(("a", "b"), [("x|y\nz", 1234567)]) == "| a | b |\n|---|---|\n| x\\|y z | 1,234,567 |\n"
+    assert row("x|y\nz", 1234567) == "| x\\|y z | 1,234,567 |"
     assert list(flat({"a": {"b": 1, "c": None}, "d": []})) == [("a.b", 1)]
     assert [shown(value) for value in (True, 0.00012345, [1, 2], None)] == ["yes", "0.0001234", "1, 2", ""]
-    assert [hours(value) for value in (12, 600, 5400, 36_000)] == ["12 s", "10 min", "1 h 30 min", "10 h 00 min"]

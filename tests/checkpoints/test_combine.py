@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.checkpoints.combine import Combination, average, combine, interpolation, slerp, spherical
-from app.checkpoints.lineage import read_lineage
+from app.checkpoints.folder import Output, read_lineage
 from app.checkpoints.tensors import CheckpointTensors
 from app.errors import InputError, SetupError
 from tests.checkpoints.conftest import set_config
@@ -44,7 +44,7 @@ def test_interpolation_is_on_the_line_and_exact_at_its_ends(
     checkpoint: Path, tuned: Path, tmp_path: Path, alpha: float
 ) -> None:
     out = tmp_path / "out"
-    combine([checkpoint, tuned], out, interpolation(alpha), shard_bytes=100_000)
+    combine([checkpoint, tuned], Output(out, shard_bytes=100_000), interpolation(alpha))
 
     assert len(list(out.glob("*.safetensors"))) > 1
     base, other, mixed = CheckpointTensors(checkpoint), CheckpointTensors(tuned), CheckpointTensors(out)
@@ -62,7 +62,7 @@ def test_interpolation_is_on_the_line_and_exact_at_its_ends(
 
 
 def test_an_average_weighs_its_parts(checkpoint: Path, tuned: Path, tmp_path: Path) -> None:
-    combine([checkpoint, tuned, tuned], tmp_path / "out", average([2, 1, 1]))
+    combine([checkpoint, tuned, tuned], Output(tmp_path / "out"), average([2, 1, 1]))
     base, other, mixed = CheckpointTensors(checkpoint), CheckpointTensors(tuned), CheckpointTensors(tmp_path / "out")
     name = "model.layers.0.mlp.up_proj.weight"
     assert torch.allclose(mixed.read(name), (base.read(name) + other.read(name)) / 2, atol=1e-6)
@@ -71,7 +71,7 @@ def test_an_average_weighs_its_parts(checkpoint: Path, tuned: Path, tmp_path: Pa
 def test_a_combined_checkpoint_loads_and_answers(checkpoint: Path, tuned: Path, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    combine([checkpoint, tuned], tmp_path / "out", spherical(0.5))
+    combine([checkpoint, tuned], Output(tmp_path / "out"), spherical(0.5))
     network = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     assert tokenizer.chat_template
@@ -127,21 +127,21 @@ def test_another_vocabulary_is_refused(checkpoint: Path, copied: Path, tmp_path:
 def test_a_folder_that_is_there_is_kept(checkpoint: Path, tuned: Path, copied: Path, tmp_path: Path) -> None:
     before = (copied / "config.json").read_bytes()
     with pytest.raises(SetupError, match="--overwrite"):
-        combine([checkpoint, tuned], copied, interpolation(0.5))
+        combine([checkpoint, tuned], Output(copied), interpolation(0.5))
     assert (copied / "config.json").read_bytes() == before
-    combine([checkpoint, tuned], copied, interpolation(1.0), overwrite=True)
+    combine([checkpoint, tuned], Output(copied, overwrite=True), interpolation(1.0))
     name = "model.norm.weight"
     assert torch.equal(CheckpointTensors(copied).read(name), CheckpointTensors(tuned).read(name))
     other = tmp_path / "papers"
     other.mkdir()
     (other / "letter.txt").write_text("keep me")
     with pytest.raises(SetupError, match="something else"):
-        combine([checkpoint, tuned], other, interpolation(0.5), overwrite=True)
+        combine([checkpoint, tuned], Output(other, overwrite=True), interpolation(0.5))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copied", "papers"]
 
 
 def refuse(first: Path, second: Path, place: Path, says: str) -> None:
     rule: Combination = interpolation(0.5)
     with pytest.raises(InputError, match=says):
-        combine([first, second], place / "refused", rule)
+        combine([first, second], Output(place / "refused"), rule)
     assert not list(place.glob("*refused*"))

@@ -2,15 +2,15 @@
 
 import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from app.checkpoints.answering import DATA, read_samples
-from app.checkpoints.gptq import GptqSettings
-from app.checkpoints.quantize import Quantization, Scheme, quantize
+from app.checkpoints.folder import Output
+from app.checkpoints.gptq import Gptq
+from app.checkpoints.quantize import quantize
 from app.checkpoints.tensors import CheckpointTensors
 from app.errors import InputError, SetupError
 from tests.checkpoints.conftest import set_config
@@ -19,14 +19,10 @@ SAMPLES = read_samples(DATA, 6)
 HAS_GPTQMODEL = importlib.util.find_spec("gptqmodel") is not None
 
 
-def w4a16(group_size: int = 32, python: str = sys.executable) -> Quantization:
-    return Quantization(Scheme.W4A16, GptqSettings(group_size, python=Path(python)))
-
-
 @pytest.mark.skipif(not HAS_GPTQMODEL, reason="gptqmodel is not installed here: see docs/dependencies.md")
 def test_the_library_quantizes(checkpoint: Path, tmp_path: Path) -> None:
-    sizes = quantize(checkpoint, tmp_path / "w4", SAMPLES, w4a16())
-    assert sizes.after < sizes.before
+    sizes = quantize(checkpoint, Output(tmp_path / "w4"), SAMPLES, Gptq(32))
+    assert sizes.bytes_after < sizes.bytes_before
     plans = CheckpointTensors(tmp_path / "w4").plans
     assert plans["model.layers.0.mlp.up_proj.qweight"].shape == (64 // 8, 128)
     assert plans["model.embed_tokens.weight"].dtype is torch.float32
@@ -38,21 +34,21 @@ def test_the_library_quantizes(checkpoint: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(HAS_GPTQMODEL, reason="gptqmodel is installed here")
 def test_a_missing_library_is_named_with_the_fix(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"needs gptqmodel.*\[quantize\].*--python"):
-        quantize(checkpoint, tmp_path / "out", SAMPLES, w4a16())
+        quantize(checkpoint, Output(tmp_path / "out"), SAMPLES, Gptq(32))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_python_that_is_not_there_is_named(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="cannot run /nowhere/python"):
-        quantize(checkpoint, tmp_path / "out", SAMPLES, w4a16(python="/nowhere/python"))
+        quantize(checkpoint, Output(tmp_path / "out"), SAMPLES, Gptq(32, python=Path("/nowhere/python")))
     assert not list(tmp_path.iterdir())
 
 
 def test_groups_that_do_not_divide_are_refused_with_the_fix(copied: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="one of 32, 64, 128"):
-        quantize(copied, tmp_path / "out", SAMPLES, w4a16(48))
+        quantize(copied, Output(tmp_path / "out"), SAMPLES, Gptq(48))
     with pytest.raises(InputError, match="hidden_size 64 is no multiple .* use a group size of 32 or 64"):
-        quantize(copied, tmp_path / "out", SAMPLES, w4a16(128))
+        quantize(copied, Output(tmp_path / "out"), SAMPLES, Gptq(128))
     set_config(copied, intermediate_size=120)
     with pytest.raises(InputError, match="checkpoint pad --group-size 32"):
-        quantize(copied, tmp_path / "out", SAMPLES, w4a16(32))
+        quantize(copied, Output(tmp_path / "out"), SAMPLES, Gptq(32))

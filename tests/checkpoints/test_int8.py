@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.checkpoints.answering import DATA, encoded_prompts, read_samples
-from app.checkpoints.int8 import activation_maxima, rounded, row_scales, smoothing_factors
-from app.checkpoints.quantize import Quantization, Scheme, quantize
+from app.checkpoints.folder import Output
+from app.checkpoints.int8 import Int8, activation_maxima, rounded, row_scales, smoothing_factors
+from app.checkpoints.quantize import quantize
 from app.checkpoints.tensors import CheckpointTensors
 from app.errors import InputError
 from tests.checkpoints.conftest import set_config
@@ -32,9 +33,9 @@ def test_rounding_is_within_half_a_step(rows: list[list[float]]) -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.5])
 def test_the_stored_model_is_the_model_to_half_a_step(checkpoint: Path, tmp_path: Path, smoothing: float) -> None:
     out = tmp_path / "w8"
-    sizes = quantize(checkpoint, out, SAMPLES, Quantization(Scheme.W8A8, smoothing=smoothing))
+    sizes = quantize(checkpoint, Output(out), SAMPLES, Int8(smoothing))
 
-    assert sizes.after < sizes.before
+    assert sizes.bytes_after < sizes.bytes_before
     before, after = CheckpointTensors(checkpoint), CheckpointTensors(out)
     assert after.plans[QUERY].dtype is torch.int8
     restored = after.read(QUERY).float() * after.read(QUERY + "_scale")
@@ -84,11 +85,11 @@ def test_maxima_are_over_all_prompts(checkpoint: Path) -> None:
 
 def test_what_cannot_be_smoothed_or_is_quantized_is_refused(copied: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="between 0 and 1"):
-        quantize(copied, tmp_path / "out", SAMPLES, Quantization(Scheme.W8A8, smoothing=1.5))
+        quantize(copied, Output(tmp_path / "out"), SAMPLES, Int8(1.5))
     set_config(copied, model_type="gemma")
     with pytest.raises(InputError, match="--smoothing 0"):
-        quantize(copied, tmp_path / "out", SAMPLES, Quantization(Scheme.W8A8))
+        quantize(copied, Output(tmp_path / "out"), SAMPLES, Int8())
     set_config(copied, model_type="qwen2", quantization_config={"quant_method": "gptq"})
     with pytest.raises(InputError, match="is quantized"):
-        quantize(copied, tmp_path / "out", SAMPLES, Quantization(Scheme.W8A8))
+        quantize(copied, Output(tmp_path / "out"), SAMPLES, Int8())
     assert [path.name for path in tmp_path.iterdir()] == ["copied"]

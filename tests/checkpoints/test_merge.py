@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from app.checkpoints.answering import DATA, encoded_prompts, read_samples
-from app.checkpoints.lineage import read_lineage
+from app.checkpoints.folder import Output, read_lineage
 from app.checkpoints.merge import merge_adapter
 from app.checkpoints.network import compare_logits, last_logits, load_network, with_adapter
 from app.checkpoints.tensors import CheckpointTensors
@@ -22,7 +22,7 @@ SAMPLES = read_samples(DATA, 4)
 
 def test_the_merged_checkpoint_answers_as_base_and_adapter(checkpoint: Path, lora: Path, tmp_path: Path) -> None:
     out = tmp_path / "merged"
-    checks = merge_adapter(checkpoint, lora, out, SAMPLES, dtype="float32", shard_bytes=200_000)
+    checks = merge_adapter(checkpoint, lora, Output(out, shard_bytes=200_000), SAMPLES, dtype="float32")
 
     assert checks.merged.relative < 1e-5
     assert checks.saved == checks.merged
@@ -43,7 +43,7 @@ def test_the_merged_checkpoint_answers_as_base_and_adapter(checkpoint: Path, lor
 
 
 def test_rounding_is_measured_and_named(checkpoint: Path, lora: Path, tmp_path: Path) -> None:
-    checks = merge_adapter(checkpoint, lora, tmp_path / "half", SAMPLES, dtype="bfloat16")
+    checks = merge_adapter(checkpoint, lora, Output(tmp_path / "half"), SAMPLES, dtype="bfloat16")
     assert checks.merged.relative < checks.saved.relative < 6e-2
     assert {plan.dtype for plan in CheckpointTensors(tmp_path / "half").plans.values()} == {torch.bfloat16}
     assert json.loads((tmp_path / "half" / "config.json").read_text())["dtype"] == "bfloat16"
@@ -55,13 +55,13 @@ def test_an_adapter_of_another_shape_is_refused(checkpoint: Path, lora: Path, tm
     name = next(name for name in weights if "q_proj.lora_A" in name)
     save_file({**weights, name: torch.ones(4, 48)}, other / "adapter_model.safetensors")
     with pytest.raises(InputError, match="with inputs of 48 where .* has 64: it belongs to another base"):
-        merge_adapter(checkpoint, other, tmp_path / "out", SAMPLES)
+        merge_adapter(checkpoint, other, Output(tmp_path / "out"), SAMPLES)
     save_file(
         {name.replace("layers.1", "layers.7"): tensor for name, tensor in weights.items()},
         other / "adapter_model.safetensors",
     )
     with pytest.raises(InputError, match=r"adapts model\.layers\.7.* has not"):
-        merge_adapter(checkpoint, other, tmp_path / "out", SAMPLES)
+        merge_adapter(checkpoint, other, Output(tmp_path / "out"), SAMPLES)
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
@@ -69,17 +69,17 @@ def test_the_record_of_the_training_names_the_base(checkpoint: Path, tuned: Path
     recorded = shutil.copytree(lora, tmp_path / "recorded")
     (recorded / "training.json").write_text(json.dumps({"model_revision": folder_revision(checkpoint)}))
     with pytest.raises(InputError, match="--another-base"):
-        merge_adapter(tuned, recorded, tmp_path / "out", SAMPLES)
-    merge_adapter(checkpoint, recorded, tmp_path / "right", SAMPLES)
+        merge_adapter(tuned, recorded, Output(tmp_path / "out"), SAMPLES)
+    merge_adapter(checkpoint, recorded, Output(tmp_path / "right"), SAMPLES)
     assert (tmp_path / "right" / "training.json").is_file()
-    merge_adapter(tuned, recorded, tmp_path / "meant", SAMPLES, another_base=True)
+    merge_adapter(tuned, recorded, Output(tmp_path / "meant"), SAMPLES, another_base=True)
 
 
 def test_what_is_no_adapter_is_refused(checkpoint: Path, lora: Path, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"adapter_config\.json"):
-        merge_adapter(checkpoint, tmp_path, tmp_path / "out", SAMPLES)
+        merge_adapter(checkpoint, tmp_path, Output(tmp_path / "out"), SAMPLES)
     other = shutil.copytree(lora, tmp_path / "other")
     config = json.loads((other / "adapter_config.json").read_text())
     (other / "adapter_config.json").write_text(json.dumps(config | {"peft_type": "PREFIX_TUNING"}))
     with pytest.raises(SetupError, match="only LORA adapters"):
-        merge_adapter(checkpoint, other, tmp_path / "out", SAMPLES)
+        merge_adapter(checkpoint, other, Output(tmp_path / "out"), SAMPLES)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.checkpoints.answering import DATA, encoded_prompts, read_samples
+from app.checkpoints.folder import Output
 from app.checkpoints.network import compare_logits, last_logits, load_network
 from app.checkpoints.pad import check_even, pad_checkpoint, padded_size
 from app.checkpoints.tensors import CheckpointTensors
@@ -17,7 +18,7 @@ SHAPE = {"num_attention_heads": 64, "num_key_value_heads": 8, "hidden_size": 819
 
 def test_the_logits_stay(copied: Path, tmp_path: Path) -> None:
     narrow = narrowed(copied, 120)
-    width = pad_checkpoint(narrow, tmp_path / "out", tensor_parallel=2, group=32)
+    width = pad_checkpoint(narrow, Output(tmp_path / "out"), tensor_parallel=2, group=32)
     assert width == 128
     assert json.loads((tmp_path / "out" / "config.json").read_text())["intermediate_size"] == 128
     prompts = encoded_prompts(read_samples(DATA, 4), narrow, 1024)
@@ -64,11 +65,11 @@ def test_what_padding_cannot_mend_is_refused(change: dict[str, int], parallel: i
 
 def test_other_mlps_and_even_ones_are_refused(checkpoint: Path, copied: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs no padding"):
-        pad_checkpoint(checkpoint, tmp_path / "out", tensor_parallel=2, group=32)
+        pad_checkpoint(checkpoint, Output(tmp_path / "out"), tensor_parallel=2, group=32)
     set_config(copied, hidden_act="softplus")
     with pytest.raises(InputError, match="softplus"):
-        pad_checkpoint(copied, tmp_path / "out", tensor_parallel=2, group=32)
+        pad_checkpoint(copied, Output(tmp_path / "out"), tensor_parallel=2, group=32)
     set_config(copied, hidden_act="silu", num_hidden_layers=3)
     with pytest.raises(InputError, match="mixtures of experts"):
-        pad_checkpoint(copied, tmp_path / "out", tensor_parallel=2, group=32)
+        pad_checkpoint(copied, Output(tmp_path / "out"), tensor_parallel=2, group=32)
     assert [path.name for path in tmp_path.iterdir()] == ["copied"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.checkpoints.answering import DATA, MacroScore, Running
+from app.checkpoints.answering import DATA, MacroScore
 from app.checkpoints.sweep import (
     Point,
     SweepRequest,
@@ -24,6 +24,7 @@ from app.errors import InputError, SetupError
 from app.evaluation.datasets.reading import read_dataset
 from app.evaluation.schema import Interval
 from app.evaluation.scoring import Scorer
+from app.settings import Settings
 
 SAMPLES = read_dataset(DATA).samples
 
@@ -38,8 +39,8 @@ def point(alpha: float, score: float) -> Point:
 
 @pytest.fixture
 def request_(checkpoint: Path, tuned: Path, tmp_path: Path) -> SweepRequest:
-    running = Running("transformers", {"dtype": "float32"})
-    return SweepRequest(checkpoint, tuned, tmp_path / "sweep", DATA, (0.0, 0.5, 1.0), running)
+    settings = Settings(engine="transformers", engine_settings={"dtype": "float32"})
+    return SweepRequest(checkpoint, tuned, tmp_path / "sweep", DATA, (0.0, 0.5, 1.0), settings)
 
 
 def test_a_stopped_sweep_goes_on_and_keeps_what_it_measured(request_: SweepRequest) -> None:

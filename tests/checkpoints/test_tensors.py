@@ -80,7 +80,7 @@ def test_a_cut_file_is_named(tmp_path: Path) -> None:
     save_file({"a": torch.ones(1000)}, tmp_path / "model.safetensors")
     whole = (tmp_path / "model.safetensors").read_bytes()
     (tmp_path / "model.safetensors").write_bytes(whole[:-100])
-    with pytest.raises(InputError, match="copy the checkpoint again"):
+    with pytest.raises(InputError, match="copy it again"):
         CheckpointTensors(tmp_path)
 
 

@@ -6,22 +6,31 @@ from pathlib import Path
 import pytest
 
 from app.checkpoints.verify import Limits, Reference, compare_answers, parse_reference
-from app.errors import EngineError, InputError
-from app.types import Completion, Failure
+from app.errors import InputError
+from app.types import Failure, Outcome, Prediction, TaskType
 
 
-def choice(identity: str, *probabilities: float) -> Completion:
-    labels = {str(place): math.log(value) for place, value in enumerate(probabilities)}
-    return Completion(identity, max(labels, key=lambda label: labels[label]), "stop", 9, 1, labels)
+def choice(identity: str, *probabilities: float) -> Prediction:
+    labels = {str(place): value / sum(probabilities) for place, value in enumerate(probabilities)}
+    written = max(labels, key=lambda label: labels[label])
+    return Prediction(
+        identity,
+        TaskType.MULTIPLE_CHOICE,
+        written,
+        Outcome.CLEAN,
+        raw=written,
+        label_probs=labels,
+        label_mass=sum(probabilities),
+    )
 
 
-def text(identity: str, written: str) -> Completion:
-    return Completion(identity, written, "stop", 9, 3)
+def text(identity: str, written: str, error: Failure | None = None) -> Prediction:
+    return Prediction(identity, TaskType.GENERATION, written, Outcome.CLEAN, raw=written, error=error)
 
 
 def test_figures_are_those_of_the_definitions() -> None:
     first = [choice("a", 0.5, 0.25), choice("b", 0.1, 0.3), text("c", "lamp"), text("d", "cup")]
-    second = [text("d", "mug"), choice("b", 0.3, 0.1), text("c", "lamp"), choice("a", 0.5, 0.25)]
+    second = [choice("a", 0.5, 0.25), choice("b", 0.3, 0.1), text("c", "lamp"), text("d", "mug")]
 
     found = compare_answers(first, second)
 
@@ -52,9 +61,15 @@ def test_other_questions_and_refusals_are_no_comparison() -> None:
         compare_answers([text("a", "x")], [text("b", "x")])
     with pytest.raises(InputError, match="not asked the same"):
         compare_answers([], [])
-    refused = Completion("a", "", "error", 0, 0, error=Failure("prompt_too_long", "too long"))
-    with pytest.raises(EngineError, match="too long"):
+    refused = text("a", "", Failure("prompt_too_long", "too long"))
+    with pytest.raises(InputError, match="sample 'a' cannot be asked: too long; leave it out"):
         compare_answers([text("a", "x")], [refused])
+
+
+def test_a_probability_too_small_for_its_number_is_compared_all_the_same() -> None:
+    found = compare_answers([choice("a", 0.5, 0.0)], [choice("a", 0.5, 0.0)])
+    assert (found.largest_logprob, found.mean_kl) == (0.0, 0.0)
+    assert compare_answers([choice("a", 0.5, 0.1)], [choice("a", 0.5, 0.0)]).mean_kl > 10  # type: ignore[operator]
 
 
 def test_a_reference_is_a_checkpoint_or_a_base_with_its_adapter() -> None:

@@ -47,7 +47,7 @@ def test_the_identity_follows_checkpoint_prompts_and_engine(checkpoint: Path) ->
 def test_the_versions_of_the_code_are_part_of_it(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
-    settings = Settings(model=str(checkpoint))  # type: ignore[call-arg]  # the rest has defaults
+    settings = Settings(model=str(checkpoint))
     before = known_identity(settings)
     now = str(int(before[version.lower()]) + 1)
     monkeypatch.setattr(identity, version, int(now))
