@@ -9,10 +9,11 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from app.engines.base import LoadedModel
 from app.engines.constraints.limits import check_regex, check_schema
 from app.errors import EngineError
 from app.openai.wire import FieldError, Refusing, RequestError, ShortText, Text, invalid
@@ -204,21 +205,6 @@ class ChatRequest(Refusing):
         return errors
 
 
-class ChatModel(Protocol):
-    """What the asking must know of a model."""
-
-    context_length: int
-
-    @property
-    def adapters(self) -> Collection[str]:
-        """The names of its LoRA adapters."""
-        ...
-
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Tokens of the conversation, the assistant's opening included."""
-        ...
-
-
 def adapter_of(asked: str | None, model: str, adapters: Collection[str]) -> str | None:
     """The LoRA adapter that a request's `model` stands for, or None for the model itself.
 
@@ -233,7 +219,7 @@ def adapter_of(asked: str | None, model: str, adapters: Collection[str]) -> str 
 
 
 def generation_request(
-    body: ChatRequest, model: ChatModel, name: str, request_id: str, choice: int = 0, seed: int = 0
+    body: ChatRequest, model: LoadedModel, name: str, request_id: str, choice: int = 0, seed: int = 0
 ) -> GenerationRequest:
     """The call of the model for one of the answers that are asked for.
 

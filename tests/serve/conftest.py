@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.rows import read_rows
 from app.settings import ROOT
 from tests.serve.live_batch import LiveBatch, kill_in_the_middle, wait
 from tests.serve.live_server import UVICORN, LiveServer, live_server
@@ -41,23 +42,57 @@ def interrupted(adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Live
         return kill_in_the_middle(first)
 
 
+USER = {"role": "user", "content": "Name a garden chair."}
+CHATS: dict[str, dict[str, Any]] = {
+    "greedy": {"temperature": 0, "max_tokens": 12},
+    "seeded": {"seed": 3, "max_tokens": 12, "messages": [{"role": "developer", "content": "Be brief."}, USER]},
+    "penalties": {"temperature": 0, "max_tokens": 12, "frequency_penalty": 1, "presence_penalty": 0.5},
+    "nucleus": {"seed": 4, "top_p": 0.3, "max_tokens": 12, "stop": ["q", "z", "."]},
+    "many": {"seed": 5, "n": 3, "max_tokens": 6},
+    "regex": {"seed": 6, "structured_outputs": {"regex": "[0-9]{3}-[0-9]{2}"}},
+    "choice": {"structured_outputs": {"choice": ["chair", "a+b"]}, "seed": 1},
+    "json": {
+        "temperature": 0,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"enum": [{"seats": 2}]}}},
+    },
+    "told": {"temperature": 0, "max_tokens": 3, "logprobs": True, "top_logprobs": 2},
+}
+
+
+def chat_body(name: str) -> dict[str, Any]:
+    return {"model": "mini", "messages": [USER], **CHATS[name]}
+
+
 @dataclass(frozen=True)
 class Offline:
-    """`shopbench predict` on the sample questions, on its way."""
+    """`shopbench predict` on the sample questions and some conversations, on its way."""
 
     process: "subprocess.Popen[bytes]"
     target: Path
 
     def rows(self) -> dict[str, dict[str, Any]]:
-        """Its output by id."""
+        """What it answered, by name."""
         assert self.process.wait(500) == 0
-        return {row["id"]: row for row in map(json.loads, self.target.read_text().splitlines())}
+        lines = map(json.loads, self.target.read_text().splitlines())
+        return {line["custom_id"]: line["response"]["body"] for line in lines}
 
 
 @pytest.fixture(scope="session")
 def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Offline]:
     target = tmp_path_factory.mktemp("offline") / "out.jsonl"
-    words = ["predict", str(SAMPLE), str(target), "--model", str(MINI), "--quiet"]
+    source = target.with_name("in.jsonl")
+    questions = [row.question for row in read_rows(SAMPLE) if row.question is not None]
+    lines = [
+        {
+            "custom_id": one.id,
+            "url": "/v1/predict",
+            "body": {"prompt": one.prompt, "is_multiple_choice": one.is_multiple_choice},
+        }
+        for one in questions
+    ]
+    lines += [{"custom_id": name, "url": "/v1/chat/completions", "body": chat_body(name)} for name in CHATS]
+    source.write_text("".join(json.dumps({"method": "POST", **line}) + "\n" for line in lines))
+    words = ["predict", str(source), str(target), "--model", str(MINI), "--quiet"]
     process = subprocess.Popen([sys.executable, "-m", "app", *words], cwd=ROOT)
     yield Offline(process, target)
     process.kill()
