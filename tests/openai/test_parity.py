@@ -11,10 +11,11 @@ import httpx
 import pytest
 
 from app.jobs.file_job import FileJob, answer_file
+from app.jobs.store import Reply
 from app.predictor import AsyncPredictor, Predictor
 from app.prompting import PromptLibrary
 from app.serve.app import build_app, guard
-from app.serve.batches.asking import Reply, ServiceAsking
+from app.serve.batches.asking import ServiceAsking
 from app.serve.batches.lines import Line
 from app.serve.middleware.keys import ApiKeys
 from app.serve.server_settings import ServerSettings

@@ -84,8 +84,9 @@ def test_a_late_question_counts_with_the_time_it_took() -> None:
     async def main() -> None:
         asked = [Asked(Question("slow", "Write a short title.\nOutput: "))]
         late = asyncio.get_running_loop().time() + 0.3
-        (answered,) = await Answering(service_of(ScriptedAsyncEngine(slow_last)), late, asked).all()
-        assert answered.prediction.answer is None
-        assert answered.prediction.seconds >= 0.25
+        answering = Answering(service_of(ScriptedAsyncEngine(slow_last)), late, asked)
+        *_, last = [row async for row in answering.rows(explained=True)]
+        assert last["answer"] is None
+        assert last["seconds"] >= 0.25
 
     asyncio.run(main())

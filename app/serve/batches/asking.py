@@ -16,8 +16,7 @@ from app.serve.admission import Admission
 from app.serve.batches.lines import Line
 from app.serve.batches.state import OK
 from app.serve.chat.service import complete
-from app.serve.predict.api import answer_all, asked_of, predict_response
-from app.serve.predict.service import ENGINE_FAILED
+from app.serve.predict.service import ENGINE_FAILED, Answering, asked_of, predict_response
 from app.serve.problems import document
 from app.serve.service import Service
 from app.serve.waiting import until
@@ -56,7 +55,8 @@ class Asking:
         request, alone = read_predict_line(line.custom_id, line.body)
         questions = asked_of(request, self._service)
         # No more at a time than the share of batches has, whatever a line holds.
-        answers = await answer_all(self._service, self._late(), questions, self._service.settings.batch_concurrency)
+        most = self._service.settings.batch_concurrency
+        answers = await Answering(self._service, self._late(), questions, most).all()
         for answered in answers:
             failure = answered.prediction.error
             if failure is not None and failure.code == ENGINE_FAILED:

@@ -9,14 +9,12 @@ from pydantic import BaseModel, Field, JsonValue
 from starlette.responses import JSONResponse, Response
 
 from app.files import dump
-from app.openai.chat import adapter_of
-from app.openai.wire import FieldError, invalid
 from app.rows import PredictRequest, Questions
-from app.serve.predict.service import ENGINE_FAILED, TIMEOUT, Answered, Answering, Asked, characters_of
-from app.serve.problems import ProblemError, problem_responses
+from app.serve.predict.service import Answering, asked_of, predict_response, routes_of
+from app.serve.problems import problem_responses
 from app.serve.service import Service
 from app.serve.waiting import TIMEOUT_PARAMETER, Stream, deadline, unless_gone, until
-from app.types import Outcome, Question, TaskType
+from app.types import Outcome, TaskType
 
 NDJSON = "application/x-ndjson"
 COMMON = (400, 401, 403, 405, 408, 413, 415, 422, 429, 500)
@@ -113,7 +111,7 @@ def question_router(service: Service) -> APIRouter:
         service.admit(request, len(questions))
         if NDJSON in request.headers.get("accept", ""):
             return Stream(_lines(Answering(service, late, questions), explained=body.explain), NDJSON)
-        answers = await unless_gone(request, answer_all(service, late, questions))
+        answers = await unless_gone(request, Answering(service, late, questions).all())
         return JSONResponse(predict_response(service, body, answers))
 
     @router.post(
@@ -134,71 +132,7 @@ def question_router(service: Service) -> APIRouter:
     return router
 
 
-async def routes_of(service: Service, questions: list[Asked]) -> list[dict[str, Any]]:
-    """One `RouteBody` a question. Long requests give way to others between their questions."""
-    characters = characters_of(questions)
-    routes = []
-    for asked in questions:
-        task, reason = await service.predictor.apart(asked.route, characters)
-        routes.append({"id": asked.question.id, "task_type": task.type, "reason": reason})
-    return routes
-
-
-def asked_of(body: Questions, service: Service) -> list[Asked]:
-    """The questions of a request.
-
-    Raises:
-        RequestError: 422, a prompt is too long; 404, there is no such model.
-    """
-    longest = service.settings.max_prompt_characters
-    message = f"longer than {longest} characters: shorten it"
-    errors = [
-        FieldError(field=f"questions.{number}.prompt", message=message)
-        for number, question in enumerate(body.questions)
-        if len(question.prompt) > longest
-    ]
-    if errors:
-        raise invalid(errors)
-    asked = body.model if isinstance(body, PredictRequest) else None
-    adapter = adapter_of(asked, service.predictor.model_name, service.predictor.engine.adapters)
-    return [
-        Asked(Question(name, question.prompt, question.is_multiple_choice), question.task_type, adapter)
-        for name, question in zip(body.ids, body.questions, strict=True)
-    ]
-
-
-async def answer_all(service: Service, late: float, questions: list[Asked], most: int | None = None) -> list[Answered]:
-    """All answers, side by side or `most` at a time; `late` is on the event loop's clock.
-
-    Raises:
-        ProblemError: 503 or 504, no question at all has an answer.
-    """
-    answers = await Answering(service, late, questions, most).all()
-    _raise_common_failure(answers)
-    return answers
-
-
-def predict_response(service: Service, body: PredictRequest, answers: list[Answered]) -> dict[str, Any]:
-    """As `PredictResponse`."""
-    rows = [answered.row(explained=body.explain) for answered in answers]
-    return {
-        "model": body.model or service.predictor.model_name,
-        "prompts": service.predictor.prompts.fingerprint,
-        "predictions": rows,
-    }
-
-
 async def _lines(answering: Answering, *, explained: bool) -> AsyncGenerator[str, None]:
     async with aclosing(answering.rows(explained=explained)) as rows:
         async for row in rows:
             yield dump(row) + "\n"
-
-
-def _raise_common_failure(answers: list[Answered]) -> None:
-    """Where no question has an answer, the whole request has failed."""
-    errors = [answered.prediction.error for answered in answers if answered.prediction.answer is None]
-    if len(errors) < len(answers) or errors[0] is None:
-        return
-    if all(error is not None and error.code == TIMEOUT for error in errors):
-        raise ProblemError(504, TIMEOUT, errors[0].message)
-    raise ProblemError(503, ENGINE_FAILED, "the engine failed; try again shortly")

@@ -10,9 +10,12 @@ from functools import partial
 from typing import Any
 
 from app.errors import EngineError
+from app.openai.chat import adapter_of
+from app.openai.wire import FieldError, invalid
 from app.predictor import Prepared
 from app.routing import explain
-from app.rows import prediction_row
+from app.rows import PredictRequest, Questions, prediction_row
+from app.serve.problems import ProblemError
 from app.serve.service import Service
 from app.serve.waiting import Tell, side_by_side
 from app.tasks.base import Task
@@ -79,13 +82,20 @@ class Answering:
         self._places = asyncio.Semaphore(most or len(questions))
 
     async def all(self) -> list[Answered]:
-        """All answers, side by side, in the order of the questions."""
+        """All answers, side by side, in the order of the questions.
+
+        Raises:
+            ProblemError: 503 or 504, no question at all has an answer.
+        """
         if len(self._questions) == 1:
             # Most requests; a task of its own takes longer than the rest of what is done here.
-            return [await self._answer(self._questions[0])]
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._answer(asked)) for asked in self._questions]
-        return [task.result() for task in tasks]
+            answers = [await self._answer(self._questions[0])]
+        else:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._answer(asked)) for asked in self._questions]
+            answers = [task.result() for task in tasks]
+        _raise_common_failure(answers)
+        return answers
 
     async def rows(self, *, explained: bool) -> AsyncGenerator[dict[str, Any], None]:
         """What a stream sends, in order of completion; explained, also each route and piece of text on the way."""
@@ -113,17 +123,17 @@ class Answering:
                 if tell is not None:
                     routed = {"event": "routed", "id": asked.question.id, "task_type": task.type, "reason": reason}
                     tell(routed | {"messages": messages_of(prepared)})
-                if prepared is not None:
-                    prediction = await self._asked(prepared, tell)
+                if prepared is not None and tell is None:
+                    prediction = await self._predictor.answer(prepared)
+                elif prepared is not None and tell is not None:
+                    prediction = await self._told(prepared, tell)
         except (TimeoutError, EngineError) as error:
             seconds = time.monotonic() - started
             prediction = replace(_without_answer(asked, task), error=_failure(error), seconds=seconds)
         return self._done(Answered(prediction, reason, prepared))
 
-    async def _asked(self, prepared: Prepared, tell: Tell[dict[str, Any]] | None) -> Prediction:
+    async def _told(self, prepared: Prepared, tell: Tell[dict[str, Any]]) -> Prediction:
         """The engine's answer; each piece of text is told as it comes."""
-        if tell is None:
-            return await self._predictor.answer(prepared)
         async with aclosing(self._predictor.stream(prepared)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Prediction):
@@ -151,9 +161,62 @@ class Answering:
         return answered
 
 
+def asked_of(body: Questions, service: Service) -> list[Asked]:
+    """The questions of a request.
+
+    Raises:
+        RequestError: 422, a prompt is too long; 404, there is no such model.
+    """
+    longest = service.settings.max_prompt_characters
+    message = f"longer than {longest} characters: shorten it"
+    errors = [
+        FieldError(field=f"questions.{number}.prompt", message=message)
+        for number, question in enumerate(body.questions)
+        if len(question.prompt) > longest
+    ]
+    if errors:
+        raise invalid(errors)
+    asked = body.model if isinstance(body, PredictRequest) else None
+    adapter = adapter_of(asked, service.predictor.model_name, service.predictor.engine.adapters)
+    return [
+        Asked(Question(name, question.prompt, question.is_multiple_choice), question.task_type, adapter)
+        for name, question in zip(body.ids, body.questions, strict=True)
+    ]
+
+
+async def routes_of(service: Service, questions: list[Asked]) -> list[dict[str, Any]]:
+    """One `RouteBody` a question. Long requests give way to others between their questions."""
+    characters = characters_of(questions)
+    routes = []
+    for asked in questions:
+        task, reason = await service.predictor.apart(asked.route, characters)
+        routes.append({"id": asked.question.id, "task_type": task.type, "reason": reason})
+    return routes
+
+
+def predict_response(service: Service, body: PredictRequest, answers: list[Answered]) -> dict[str, Any]:
+    """As `PredictResponse`."""
+    rows = [answered.row(explained=body.explain) for answered in answers]
+    return {
+        "model": body.model or service.predictor.model_name,
+        "prompts": service.predictor.prompts.fingerprint,
+        "predictions": rows,
+    }
+
+
 def characters_of(questions: Sequence[Asked]) -> int:
     """All that a request has the server compute on."""
     return sum(len(asked.question.prompt) for asked in questions)
+
+
+def _raise_common_failure(answers: list[Answered]) -> None:
+    """Where no question has an answer, the whole request has failed."""
+    errors = [answered.prediction.error for answered in answers if answered.prediction.answer is None]
+    if len(errors) < len(answers) or errors[0] is None:
+        return
+    if all(error is not None and error.code == TIMEOUT for error in errors):
+        raise ProblemError(504, TIMEOUT, errors[0].message)
+    raise ProblemError(503, ENGINE_FAILED, errors[0].message)
 
 
 def _without_answer(asked: Asked, task: Task | None) -> Prediction:

@@ -1,0 +1,105 @@
+"""The way of a question from HTTP to vLLM, in frames of ours: each is a place where somebody has to look."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from types import FrameType, SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from app.engines.chat import load_chat_tokenizer
+from app.predictor import AsyncPredictor
+from app.prompting import PromptLibrary
+from app.serve.app import build_app, guard
+from app.serve.middleware.keys import ApiKeys
+from app.serve.server_settings import ServerSettings
+from app.settings import ROOT
+from tests.serve.calls import CHOICE, talk
+
+APP = str(ROOT / "app")
+MINI = ROOT / "tests" / "fixtures" / "mini"
+MOST = 8
+CHAT = {"model": "mini", "messages": [{"role": "user", "content": "Name a garden chair."}]}
+
+
+def frames_of(coroutine: Any) -> list[str]:  # noqa: ANN401  # coroutines and what they await have no common type
+    """The functions of ours that a task is in, the outermost first."""
+    found = []
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "ag_frame", None)
+        if frame is not None and frame.f_code.co_filename.startswith(APP):
+            found.append(f"{Path(frame.f_code.co_filename).relative_to(APP)}:{frame.f_code.co_name}")
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "ag_await", None)
+    return found
+
+
+class StubLlm:
+    """Stands where vLLM's engine stands, and notes how it was reached."""
+
+    def __init__(self) -> None:
+        self.here: list[str] = []
+        self.tasks: list[list[str]] = []
+        self.errored = False
+
+    async def generate(self, *_: object, **__: object) -> AsyncGenerator[Any, None]:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code.co_filename.startswith(APP):
+                self.here.insert(0, f"{Path(frame.f_code.co_filename).relative_to(APP)}:{frame.f_code.co_name}")
+            frame = frame.f_back
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        self.tasks = [frames_of(task.get_coro()) for task in others]
+        await asyncio.sleep(0)
+        yield SimpleNamespace(
+            outputs=[SimpleNamespace(finish_reason="stop", stop_reason=None, text="", token_ids=[2], logprobs=None)]
+        )
+
+
+def way(path: str, body: dict[str, object]) -> list[str]:
+    """The frames from the route on."""
+    pytest.importorskip("vllm")
+    from vllm import sampling_params
+    from vllm.inputs import engine as inputs
+
+    from app.engines.vllm.online import AsyncVllmEngine
+
+    engine = object.__new__(AsyncVllmEngine)
+    llm = StubLlm()
+    known = {
+        "model": str(MINI),
+        "adapters": {},
+        "context_length": 1024,
+        "_llm": llm,
+        "_tokenizer": load_chat_tokenizer(str(MINI)),
+        "_params": sampling_params,
+        "_inputs": inputs,
+        "_numbers": iter(range(9)),
+        "_failures": (),
+        "_refusals": (),
+        "_last_heard": 0.0,
+    }
+    for name, value in known.items():
+        setattr(engine, name, value)
+    predictor = AsyncPredictor(engine, PromptLibrary(ROOT / "prompts"))
+    app = build_app(guard(predictor, ServerSettings.parse({})), ApiKeys.parse(""))
+
+    async def work(connection: httpx.AsyncClient) -> httpx.Response:
+        return await connection.post(path, json=body)
+
+    assert talk(app, work).status_code == 200
+    (asking,) = [found for found in llm.tasks if any("/api.py:" in one for one in found)]
+    start = next(place for place, one in enumerate(asking) if "/api.py:" in one)
+    return asking[start:] + llm.here
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/v1/predict", {"questions": [CHOICE]}), ("/v1/chat/completions", CHAT)],
+)
+def test_the_way_to_vllm_is_short(path: str, body: dict[str, object]) -> None:
+    found = way(path, body)
+    print(len(found), *found, sep="\n  ")
+    assert len(found) <= MOST, found
