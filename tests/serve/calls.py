@@ -53,6 +53,13 @@ def batches_of(service: Service, folder: Path, revision: str = "1", prompts: str
     )
 
 
+async def happens(what: Callable[[], object], within: float = 20) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(within):
+        while not what():
+            await asyncio.sleep(0.001)
+
+
 def call(app: FastAPI, method: str, path: str, **words: Any) -> httpx.Response:  # noqa: ANN401  # as httpx takes them
     async def work(connection: httpx.AsyncClient) -> httpx.Response:
         return await connection.request(method, path, **words)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from app.serve.admission import Admission, RateLimit
 from app.serve.problems import ProblemError
 from app.types import GenerationRequest
-from tests.serve.calls import TEXT, app_of, predict, problem, talk
+from tests.serve.calls import TEXT, app_of, happens, predict, problem, talk
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
 
 JSON = {"content-type": "application/json"}
@@ -24,8 +24,7 @@ def test_beyond_the_queue_is_429_and_room_comes_back() -> None:
     async def work(connection: httpx.AsyncClient) -> tuple[list[httpx.Response], httpx.Response, httpx.Response]:
         body = {"questions": [TEXT, TEXT]}
         held_up = [asyncio.create_task(connection.post("/v1/predict", json=body)) for _ in range(2)]
-        while len(engine.asked) < 4:
-            await asyncio.sleep(0.01)
+        await happens(lambda: len(engine.asked) == 4)
         refused = await connection.post("/v1/predict", json={"questions": [TEXT]})
         unread = await connection.post("/v1/predict", content=b"not even JSON", headers=JSON)
         problem(unread, 429, "overloaded")

@@ -4,7 +4,7 @@ import time
 import httpx
 
 from app.serve.service import Health
-from tests.serve.calls import app_of, call, problem, talk
+from tests.serve.calls import app_of, call, happens, problem, talk
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
 
 
@@ -41,7 +41,7 @@ def test_an_engine_that_dies_under_a_canary_is_noticed_at_once() -> None:
 
     async def work(connection: httpx.AsyncClient) -> float:
         asking = asyncio.create_task(connection.get("/readyz"))
-        await asyncio.sleep(0.2)
+        await happens(lambda: engine.probes)
         engine.alive = False
         died = time.monotonic()
         problem(await asking, 503, "not_ready")
@@ -57,7 +57,7 @@ def test_many_probes_share_one_canary_and_a_busy_engine_needs_none() -> None:
     async def main() -> None:
         health = Health(engine, 5)
         asking = [asyncio.create_task(health.why_not_ready()) for _ in range(20)]
-        await asyncio.sleep(0.1)
+        await happens(lambda: engine.probes)
         engine.hanging = False
         assert await asyncio.gather(*asking) == [None] * 20
         assert engine.probes == 1

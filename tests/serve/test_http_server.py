@@ -15,13 +15,12 @@ from app.cli.serve import bind
 from app.serve.http_server import KEEP_ALIVE, HttpServer, uvicorn_config
 from app.serve.server_settings import ServerSettings
 from app.types import GenerationRequest
-from tests.serve.calls import TEXT, app_of
+from tests.serve.calls import TEXT, app_of, happens
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
 from tests.serve.served import raw_request
 
 CLIENTS = 50
 REQUEST = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
-SLOW_REQUEST = b"GET /slow HTTP/1.1\r\nHost: test\r\n\r\n"
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -34,8 +33,6 @@ async def app(scope: Scope, _: Receive, send: Send) -> None:
     """An empty answer to everything."""
     if scope["type"] == "lifespan":
         return
-    if scope["path"] == "/slow":
-        await asyncio.sleep(0.5)
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
@@ -54,6 +51,11 @@ def test_idle_connections_outlive_those_of_common_proxies() -> None:
 def clients(port: int) -> Iterator[list[socket.socket]]:
     with ExitStack() as stack:
         yield [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(CLIENTS)]
+
+
+def ending(server: HttpServer) -> bool:
+    """Whether the server has begun to end."""
+    return (b"connection", b"close") in server.server_state.default_headers
 
 
 def ask(opened: list[socket.socket]) -> None:
@@ -103,7 +105,8 @@ def test_requests_that_nobody_has_read_at_the_end_are_answered() -> None:
     async def main() -> list[bytes]:
         async with started() as (server, port):
             with clients(port) as opened:
-                # One turn of the loop finds it all: connections, requests, and that the server shall end.
+                # One turn of the loop finds it all: connections, requests, and that the server shall end, at which it
+                # looks every 0.1 s.
                 ask(opened)
                 server.should_exit = True
                 time.sleep(0.2)
@@ -113,26 +116,32 @@ def test_requests_that_nobody_has_read_at_the_end_are_answered() -> None:
 
 
 def test_requests_that_come_just_after_the_end_on_open_connections_are_answered() -> None:
-    def late(opened: list[socket.socket]) -> list[bytes]:
-        time.sleep(0.3)
-        ask(opened)
-        return answers(opened)
-
     async def main() -> list[bytes]:
         async with started() as (server, port):
             with clients(port) as opened:
+                await happens(lambda: len(server.server_state.connections) == CLIENTS)
                 server.should_exit = True
-                return await asyncio.to_thread(late, opened)
+                await happens(lambda: ending(server))
+                ask(opened)
+                return await asyncio.to_thread(answers, opened)
 
     assert [one.partition(b"\r\n")[0] for one in asyncio.run(main())] == [ANSWERED] * CLIENTS
 
 
 def test_what_is_answered_during_the_end_says_that_its_connection_ends() -> None:
+    held: list[HttpServer] = []
+
+    async def until_the_end(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await happens(lambda: held and ending(held[0]))
+        await app(scope, receive, send)
+
     async def main() -> bytes:
-        async with started() as (server, port):
+        async with started(until_the_end) as (server, port):
             with clients(port) as opened:
-                opened[0].sendall(SLOW_REQUEST)
-                await asyncio.sleep(0.1)
+                opened[0].sendall(REQUEST)
+                await happens(lambda: server.server_state.tasks)
+                held.append(server)
                 server.should_exit = True
                 return (await asyncio.to_thread(answers, opened))[0]
 
@@ -144,7 +153,7 @@ def test_every_answer_during_the_end_says_that_its_connection_ends() -> None:
         async with started() as (server, port):
             with clients(port) as opened:
                 server.should_exit = True
-                await asyncio.sleep(0.3)
+                await happens(lambda: ending(server))
                 ask(opened)
                 return await asyncio.to_thread(answers, opened)
 
@@ -161,8 +170,7 @@ def test_what_outlasts_the_drain_gets_a_document_and_no_blame(caplog: pytest.Log
         async with started(app_of(engine), drain=1) as (server, port):
             with clients(port) as opened:
                 opened[0].sendall(raw_request("/v1/predict", json.dumps({"questions": [TEXT]}).encode()))
-                while not engine.asked:
-                    await asyncio.sleep(0.01)
+                await happens(lambda: engine.asked)
                 server.should_exit = True
                 return (await asyncio.to_thread(answers, opened))[0]
 
@@ -180,7 +188,7 @@ def test_a_websocket_is_a_request_like_any_other() -> None:
         async with started() as (server, port):
             with clients(port) as opened:
                 opened[0].sendall(UPGRADE)
-                await asyncio.sleep(0.2)
+                await happens(lambda: server.server_state.total_requests)
                 server.should_exit = True
                 return await asyncio.to_thread(answers, opened[:1])
 

@@ -5,13 +5,14 @@ import pytest
 
 from app.errors import EngineError
 from app.types import GenerationRequest
-from tests.serve.calls import CHOICE, TEXT, app_of, call, predict, problem
+from tests.serve.calls import CHOICE, TEXT, app_of, call, happens, predict, problem
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
 
 
 def test_answers_come_in_the_order_of_the_questions() -> None:
     async def slow_first(request: GenerationRequest) -> str:
-        await asyncio.sleep(0.05 if len(engine.asked) == 1 else 0)
+        if request.id == "a":
+            await happens(lambda: len(engine.asked) == 3)
         return f"answer {request.id}"
 
     engine = ScriptedAsyncEngine(slow_first)
@@ -37,8 +38,12 @@ def test_a_choice_brings_its_probabilities() -> None:
 
 
 def test_a_stream_is_in_order_of_completion() -> None:
+    answered = asyncio.Event()
+
     async def slow_first(request: GenerationRequest) -> str:
-        await asyncio.sleep(0.1 if request.id == "slow" else 0)
+        if request.id == "slow":
+            await answered.wait()
+        answered.set()
         return "x"
 
     response = predict(
