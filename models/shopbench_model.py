@@ -2,7 +2,7 @@
 
 import os
 
-from app.jobs.timed import TimedPredictor
+from app.jobs.run import TimedPredictor
 from app.predictor import create_predictor
 from app.settings import ROOT, load_settings
 from app.types import Prediction, Question

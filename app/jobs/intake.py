@@ -4,7 +4,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from app.jobs.formats.arriving import Arriving
+from app.jobs.formats.base import Arriving
 from app.jobs.job import Job, Result, chat_job, question_job, unanswerable
 from app.openai.wire import RequestError
 from app.predictor import Predictor

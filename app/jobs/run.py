@@ -1,18 +1,19 @@
 """One pass over the rows: what the store has is taken, the rest is asked, results come in the rows' order."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import attrgetter
 
-from app.jobs.budget import Budget
+from app.jobs.budget import Budget, Pace
+from app.jobs.identity import identity_digest
 from app.jobs.intake import MOST_OPEN, InOrder, Intake
 from app.jobs.job import NO_TIME, Job, Origin, Result, for_row, unasked
 from app.jobs.store import Store
 from app.predictor import Predictor
 from app.rows import Row
-from app.types import Completion, GenerationRequest
+from app.types import Completion, GenerationRequest, Prediction, Question
 
 PROBE_PART = 0.1
 """A second probe is made while one takes no more than this part of the time left."""
@@ -251,3 +252,28 @@ class BatchRun:
             if budget.pace.first_token_seconds > PROBE_PART * budget.seconds_left:
                 break
         budget.pace.resume()
+
+
+class TimedPredictor:
+    """Answers each batch within its limit; what it learns of the engine's pace serves the next batch."""
+
+    def __init__(
+        self, predictor: Predictor, seconds_per_question: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """The limit of a batch is `seconds_per_question` times its length."""
+        self.predictor = predictor
+        self._seconds = seconds_per_question
+        self._clock = clock
+        self._pace = Pace(clock)
+
+    def predict(self, questions: Sequence[Question]) -> list[Prediction]:
+        """Answers in the order of the questions, one each, never empty."""
+        predictions: list[Prediction] = []
+
+        def sink(result: Result) -> None:
+            predictions.append(result.prediction)
+
+        budget = Budget(self._seconds * len(questions), len(questions), self._pace, self._clock)
+        run = BatchRun(self.predictor, None, identity_digest({}), sink, Limits(budget=budget), self._clock)
+        run.run(Row(number, question.id, question) for number, question in enumerate(questions))
+        return predictions

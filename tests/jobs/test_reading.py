@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from app.jobs import intake
-from app.jobs.formats.arriving import Arriving
+from app.jobs.formats.base import Arriving
 from app.jobs.identity import identity_digest
 from app.jobs.job import Result
 from app.jobs.run import BatchRun, Ending, Limits
@@ -45,7 +45,7 @@ class Watched:
 
     def answer(self, engine: SteppedEngine, store: Store | None = None) -> None:
         predictor = Predictor(engine, PromptLibrary(ROOT / "prompts"))
-        run = BatchRun(predictor, store, identity_digest(IDENTITY), self.results.append)
+        run = BatchRun(predictor, store, identity_digest(IDENTITY), self.results.append, Limits(most_open=MOST_OPEN))
         assert run.run(self.rows()) is Ending.FINISHED
         assert [result.row.number for result in self.results] == list(range(self.read))
 
@@ -53,7 +53,6 @@ class Watched:
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "WINDOW", WINDOW)
-    monkeypatch.setattr(intake, "MOST_OPEN", MOST_OPEN)
 
 
 def answered(path: Path, questions: Iterable[Question]) -> Store:

@@ -1,10 +1,13 @@
-"""What a file format says about itself."""
+"""What a file format says about itself; rows of a pipe, which come when whoever writes them sends them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 from typing import BinaryIO, Protocol
 
+from app.files import is_stream
 from app.jobs.job import Result
 from app.rows import Row
 
@@ -44,3 +47,57 @@ class Format:
     read: Callable[[Path], Iterator[Row]]
     count: Callable[[Path], int]
     writer: Callable[[BinaryIO, Header], ResultWriter]
+
+
+READ_AHEAD = 1024
+"""Rows that may have come and not been taken."""
+
+
+class Arriving(Iterator[Row]):
+    """Rows read by a thread. Python resumes a read that a signal broke off, so the main thread must not wait in one."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        """Begin to read. The thread does not keep the process from ending."""
+        self._queue: Queue[Row | Exception] = Queue(READ_AHEAD)
+        self._next: Row | Exception | None = None
+        Thread(target=self._read, args=(rows,), daemon=True).start()
+
+    def ready(self, seconds: float) -> bool:
+        """Whether a row, or the end, is there or comes within so many seconds."""
+        if self._next is None:
+            try:
+                self._next = self._queue.get(timeout=seconds)
+            except Empty:
+                return False
+        return True
+
+    def __next__(self) -> Row:
+        """The next row, however long it takes.
+
+        Raises:
+            InputError: the input cannot be read.
+        """
+        found = self._queue.get() if self._next is None else self._next
+        self._next = None
+        if isinstance(found, Exception):
+            self._next = StopIteration()
+            raise found
+        return found
+
+    def _read(self, rows: Iterator[Row]) -> None:
+        end: Exception = StopIteration()
+        try:
+            for row in rows:
+                self._queue.put(row)
+        except Exception as error:  # noqa: BLE001  # raised where the rows are taken
+            end = error
+        self._queue.put(end)
+
+
+def as_they_arrive(read: Callable[[Path], Iterator[Row]]) -> Callable[[Path], Iterator[Row]]:
+    """The same reader, with pipes read by a thread; files are there as a whole and need none."""
+
+    def reading(path: Path) -> Iterator[Row]:
+        return Arriving(read(path)) if is_stream(path) else read(path)
+
+    return reading

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from app.errors import InputError
 from app.files import open_bytes
-from app.jobs.formats.arriving import as_they_arrive
-from app.jobs.formats.base import Format, Header
+from app.jobs.formats.base import Format, Header, as_they_arrive
 from app.jobs.job import Result
 from app.rows import Row, prediction_row, row_of
 from app.types import Failure

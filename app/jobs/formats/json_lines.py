@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.files import dump, open_bytes
-from app.jobs.formats.arriving import as_they_arrive
-from app.jobs.formats.base import Format, Header
+from app.jobs.formats.base import Format, Header, as_they_arrive
 from app.jobs.job import Result
 from app.rows import Row, prediction_row, read_rows
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.files import dump, open_bytes
-from app.jobs.formats.arriving import as_they_arrive
-from app.jobs.formats.base import Format, Header
+from app.jobs.formats.base import Format, Header, as_they_arrive
 from app.jobs.job import Result
 from app.openai.batches import CHAT, read_line
 from app.openai.chat import ChatRequest, Limits, completion_body

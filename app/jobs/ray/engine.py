@@ -148,7 +148,9 @@ class RayEngine:
         if not calls:
             return
         try:
-            ready, _ = ray.wait(list(calls), timeout=POLL_SECONDS)
+            ray.wait(list(calls), timeout=POLL_SECONDS)
+            # All that are ready: of several, the first in the list would go before the others each time.
+            ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0)
         except RayError as error:
             raise _stopped(error) from error
         for call in ready:

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from app.errors import InputError
-from app.jobs.formats.arriving import Arriving, as_they_arrive
+from app.jobs.formats.base import Arriving, as_they_arrive
 from app.jobs.identity import identity_digest
 from app.jobs.job import Result
 from app.jobs.run import BatchRun, Ending, Limits

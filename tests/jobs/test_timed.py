@@ -1,4 +1,4 @@
-from app.jobs.timed import TimedPredictor
+from app.jobs.run import TimedPredictor
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.settings import ROOT
