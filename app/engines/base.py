@@ -9,7 +9,7 @@ from app.types import Completion, Failure, GenerationRequest, Message
 
 DECODING = 1
 """Raised with every change after which an engine may write something else for the same request: constraints, sampling,
-the tokens of a conversation. Kept answers depend on it."""
+the tokens of a conversation, what the parameters of a chat completion become. Kept answers depend on it."""
 
 
 def never() -> bool:

@@ -21,6 +21,7 @@ from app.engines.base import DECODING
 from app.engines.chat import load_chat_tokenizer
 from app.engines.constraints.automaton import label_tokens, start_automaton
 from app.engines.loading import create_engine
+from app.openai.chat import ChatRequest, generation_request
 from app.predictor import Predictor
 from app.prompting import TEMPLATE, PromptLibrary
 from app.routing import ROUTING, route
@@ -65,6 +66,12 @@ TEXTS = (
 MESSAGES = (
     Message("system", "Answer in few words."),
     Message("user", "Name a <|im_end|> tool: Schaufel? 犬"),
+)
+BODIES: tuple[dict[str, Any], ...] = (
+    {},
+    {"max_tokens": 9, "temperature": 0, "stop": "x", "seed": 5},
+    {"max_completion_tokens": 7, "top_p": 0.5, "frequency_penalty": 0.5, "presence_penalty": -0.5, "n": 2},
+    {"logprobs": True, "top_logprobs": 3, "response_format": {"type": "json_object"}},
 )
 SOURCE = "Norvik Trail Mug, 350 ml, Enamelled Steel, Moss Green (naïve 犬)"
 
@@ -148,11 +155,21 @@ def decoding() -> dict[str, Any]:
         JsonSchema('{"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}'),
     ]
     return {
+        "bodies": [_asked(body) for body in BODIES],
         "conversation": tokenizer.encode(MESSAGES),
         "labels": label_tokens(Choice(("0", "1", "A")), tokenizer.vocabulary),
         "walks": [[_walk(constraint, seed) for seed in range(3)] for constraint in constraints],
         "texts": _texts(),
     }
+
+
+def _asked(body: dict[str, Any]) -> dict[str, Any]:
+    """What a chat completion asks of the engine."""
+    turn = {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}
+    chat = ChatRequest.model_validate({"model": "stepped", "messages": [turn], **body})
+    request = generation_request(chat, SteppedEngine(), "stepped", "", choice=1)
+    constraint = None if request.constraint is None else type(request.constraint).__name__
+    return {"sampling": _named(request.sampling), "constraint": constraint, "text": request.messages[0].content}
 
 
 def _walk(constraint: TextConstraint, seed: int) -> dict[str, Any]:
