@@ -83,10 +83,15 @@ class Database:
             self._connection.close()
 
 
+def database_paths(path: Path) -> list[Path]:
+    """The file, and what SQLite keeps beside it at times."""
+    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")]
+
+
 def remove_database(path: Path) -> None:
-    """Delete a database that nobody holds, and what SQLite keeps beside it."""
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    """Delete a database that nobody holds, or this process."""
+    for one in database_paths(path):
+        one.unlink(missing_ok=True)
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:

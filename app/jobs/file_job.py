@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from app.database import database_paths
 from app.errors import InputError
 from app.files import STANDARD_STREAM, is_stream, real_path, whole_file
 from app.jobs.budget import Budget, Pace
@@ -231,7 +232,7 @@ def _check_target(target: Path, source: Path) -> None:
 
 
 def _overwrites(target: Path, source: Path) -> bool:
-    written = (target, _partial_path(target), journal_path(target))
+    written = (target, _partial_path(target), *database_paths(journal_path(target)))
     return source.exists() and any(path.exists() and path.samefile(source) for path in written)
 
 

@@ -11,8 +11,9 @@ from app.openai.chat import ChatRequest, adapter_of, generation_request
 from app.predictor import Predictor, Prepared
 from app.routing import route
 from app.rows import Row
+from app.tasks.base import Reading, Task
 from app.tasks.registry import task_of
-from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Prediction, Question
+from app.types import Completion, Failure, GenerationRequest, Outcome, Prediction, Question
 
 
 class Origin(StrEnum):
@@ -100,7 +101,8 @@ class Job:
     @property
     def _likeness(self) -> tuple[str, str]:
         """Equal types share their instructions, and so their computation."""
-        return (self.prepared.task.type if self.prepared else ""), _text(self.request.messages)
+        text = "\0".join(message.content for message in self.request.messages)
+        return (self.prepared.task.type if self.prepared else ""), text
 
     def shorten(self, run: bytes, tokens: int) -> None:
         """Cap the answer, if that is below its own cap. A shorter answer has a key of its own."""
@@ -108,7 +110,8 @@ class Job:
         if tokens < sampling.max_tokens:
             self.cap = tokens
             self.request = replace(self.request, sampling=replace(sampling, max_tokens=tokens))
-            self.key = request_key(run, _prompt(self.row), self.request)
+            prompt = self.row.question.prompt if self.row.question else ""
+            self.key = request_key(run, prompt, self.request)
 
     def finish(self, predictor: Predictor, completion: Completion) -> Result:
         """The result that a completion stands for."""
@@ -127,12 +130,7 @@ class Job:
         """The answer when there is no time to ask."""
         if self.prepared is None:
             return _no_time(self.row)
-        return _default(
-            self.row, Prediction(self.row.answer_id, self.prepared.task.type, self._first_form(), Outcome.UNASKED)
-        )
-
-    def _first_form(self) -> str:
-        return self.prepared.reading.answer("").text if self.prepared else ""
+        return _default(self.row, self.prepared.task, self.prepared.reading)
 
 
 _WHOLE = frozenset({Outcome.CLEAN, Outcome.REPAIRED})
@@ -170,11 +168,11 @@ def unasked(row: Row) -> Result:
     if row.question is None:
         return _no_time(row)
     task = task_of(row.task_type) if row.task_type else route(row.question)
-    answer = task.read(row.question).answer("").text
-    return _default(row, Prediction(row.answer_id, task.type, answer, Outcome.UNASKED))
+    return _default(row, task, task.read(row.question))
 
 
-def _default(row: Row, prediction: Prediction) -> Result:
+def _default(row: Row, task: Task, reading: Reading) -> Result:
+    prediction = Prediction(row.answer_id, task.type, reading.answer("").text, Outcome.UNASKED)
     return Result(row, prediction, Origin.UNASKED)
 
 
@@ -182,11 +180,3 @@ def _no_time(row: Row) -> Result:
     """A row without a question keeps its own failure; a conversation has no default answer."""
     failure = row.failure or Failure(NO_TIME, "not asked: the time was up; run again with a larger --time-budget")
     return Result(row, Prediction(row.answer_id, None, None, Outcome.ERROR, error=failure), Origin.UNASKED)
-
-
-def _prompt(row: Row) -> str:
-    return row.question.prompt if row.question else ""
-
-
-def _text(messages: Sequence[Message]) -> str:
-    return "\0".join(message.content for message in messages)
