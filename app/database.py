@@ -46,7 +46,6 @@ class Database:
         try:
             with self.transaction() as connection:
                 _set_up(connection, path, forced=forced, kind=kind)
-                connection.execute("BEGIN EXCLUSIVE")
                 for statement in schema:
                     connection.execute(statement)
                 if checked and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import sqlite3
 from contextlib import closing
@@ -40,6 +41,27 @@ def test_a_transaction_is_whole_or_not_at_all(tmp_path: Path) -> None:
         with pytest.raises(sqlite3.IntegrityError):  # a fault of the program keeps its name
             put(database, "a", "a")
         assert words_of(database) == []
+
+
+def test_what_was_forced_stands_in_the_file_itself(tmp_path: Path) -> None:
+    def alone() -> list[str]:
+        shutil.copyfile(tmp_path / "d", tmp_path / "copy")
+        with closing(opened(tmp_path / "copy")) as copy:
+            return words_of(copy)
+
+    with closing(opened(tmp_path / "d")) as database:
+        put(database, "a")
+        database.force()
+        put(database, "b")
+        assert alone() == ["a"]
+        database.force()
+        assert alone() == ["a", "b"]
+
+
+@pytest.mark.parametrize(("forced", "level"), [(True, 2), (False, 1)])
+def test_each_transaction_is_forced_where_it_is_asked_for(tmp_path: Path, forced: bool, level: int) -> None:
+    with closing(Database(tmp_path / "d", SCHEMA, forced=forced)) as database, database.transaction() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
 
 
 def test_a_second_one_is_refused_until_the_first_is_closed(tmp_path: Path) -> None:

@@ -89,6 +89,16 @@ def test_a_reply_is_kept_as_it_was_and_is_no_prediction(tmp_path: Path) -> None:
         assert store.find_reply(key(1)) is None
 
 
+@pytest.mark.parametrize("raw", ["1,2", "1,2.", ""])
+def test_what_the_model_wrote_is_kept_beside_the_answer(tmp_path: Path, raw: str) -> None:
+    with Store(tmp_path / "j") as store:
+        store.begin(IDENTITY)
+        store.add(key(0), Prediction("a", TaskType.RANKING, "1,2", Outcome.CLEAN, raw=raw), USAGE)
+        found = store.find(key(0), Row(0, ""))
+    assert found is not None
+    assert found.prediction.raw == raw
+
+
 @pytest.fixture(scope="session")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a process leaves that is killed between two answers: the file, and what SQLite keeps beside it."""
@@ -144,6 +154,7 @@ def test_a_file_that_is_damaged_in_the_middle_is_one_line_and_left_alone(tmp_pat
     with pytest.raises(UnreadableStoreError, match=r"j is damaged, or no store .*: move it away, or add --overwrite"):
         Store(path)
     assert path.read_bytes() == damaged
+    Store(path, overwrite=True).close()  # nobody holds it
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,6 @@ class RayEngine:
             member.in_flight = found.in_flight
             for completion in found.completions:
                 del member.outstanding[completion.id]
-                self._deaths.pop(completion.id, None)
                 yield completion
 
     def _join(self, member: _Member, loaded: Loaded) -> None:

@@ -68,13 +68,15 @@ def requests(count: int) -> list[GenerationRequest]:
 class Dying(SteppedEngine):
     """Takes its process with it when it is asked for a certain request."""
 
-    def __init__(self, deadly: Sequence[str]) -> None:
+    def __init__(self, deadly: Sequence[str], died: "list[Dying] | None" = None) -> None:
         super().__init__()
         self.deadly = deadly
+        self.died = [] if died is None else died
 
     def _step(self) -> None:
         super()._step()
         if any(request.id in self.deadly for request in self.asked):
+            self.died.append(self)
             raise DyingError
 
 
@@ -97,6 +99,13 @@ def test_every_request_is_answered_once_by_one_engine_or_another() -> None:
     assert all(one.asked for one in made)
     engine.close()
     engine.close()
+
+
+def test_few_requests_are_shared_so_that_all_replicas_end_together() -> None:
+    made = [SteppedEngine(), SteppedEngine()]
+    left = iter(made)
+    assert len(list(started(lambda: next(left)).generate(requests(32)))) == 32
+    assert [len(one.asked) for one in made] == [16, 16]
 
 
 def test_no_more_waits_at_a_replica_than_it_soon_needs() -> None:
@@ -137,9 +146,11 @@ def dying_get(call: Callable[[], object]) -> object:
 
 def test_a_request_that_takes_every_replica_with_it_is_given_up_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.get", dying_get)
-    engine = started(lambda: Dying(["7"]))
+    died: list[Dying] = []
+    engine = started(lambda: Dying(["7"], died))
     with pytest.raises(EngineError, match=f"died {MOST_DEATHS} times while they answered rows [0-7] to [0-9]+ "):
         list(engine.generate(requests(10)))
+    assert len(died) == MOST_DEATHS
 
 
 def test_replicas_agree_on_version_and_number_format() -> None:
