@@ -102,9 +102,15 @@ class RayEngine:
         """
         source = iter(requests)
         more = True
-        while (more or self._again or any(member.outstanding for member in self._members)) and not give_up():
-            more = self._hand_out(source) and more
-            yield from self._gather()
+        try:
+            while (more or self._again or any(member.outstanding for member in self._members)) and not give_up():
+                more = self._hand_out(source) and more
+                yield from self._gather()
+        finally:
+            # Where the stream ends early, nobody waits for what is in flight.
+            self._again.clear()
+            for member in self._members:
+                member.outstanding.clear()
 
     def close(self) -> None:
         """End the replicas. Safe to call twice."""
@@ -168,8 +174,8 @@ class RayEngine:
                 continue
             member.in_flight = found.in_flight
             for completion in found.completions:
-                del member.outstanding[completion.id]
-                yield completion
+                if member.outstanding.pop(completion.id, None) is not None:
+                    yield completion
 
     def _join(self, member: _Member, loaded: Loaded) -> None:
         """A replica is ready; all have to have the version and number format of the first."""

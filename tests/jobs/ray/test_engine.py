@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,7 +127,11 @@ def test_no_more_waits_at_a_replica_than_it_soon_needs() -> None:
 def test_giving_up_ends_the_stream() -> None:
     asked = iter([False, True])
     assert list(started(SteppedEngine).generate(requests(500), lambda: next(asked))) != []
-    assert list(started(SteppedEngine).generate(requests(5), lambda: True)) == []
+    engine = started(SteppedEngine)
+    assert list(engine.generate(requests(5), lambda: True)) == []
+    next(engine.generate(requests(100)))  # closed early
+    later = [replace(request, id=f"later {request.id}") for request in requests(3)]
+    assert sorted(done.id for done in engine.generate(later)) == ["later 0", "later 1", "later 2"]
 
 
 def test_what_a_lost_replica_had_is_asked_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
