@@ -82,7 +82,8 @@ class BatchRun:
             self._limits.budget.expect_stored(self._store.found if self._store is not None else 0)
             self._probe(intake, self._limits.budget)
         while not (self._over or intake.empty):
-            self._ask(intake)
+            for completion in self._predictor.engine.generate(self._requests(intake), self._must_give_up):
+                self._complete(self._in_flight.pop(completion.id), completion)
         if self._expired and not self._stopped:
             self._answer_unasked(intake)
         if self._store is not None:
@@ -127,11 +128,6 @@ class BatchRun:
         """Answers must not wait for the next one to be forced to the disk: that may be long in coming."""
         if self._store is not None:
             self._store.sync_if_due()
-
-    def _ask(self, intake: Intake) -> None:
-        """Stream jobs through the engine until they are all answered, or time is up."""
-        for completion in self._predictor.engine.generate(self._requests(intake), self._must_give_up):
-            self._complete(self._in_flight.pop(completion.id), completion)
 
     def _requests(self, intake: Intake) -> Iterator[GenerationRequest | None]:
         """What the engine pulls from. It ends early to stop; None stands where nothing is to be asked yet."""

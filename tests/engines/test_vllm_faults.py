@@ -28,7 +28,7 @@ def test_what_vllm_refuses_is_refused_alone(engine: VllmEngine, monkeypatch: pyt
         wrong = {"top_p": 2.0} if prepared.request.id == "1" else {}
         return sampling_values(prepared, end_ids) | wrong
 
-    monkeypatch.setattr("app.engines.vllm.offline.sampling_values", values)
+    monkeypatch.setattr("app.engines.vllm.values.sampling_values", values)
     found: dict[str, Completion] = {one.id: one for one in engine.generate(map(ask, "012"))}
     error = found["1"].error
     assert error is not None

@@ -7,26 +7,27 @@ from typing import TYPE_CHECKING
 import torch
 import torch._dynamo
 
-from app.engines.base import RefusedRequestError, never, pull
+from app.engines.base import never, pull
 from app.engines.chat import load_chat_tokenizer
 from app.engines.options import VllmSettings
-from app.engines.prepared import PreparedRequest, finish, prepare_all
+from app.engines.prepared import PreparedRequest, prepare_all
 from app.engines.vllm.values import (
     adapter_requests,
     compute_capability,
     engine_values,
     first_line,
     import_vllm,
-    interrupts_kept_from_children,
     prepare_environment,
+    read_output,
     refusals,
-    sampling_values,
+    refused_by_vllm,
+    sampling_params,
+    starting,
 )
-from app.errors import EngineError, SetupError
+from app.errors import EngineError
 from app.types import Completion, GenerationRequest, Message
 
 if TYPE_CHECKING:
-    from vllm.outputs import CompletionOutput
     from vllm.v1.engine.llm_engine import LLMEngine
 
 
@@ -50,8 +51,7 @@ class VllmEngine:
         self._tokenizer = load_chat_tokenizer(model)
         self._tokenizer.vocabulary  # noqa: B018  # an unknown kind of tokenizer is told before the long start
         prepare_environment()
-        self._vllm = import_vllm()
-        self.version: str = self._vllm.__version__
+        self.version: str = import_vllm().__version__
         self._refusals = refusals()
         self.adapters = adapter_requests(self._settings)
         self._sound = True
@@ -77,13 +77,33 @@ class VllmEngine:
         Raises:
             EngineError: the engine is closed or already generating.
         """
-        self._running()
+        engine = self._running()
         if self._generating:
             raise EngineError("the vllm engine is already generating; finish that stream first")
         self._generating = True
         in_flight: dict[str, PreparedRequest] = {}
+        source, more = iter(requests), True
         try:
-            yield from self._stream(iter(requests), in_flight, give_up)
+            while (more or in_flight) and not give_up():
+                if more and (wanted := AHEAD * self._settings.max_num_seqs - len(in_flight)):
+                    taken, more = pull(source, wanted)
+                    prepared, refused = prepare_all(taken, self._tokenizer, self.context_length, self.adapters)
+                    for one in prepared:
+                        number = str(next(self._numbers))
+                        try:
+                            engine.add_request(
+                                number,
+                                {"prompt_token_ids": one.prompt_ids},
+                                sampling_params(one, self._tokenizer.end_ids, "FINAL_ONLY"),
+                                lora_request=self.adapters.get(one.request.adapter or ""),
+                            )
+                        except self._refusals as error:
+                            refused.append(refused_by_vllm(error).completion(one.request.id))
+                        else:
+                            in_flight[number] = one
+                    yield from refused
+                if in_flight:
+                    yield from self._step(in_flight)
         finally:
             self._generating = False
             if in_flight and self._sound and self._engine is not None:
@@ -106,54 +126,6 @@ class VllmEngine:
             raise EngineError("the vllm engine failed in an earlier step; load it again")
         return self._engine
 
-    def _stream(
-        self,
-        source: Iterator[GenerationRequest | None],
-        in_flight: dict[str, PreparedRequest],
-        give_up: Callable[[], bool],
-    ) -> Iterator[Completion]:
-        room = AHEAD * self._settings.max_num_seqs
-        more = True
-        while (more or in_flight) and not give_up():
-            wanted = room - len(in_flight)
-            if more and wanted:
-                taken, more = pull(source, wanted)
-                yield from self._admit(taken, in_flight)
-            if in_flight:
-                yield from self._step(in_flight)
-
-    def _admit(
-        self, requests: Sequence[GenerationRequest], in_flight: dict[str, PreparedRequest]
-    ) -> Iterator[Completion]:
-        """Hand requests to vLLM; the completions say which are refused, and why."""
-        prepared, refused = prepare_all(requests, self._tokenizer, self.context_length, self.adapters)
-        for one in prepared:
-            number = str(next(self._numbers))
-            try:
-                self._add(number, one)
-            except self._refusals as error:
-                refusal = RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}")
-                refused.append(refusal.completion(one.request.id))
-            else:
-                in_flight[number] = one
-        yield from refused
-
-    def _add(self, number: str, prepared: PreparedRequest) -> None:
-        kinds = self._vllm.sampling_params
-        params = kinds.SamplingParams(
-            **sampling_values(prepared, self._tokenizer.end_ids),
-            output_kind=kinds.RequestOutputKind.FINAL_ONLY,
-            # Made for this request alone, so that vLLM need not copy it to its depth.
-            skip_clone=True,
-        )
-        adapter = prepared.request.adapter
-        self._running().add_request(
-            number,
-            {"prompt_token_ids": prepared.prompt_ids},
-            params,
-            lora_request=None if adapter is None else self.adapters[adapter],
-        )
-
     def _step(self, in_flight: dict[str, PreparedRequest]) -> Iterator[Completion]:
         engine = self._running()
         # A step that raises leaves vLLM with half of it done, and what comes after would be wrong answers.
@@ -165,15 +137,10 @@ class VllmEngine:
         self._sound = True
         for output in finished:
             # Removed before the yield: what the caller has seen is no longer in flight.
-            yield self._read(in_flight.pop(output.request_id), output.outputs[0])
-
-    def _read(self, prepared: PreparedRequest, output: "CompletionOutput") -> Completion:
-        if output.finish_reason not in ("stop", "length"):
-            raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
-        token_logprobs = [{index: one.logprob for index, one in told.items()} for told in output.logprobs or ()]
-        # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
-        text = output.text if isinstance(output.stop_reason, str) else None
-        return finish(prepared, self._tokenizer, list(output.token_ids), token_logprobs=token_logprobs, text=text)
+            done = output.outputs[0]
+            yield read_output(
+                in_flight.pop(output.request_id), self._tokenizer, done, done.token_ids, done.text, done.logprobs
+            )
 
     def _start(self) -> "LLMEngine":
         values = engine_values(self.model, self._settings, compute_capability())
@@ -183,8 +150,5 @@ class VllmEngine:
         from vllm.engine.arg_utils import EngineArgs
         from vllm.v1.engine.llm_engine import LLMEngine
 
-        try:
-            with interrupts_kept_from_children():
-                return LLMEngine.from_engine_args(EngineArgs(**values))
-        except (OSError, ValueError, RuntimeError) as error:
-            raise SetupError(f"vLLM cannot load {self.model}: {first_line(error)}") from error
+        with starting(self.model):
+            return LLMEngine.from_engine_args(EngineArgs(**values))

@@ -11,27 +11,28 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from app.engines.base import SHORT_PROMPT, RefusedRequestError
-from app.engines.chat import Turn, load_chat_tokenizer
+from app.engines.chat import load_chat_tokenizer
 from app.engines.options import VllmSettings
-from app.engines.prepared import PreparedRequest, finish, prepare, text_so_far
+from app.engines.prepared import PreparedRequest, prepare, text_so_far
 from app.engines.vllm.values import (
     adapter_requests,
     compute_capability,
     engine_values,
     first_line,
     import_vllm,
-    interrupts_kept_from_children,
     prepare_serving_environment,
+    read_output,
     refusals,
-    sampling_values,
+    refused_by_vllm,
+    sampling_params,
+    starting,
 )
-from app.errors import EngineError, SetupError
+from app.errors import EngineError
 from app.types import Completion, GenerationRequest, Message
 
 if TYPE_CHECKING:
     from vllm.logprobs import Logprob
     from vllm.outputs import CompletionOutput
-    from vllm.sampling_params import RequestOutputKind
     from vllm.v1.engine.async_llm import AsyncLLM
 
 
@@ -56,7 +57,7 @@ class AsyncVllmEngine:
         _ = self._tokenizer.vocabulary, self._tokenizer.special
         prepare_serving_environment()
         self.version: str = import_vllm().__version__
-        self._params = importlib.import_module("vllm.sampling_params")
+        self._sampling_params = importlib.import_module("vllm.sampling_params").SamplingParams
         self._inputs = importlib.import_module("vllm.inputs.engine")
         faults = importlib.import_module("vllm.exceptions")
         self._failures = (faults.VLLMServerError, faults.GracefulHTTPError)
@@ -65,20 +66,9 @@ class AsyncVllmEngine:
         self._numbers = count()
         self._hear()
         self._llm: AsyncLLM | None = self._start(settings)
-        self.context_length: int = self.llm.model_config.max_model_len
+        self.context_length: int = self._running().model_config.max_model_len
         # Tokenising a long prompt would hold up every other answer.
         self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
-
-    @property
-    def llm(self) -> "AsyncLLM":
-        """The object of vLLM itself, for vLLM's own protocol layer.
-
-        Raises:
-            EngineError: the engine is closed.
-        """
-        if self._llm is None:
-            raise EngineError("the vllm engine is closed")
-        return self._llm
 
     @property
     def alive(self) -> bool:
@@ -98,16 +88,6 @@ class AsyncVllmEngine:
         """
         return len(self._tokenizer.encode(messages))
 
-    async def encode_turns(self, turns: Sequence[Turn]) -> list[int]:
-        """Token ids of a conversation as templates read it, ending with the assistant's opening.
-
-        Raises:
-            RefusedRequestError: the chat template refuses the conversation.
-        """
-        if sum(len(value) for turn in turns for value in turn.values()) <= SHORT_PROMPT:
-            return self._encode(turns)
-        return await asyncio.get_running_loop().run_in_executor(self._tokenising, self._encode, list(turns))
-
     async def generate(self, request: GenerationRequest) -> Completion:
         """The completion of one request; cancelling it aborts the request in vLLM.
 
@@ -116,9 +96,11 @@ class AsyncVllmEngine:
         """
         try:
             prepared = await self._prepare(request)
-            async with aclosing(self._outputs(prepared, self._params.RequestOutputKind.FINAL_ONLY)) as outputs:
+            async with aclosing(self._outputs(prepared, "FINAL_ONLY")) as outputs:
                 async for output in outputs:
-                    return self._read(prepared, output, list(output.token_ids), output.text, output.logprobs or ())
+                    return read_output(
+                        prepared, self._tokenizer, output, output.token_ids, output.text, output.logprobs
+                    )
         except RefusedRequestError as refusal:
             return refusal.completion(request.id)
         raise EngineError(f"vLLM ended request {request.id} without an answer")
@@ -134,13 +116,13 @@ class AsyncVllmEngine:
         cut, sent = "", ""
         try:
             prepared = await self._prepare(request)
-            async with aclosing(self._outputs(prepared, self._params.RequestOutputKind.DELTA)) as outputs:
+            async with aclosing(self._outputs(prepared, "DELTA")) as outputs:
                 async for output in outputs:
                     ids.extend(output.token_ids)
                     logprobs.extend(output.logprobs or ())
                     cut += output.text
                     if output.finish_reason is not None:
-                        yield self._read(prepared, output, ids, cut, logprobs)
+                        yield read_output(prepared, self._tokenizer, output, ids, cut, logprobs)
                         return
                     # vLLM keeps back what may be the beginning of a stop string.
                     text = cut if request.sampling.stop else text_so_far(prepared, self._tokenizer, ids)
@@ -156,10 +138,10 @@ class AsyncVllmEngine:
         Raises:
             EngineError: the engine is closed or failed.
         """
-        params = self._params.SamplingParams(max_tokens=1, temperature=0, detokenize=False)
+        params = self._sampling_params(max_tokens=1, temperature=0, detokenize=False)
         prompt = self._inputs.tokens_input([self._tokenizer.end_ids[0]])
         try:
-            async for _ in self.llm.generate(prompt, params, f"probe-{next(self._numbers)}"):
+            async for _ in self._running().generate(prompt, params, f"probe-{next(self._numbers)}"):
                 self._hear()
         except self._failures as error:
             raise EngineError(f"vLLM failed: {first_line(error)}") from error
@@ -171,8 +153,10 @@ class AsyncVllmEngine:
             self._llm.shutdown()
             self._llm = None
 
-    def _encode(self, turns: Sequence[Turn]) -> list[int]:
-        return self._tokenizer.encode_templated([self._tokenizer.template(turns)])[0]
+    def _running(self) -> "AsyncLLM":
+        if self._llm is None:
+            raise EngineError("the vllm engine is closed")
+        return self._llm
 
     def _hear(self) -> None:
         self._last_heard = time.monotonic()
@@ -183,18 +167,13 @@ class AsyncVllmEngine:
             return prepare(*given)
         return await asyncio.get_running_loop().run_in_executor(self._tokenising, prepare, *given)
 
-    async def _outputs(
-        self, prepared: PreparedRequest, kind: "RequestOutputKind"
-    ) -> "AsyncGenerator[CompletionOutput, None]":
-        values = sampling_values(prepared, self._tokenizer.end_ids)
-        adapter = prepared.request.adapter
+    async def _outputs(self, prepared: PreparedRequest, kind: str) -> "AsyncGenerator[CompletionOutput, None]":
         try:
-            outputs = self.llm.generate(
+            outputs = self._running().generate(
                 self._inputs.tokens_input(prepared.prompt_ids),
-                # Made for this request alone, so that vLLM need not copy it to its depth.
-                self._params.SamplingParams(**values, output_kind=kind, skip_clone=True),
+                sampling_params(prepared, self._tokenizer.end_ids, kind),
                 str(next(self._numbers)),
-                lora_request=None if adapter is None else self.adapters[adapter],
+                lora_request=self.adapters.get(prepared.request.adapter or ""),
             )
             async with aclosing(outputs):
                 async for output in outputs:
@@ -202,22 +181,7 @@ class AsyncVllmEngine:
         except self._failures as error:
             raise EngineError(f"vLLM failed: {first_line(error)}") from error
         except self._refusals as error:
-            raise RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}") from error
-
-    def _read(
-        self,
-        prepared: PreparedRequest,
-        output: "CompletionOutput",
-        ids: list[int],
-        cut: str,
-        logprobs: "Sequence[Mapping[int, Logprob]]",
-    ) -> Completion:
-        if output.finish_reason not in ("stop", "length"):
-            raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
-        token_logprobs = [{index: one.logprob for index, one in told.items()} for told in logprobs]
-        # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
-        text = cut if isinstance(output.stop_reason, str) else None
-        return finish(prepared, self._tokenizer, ids, token_logprobs=token_logprobs, text=text)
+            raise refused_by_vllm(error) from error
 
     def _start(self, settings: VllmSettings) -> "AsyncLLM":
         values = engine_values(self.model, settings, compute_capability()) | {"disable_log_stats": False}
@@ -227,11 +191,8 @@ class AsyncVllmEngine:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        try:
-            with interrupts_kept_from_children():
-                return AsyncLLM.from_engine_args(AsyncEngineArgs(**values), stat_loggers=[_listener(self._hear)])
-        except (OSError, ValueError, RuntimeError) as error:
-            raise SetupError(f"vLLM cannot load {self.model}: {first_line(error)}") from error
+        with starting(self.model):
+            return AsyncLLM.from_engine_args(AsyncEngineArgs(**values), stat_loggers=[_listener(self._hear)])
 
 
 def _listener(heard: Callable[[], None]) -> type:

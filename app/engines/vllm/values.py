@@ -5,20 +5,25 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from app.engines.base import RefusedRequestError
 from app.engines.options import VllmSettings, check_adapter, quantization_method
-from app.errors import EngineError
-from app.types import Choice, Copy, GenerationRequest, JsonSchema, Regex, Selection, TextConstraint
+from app.errors import EngineError, SetupError
+from app.types import Choice, Completion, Copy, GenerationRequest, JsonSchema, Regex, Selection, TextConstraint
 
 if TYPE_CHECKING:
+    from vllm.logprobs import Logprob
     from vllm.lora.request import LoRARequest
+    from vllm.outputs import CompletionOutput
+    from vllm.sampling_params import SamplingParams
 
+    from app.engines.chat import ChatTokenizer
     from app.engines.prepared import PreparedRequest
 
 
@@ -242,13 +247,55 @@ def refusals() -> tuple[type[Exception], ...]:
     return ValueError, faults.VLLMClientError
 
 
+def refused_by_vllm(error: Exception) -> RefusedRequestError:
+    """The refusal of one request, with vLLM's reason."""
+    return RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}")
+
+
+def sampling_params(prepared: "PreparedRequest", end_ids: tuple[int, ...], kind: str) -> "SamplingParams":
+    """What vLLM is asked for; `kind` is a member of its `RequestOutputKind`."""
+    from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+    values = sampling_values(prepared, end_ids)
+    # Made for this request alone, so that vLLM need not copy it to its depth.
+    return SamplingParams(**values, output_kind=RequestOutputKind[kind], skip_clone=True)
+
+
+def read_output(
+    prepared: "PreparedRequest",
+    tokenizer: "ChatTokenizer",
+    output: "CompletionOutput",
+    ids: Sequence[int],
+    text: str,
+    logprobs: "Sequence[Mapping[int, Logprob]] | None",
+) -> Completion:
+    """The completion of an answer that `output` ends; the rest is of the whole answer, the text where vLLM writes it.
+
+    Raises:
+        EngineError: vLLM gave the request up.
+    """
+    from app.engines.prepared import finish
+
+    if output.finish_reason not in ("stop", "length"):
+        raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
+    token_logprobs = [{index: one.logprob for index, one in told.items()} for told in logprobs or ()]
+    # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
+    cut = text if isinstance(output.stop_reason, str) else None
+    return finish(prepared, tokenizer, ids, token_logprobs=token_logprobs, text=cut)
+
+
 @contextmanager
-def interrupts_kept_from_children() -> Iterator[None]:
-    """Ctrl+C reaches every process of a terminal. vLLM's would end at once, and with it what was accepted."""
+def starting(model: str) -> Iterator[None]:
+    """VLLM is being loaded: what goes wrong is one line.
+
+    Ctrl+C reaches every process of a terminal. vLLM's would end at once, and with it what was accepted.
+    """
     # Started later, Python's resource tracker would let the signal through again.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SetupError(f"vLLM cannot load {model}: {first_line(error)}") from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
