@@ -30,4 +30,4 @@ def explain(question: Question) -> Route:
 
 def route(question: Question) -> Task:
     """The task that a question belongs to."""
-    return next((task for task in TASKS if task.matches(question)), TASKS[-1])
+    return next((task for task in TASKS[:-1] if task.evidence(question) is not None), TASKS[-1])

@@ -36,12 +36,8 @@ class Task(Protocol):
 
     type: TaskType
 
-    def matches(self, question: Question) -> bool:
-        """Whether the question is of this type, judged by the format of its prompt."""
-        ...
-
     def evidence(self, question: Question) -> str | None:
-        """Why the question belongs to this type: a short phrase for people, or None where it does not."""
+        """Why a question is of this type, judged by its prompt's format: a phrase for people; None where it is not."""
         ...
 
     def read(self, question: Question) -> Reading:

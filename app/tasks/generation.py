@@ -212,12 +212,8 @@ class Generation:
 
     type = TaskType.GENERATION
 
-    def matches(self, question: Question) -> bool:
-        """Always, unless the evaluator marks the question as multiple choice."""
-        return not question.is_multiple_choice
-
     def evidence(self, question: Question) -> str | None:
-        """The kind of text that is asked for."""
+        """The kind of text that is asked for; only the evaluator's mark speaks against it."""
         if question.is_multiple_choice:
             return None
         return f"asks for text ({self.read(question).kind.value})"

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from app.errors import InputError
 from app.tasks.answers import PARSED_LENGTH
-from app.tasks.prompt import Parts, dissect, find_letters
+from app.tasks.lists import find_letters
+from app.tasks.prompt import Parts, dissect
 from app.tasks.words import NUMBER, number
 from app.types import Answer, Choice, Outcome, Question, SamplingParams, TaskType
 
@@ -68,12 +69,8 @@ class MultipleChoice:
 
     type = TaskType.MULTIPLE_CHOICE
 
-    def matches(self, question: Question) -> bool:
-        """The evaluator says so; nothing in the prompt does (worked solutions list options too)."""
-        return self.evidence(question) is not None
-
     def evidence(self, question: Question) -> str | None:
-        """The evaluator's own mark."""
+        """The evaluator's mark; nothing in the prompt says so (worked solutions list options too)."""
         return "marked as multiple choice" if question.is_multiple_choice else None
 
     def read(self, question: Question) -> ChoiceReading:

@@ -210,12 +210,8 @@ class NamedEntityRecognition:
 
     type = TaskType.NAMED_ENTITY_RECOGNITION
 
-    def matches(self, question: Question) -> bool:
-        """Entities are asked for by that word, or a named attribute's phrase in a title or query."""
-        return self.evidence(question) is not None
-
     def evidence(self, question: Question) -> str | None:
-        """The wording found."""
+        """The wording: entities by that word, or a named attribute's phrase in a title or query."""
         if question.is_multiple_choice:
             return None
         return _wording(dissect(question.prompt))

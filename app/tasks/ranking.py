@@ -76,12 +76,8 @@ class Ranking:
 
     type = TaskType.RANKING
 
-    def matches(self, question: Question) -> bool:
-        """A permutation is asked for, or a listed set is to be put in order rather than picked from."""
-        return self.evidence(question) is not None
-
     def evidence(self, question: Question) -> str | None:
-        """The wording found."""
+        """The wording: a permutation is asked for, or a listed set is to be put in order rather than picked from."""
         if question.is_multiple_choice:
             return None
         parts = dissect(question.prompt)

@@ -95,12 +95,8 @@ class Retrieval:
 
     type = TaskType.RETRIEVAL
 
-    def matches(self, question: Question) -> bool:
-        """A numbered list outside running text, and numbers asked for, or a long list to pick from."""
-        return self.evidence(question) is not None
-
     def evidence(self, question: Question) -> str | None:
-        """The list and the wording found."""
+        """The wording, with a numbered list outside running text: numbers are asked for, or one of a long list."""
         if question.is_multiple_choice:
             return None
         parts = dissect(question.prompt)

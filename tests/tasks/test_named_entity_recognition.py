@@ -38,7 +38,7 @@ def test_source_and_type(prompt: str, source: str, entity_type: str) -> None:
     ],
 )
 def test_texts_about_titles_are_not_entities(prompt: str) -> None:
-    assert not TASK.matches(Question("q", prompt))
+    assert TASK.evidence(Question("q", prompt)) is None
 
 
 @pytest.mark.parametrize(

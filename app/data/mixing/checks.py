@@ -16,7 +16,7 @@ from app.evaluation.metrics import HITS_CONSIDERED
 from app.evaluation.names import SEMANTIC, Metric
 from app.evaluation.scoring import Scorer
 from app.routing import route
-from app.tasks.prompt import find_lists, principal
+from app.tasks.lists import find_lists, principal
 from app.types import TaskType
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from app.errors import InputError, SetupError
 from app.files import open_bytes
 from app.tasks.answers import literal
-from app.tasks.prompt import NumberedList, find_lists, principal
+from app.tasks.lists import NumberedList, find_lists, principal
 
 _SHOWN = 8
 """Fields that an error lists."""

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.tasks.prompt import find_letters, find_lists, principal
+from app.tasks.lists import find_letters, find_lists, principal
 
 
 def entries(prompt: str) -> list[tuple[int, str]]:
