@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,15 @@ import pytest
 from app.engines.chat import load_chat_tokenizer
 from app.engines.options import VllmSettings
 from app.engines.prepared import prepare
-from app.engines.vllm.values import CONSTRAINT, SAMPLING, constraint_from_plain, engine_values, sampling_values
+from app.engines.vllm.values import (
+    CONSTRAINT,
+    SAMPLING,
+    constraint_from_plain,
+    engine_values,
+    prepare_environment,
+    prepare_serving_environment,
+    sampling_values,
+)
 from app.errors import EngineError
 from app.types import Choice, Copy, GenerationRequest, Message, SamplingParams, Selection
 
@@ -52,7 +61,8 @@ def test_text_is_made_in_the_loop_only_for_stop_strings(checkpoint: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("capability", "dtype", "eager"), [(None, "float32", True), ((7, 5), "half", False), ((9, 0), "auto", False)]
+    ("capability", "dtype", "eager"),
+    [(None, "float32", True), ((7, 5), "half", False), ((8, 0), "auto", False), ((9, 0), "auto", False)],
 )
 def test_the_machine_decides_format_and_compilation(
     capability: tuple[int, int] | None, dtype: str, eager: bool
@@ -69,6 +79,22 @@ def test_room_for_adapters_follows_their_rank(adapter: Path) -> None:
     on_gpu, on_cpu = engine_values("model", settings, (8, 0)), engine_values("model", settings, None)
     assert (on_gpu["max_lora_rank"], on_gpu["max_loras"]) == (8, 2)
     assert on_cpu["max_loras"] == 3
+    many = VllmSettings.parse({"adapters": {str(number): adapter for number in range(6)}})
+    found = engine_values("model", many, (8, 0))
+    assert (found["max_loras"], found["max_cpu_loras"]) == (4, 6)
+    assert engine_values("model", many, None)["max_loras"] == 7
+
+
+def test_the_environment_is_quiet_where_nobody_asks_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.environ", {"VLLM_LOGGING_LEVEL": "DEBUG", "VLLM_USE_V2_MODEL_RUNNER": "1"})
+    prepare_environment()
+    assert os.environ["VLLM_LOGGING_LEVEL"] == "DEBUG"
+    assert os.environ["VLLM_LOGGING_STREAM"] == "ext://sys.stderr"
+    assert os.environ["VLLM_USE_V2_MODEL_RUNNER"] == os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+    assert "OMP_NUM_THREADS" not in os.environ
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)))
+    prepare_serving_environment()
+    assert os.environ["OMP_NUM_THREADS"] == "5"
 
 
 def test_what_is_not_a_constraint_is_refused() -> None:

@@ -39,13 +39,25 @@ def test_kinds(prompt: str, kind: str) -> None:
 def test_a_keyphrase_is_copied_from_the_review() -> None:
     reading = read("Extract ONLY ONE keyphrase, not new keyphrases.\nReview: Soft, and warm.\nAspect: touch\nOutput:")
     assert reading.constraint == Copy("Soft, and warm.", 1)
-    assert TASK.read(Question("q", "Extract two keyphrases.\nReview: Soft. Warm.")).max_spans == 2
     assert read("Explain 'Mug'.").constraint is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "most"),
+    [("Extract two keyphrases.", 2), ("Extract 4 short phrases from the review.", 4), ("Extract key phrases.", 3)],
+)
+def test_several_keyphrases_have_as_much_more_room(asked: str, most: int) -> None:
+    one = read("Extract the keyphrase.\nReview: Soft. Warm.")
+    several = read(f"{asked}\nReview: Soft. Warm.")
+    assert several.constraint == Copy("Soft. Warm.", most)
+    assert several.sampling.max_tokens == most * one.sampling.max_tokens == most * 32
 
 
 def test_every_language_and_kind_has_a_cap() -> None:
     caps = {(kind, language): token_cap(kind, language) for kind in GenerationKind for language in LANGUAGES}
     assert min(caps.values()) >= 16
+    for (kind, _), cap in caps.items():
+        assert 1 <= cap / caps[kind, "English"] <= 2.5
     assert caps[GenerationKind.TRANSLATION, "Japanese"] > caps[GenerationKind.TRANSLATION, "English"]
     assert read("Translate 'Mug' into Japanese.").sampling.max_tokens == caps[GenerationKind.TRANSLATION, "Japanese"]
 

@@ -26,6 +26,19 @@ def test_shared_words_are_better_than_nothing() -> None:
     assert copied("nothing", SOURCE, 1, "Oak").outcome is Outcome.FALLBACK
 
 
+def test_words_of_two_letters_are_not_worth_sharing() -> None:
+    assert copied("we go to", "go to it", 1, "it").outcome is Outcome.FALLBACK
+    assert copied("we go out", "go out it", 1, "it").text == "go out"
+
+
+def test_an_answer_has_as_many_whole_spans_as_the_evaluator_reads() -> None:
+    words = [f"{number:03}" * 83 for number in range(20)]
+    answer = copied(",".join(words), " ".join(words), 20, "a")
+    # With a comma between them they fill what is read to 4,999 characters; the spaces are 19 more.
+    assert parse_spans(answer.text) == words[:19]
+    assert answer.outcome is Outcome.REPAIRED
+
+
 def test_one_span_keeps_its_comma() -> None:
     assert parse_spans(copied("Round, seats", SOURCE, 1, "Oak").text) == ["Round, seats"]
     assert parse_spans(copied("Round, seats", SOURCE, 2, "Oak").text) == ["Round", "seats"]
