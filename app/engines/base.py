@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from app.errors import EngineError
 from app.types import Completion, Failure, GenerationRequest, Message
 
-DECODING = 1
+DECODING = 2
 """Raised with every change after which an engine may write something else for the same request: constraints, sampling,
 the tokens of a conversation, what the parameters of a chat completion become. Kept answers depend on it."""
 
