@@ -56,7 +56,8 @@ def request_key(run: bytes, prompt: str, request: GenerationRequest) -> bytes:
     constraint = request.constraint
     asked = {
         "prompt": prompt,
-        "messages": [[message.role, message.content] for message in request.messages],
+        # A speaker's name stands only where there is one, so that it changes no key of the others.
+        "messages": [[turn.role, turn.content, *filter(None, [turn.name])] for turn in request.messages],
         "sampling": _named(request.sampling),
         "constraint": None if constraint is None else {"kind": type(constraint).__name__, **_named(constraint)},
         "adapter": request.adapter,

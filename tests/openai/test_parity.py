@@ -142,6 +142,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"response_format": {"type": "json_schema", "json_schema": {"name": "chair", "schema": SCHEMA, "strict": True}}},
     {"structured_outputs": {"regex": "[0-9]{3}"}},
     {"structured_outputs": {"choice": ["chair", "a+b"]}},
+    {"structured_outputs": {"choice": [str(number) * 80 for number in range(100, 256)]}},
     {"user": "ada", "metadata": {"by": "tests"}},
     {"stream": False},
     {"stop": None, "seed": None, "n": None, "tools": None, "response_format": None},

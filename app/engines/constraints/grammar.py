@@ -105,7 +105,8 @@ def _tokenizer(vocabulary: Vocabulary) -> LLTokenizer:
 def _matcher(constraint: Regex | JsonSchema, vocabulary: Vocabulary) -> LLMatcher:
     try:
         if isinstance(constraint, Regex):
-            check_regex(constraint.pattern)
+            # A list of choices is a long expression, and no costly one.
+            check_regex(constraint.pattern, len(constraint.pattern))
         else:
             check_schema(json.loads(constraint.schema))
     except ValueError as error:
