@@ -11,7 +11,7 @@ from app.errors import InputError
 from app.evaluation.datasets.reading import read_dataset
 from app.evaluation.schema import Interval
 from app.evaluation.scoring import Scorer
-from app.evaluation.statistics import Drawn, mean_over_tracks, percentile, within_scores
+from app.evaluation.statistics import Drawn, mean_over_tracks, score_interval
 from app.evaluation.summaries import summarise_tasks, summarise_tracks
 from app.fitting import fit
 from app.predictor import conversation, create_predictor
@@ -133,7 +133,7 @@ def score_answers(samples: Sequence[Sample], answers: Sequence[str], scorer: Sco
     drawn = mean_over_tracks(list(draws.values()))
     macro = MacroScore(
         score=drawn.estimate,
-        interval=within_scores(percentile(drawn)),
+        interval=score_interval(drawn),
         by_type={name: found.score for name, found in types.items() if found.score is not None},
         samples=len(samples),
         not_scored=sum(score.score is None for score in scores),

@@ -1,7 +1,7 @@
 """Two evaluations of the same samples side by side: which tasks rose, fell or cannot be told apart."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,9 @@ from app.evaluation.names import Metric, track_number, track_title
 from app.evaluation.schema import Comparison, GroupComparison, SampleChange, SampleResult, Side, TaskComparison
 from app.evaluation.scoring import SAME
 from app.evaluation.statistics import (
-    DRAWS,
     Difference,
     Drawn,
-    Floats,
     benjamini_hochberg,
-    expanded_percentile,
     mcnemar,
     mean,
     mean_over_tasks,
@@ -31,7 +28,7 @@ from app.evaluation.statistics import (
     tail_share,
     verdict,
 )
-from app.evaluation.summaries import generator
+from app.evaluation.summaries import columns, generator
 
 ALPHA = 0.05
 Pair = tuple[SampleResult, SampleResult]
@@ -54,7 +51,17 @@ class _Tested:
         return 1.0 if chosen is None else chosen
 
 
-def compare(folder_a: Path, folder_b: Path, alpha: float = ALPHA, seed: int = 0, draws: int = DRAWS) -> Comparison:
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    """Both sides' means over tasks or tracks, and the draws of their difference."""
+
+    n_tasks: int
+    score_a: float
+    score_b: float
+    drawn: Drawn
+
+
+def compare(folder_a: Path, folder_b: Path, alpha: float = ALPHA, seed: int = 0) -> Comparison:
     """Judge the evaluation in `folder_b` against that in `folder_a`, on the samples that both scored.
 
     Raises:
@@ -62,22 +69,26 @@ def compare(folder_a: Path, folder_b: Path, alpha: float = ALPHA, seed: int = 0,
     """
     a, b = read_evaluation(folder_a), read_evaluation(folder_b)
     pairs, notes = _pair(a, b)
-    tested = {name: _test(inside, name, seed, draws) for name, inside in _by_task(pairs).items()}
+    by_task: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_task[pair[0].task_name].append(pair)
+    tested = {name: _test(inside, name, seed) for name, inside in by_task.items()}
     adjusted = benjamini_hochberg([task.p_value for task in tested.values()])
-    tracks = _by_track(tested)
+    by_track: dict[str, list[_Tested]] = defaultdict(list)
+    for task in tested.values():
+        by_track[task.pairs[0][0].track].append(task)
+    in_order = sorted(by_track, key=lambda name: (track_number(name) or 9, name))
+    tracks = {name: _over_tasks(by_track[name]) for name in in_order}
     return Comparison(
         created=datetime.now(UTC),
-        a=_side(folder_a, a),
-        b=_side(folder_b, b),
+        a=Side(name=str(folder_a), created=a.report.created, provenance=a.report.provenance),
+        b=Side(name=str(folder_b), created=b.report.created, provenance=b.report.provenance),
         alpha=alpha,
         n=len(pairs),
-        tasks={
-            name: _task(task, p_adjusted, alpha)
-            for (name, task), p_adjusted in zip(tested.items(), adjusted, strict=True)
-        },
-        tracks={name: _group(track_title(name), inside, alpha) for name, inside in tracks.items()},
-        mean_over_tasks=_group("Mean over tasks", list(tested.values()), alpha),
-        mean_over_tracks=_mean_over_tracks(tracks, alpha),
+        tasks={name: _task(task, p, alpha) for (name, task), p in zip(tested.items(), adjusted, strict=True)},
+        tracks={name: _group(track_title(name), track, alpha) for name, track in tracks.items()},
+        mean_over_tasks=_group("Mean over tasks", _over_tasks(list(tested.values())), alpha),
+        mean_over_tracks=_group("Mean over tracks", _over_tracks(list(tracks.values())), alpha),
         changes=_changes(pairs),
         notes=notes,
     )
@@ -100,32 +111,16 @@ def _pair(a: Evaluation, b: Evaluation) -> tuple[list[Pair], list[str]]:
     return pairs, notes
 
 
-def _by_task(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
-    groups: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        groups[pair[0].task_name].append(pair)
-    return groups
-
-
-def _test(pairs: Sequence[Pair], name: str, seed: int, draws: int) -> _Tested:
-    a, b = _columns([left for left, _ in pairs]), _columns([right for _, right in pairs])
+def _test(pairs: Sequence[Pair], name: str, seed: int) -> _Tested:
+    a, b = columns([left for left, _ in pairs]), columns([right for _, right in pairs])
     # Rounding in a text's embedding must not pass for a difference.
     b = np.where(np.abs(b - a) < SAME, a, b)
     statistic = pooled_f1 if a.shape[1] > 1 else mean
-    difference = paired_bootstrap(a, b, statistic, generator(seed, name), draws)
-    return _Tested(pairs, difference, float(statistic(a)), float(statistic(b)), _mcnemar(pairs))
-
-
-def _columns(results: Sequence[SampleResult]) -> Floats:
-    if results[0].counts is not None:
-        return np.array([result.counts for result in results], dtype=np.float64)
-    return np.array([[result.score] for result in results], dtype=np.float64)
-
-
-def _mcnemar(pairs: Sequence[Pair]) -> float | None:
-    if any(left.metric != Metric.ACCURACY for left, _ in pairs):
-        return None
-    return mcnemar([left.score == 1 for left, _ in pairs], [right.score == 1 for _, right in pairs])
+    difference = paired_bootstrap(a, b, statistic, generator(seed, name))
+    p_mcnemar = None
+    if all(left.metric == Metric.ACCURACY for left, _ in pairs):
+        p_mcnemar = mcnemar([left.score == 1 for left, _ in pairs], [right.score == 1 for _, right in pairs])
+    return _Tested(pairs, difference, float(statistic(a)), float(statistic(b)), p_mcnemar)
 
 
 def _task(task: _Tested, p_adjusted: float, alpha: float) -> TaskComparison:
@@ -140,7 +135,7 @@ def _task(task: _Tested, p_adjusted: float, alpha: float) -> TaskComparison:
         score_a=task.score_a,
         score_b=task.score_b,
         delta=task.difference.drawn.estimate,
-        interval=expanded_percentile(task.difference.drawn, "pooled bootstrap" if pooled else "bootstrap"),
+        interval=percentile(task.difference.drawn, "pooled bootstrap" if pooled else "bootstrap"),
         better=sum(delta > SAME for delta in deltas),
         worse=sum(delta < -SAME for delta in deltas),
         p_bootstrap=task.difference.p_value,
@@ -152,44 +147,36 @@ def _task(task: _Tested, p_adjusted: float, alpha: float) -> TaskComparison:
     )
 
 
-def _by_track(tested: Mapping[str, _Tested]) -> dict[str, list[_Tested]]:
-    groups: dict[str, list[_Tested]] = defaultdict(list)
-    for task in tested.values():
-        groups[task.pairs[0][0].track].append(task)
-    return {name: groups[name] for name in sorted(groups, key=lambda name: (track_number(name) or 9, name))}
-
-
-def _group(title: str, tasks: Sequence[_Tested], alpha: float) -> GroupComparison:
-    drawn = mean_over_tasks([task.difference.drawn for task in tasks])
-    return _from_draws(title, len(tasks), (_mean_a(tasks), _mean_b(tasks)), drawn, alpha)
-
-
-def _mean_over_tracks(tracks: Mapping[str, Sequence[_Tested]], alpha: float) -> GroupComparison:
-    drawn = mean_over_tracks([mean_over_tasks([task.difference.drawn for task in tasks]) for tasks in tracks.values()])
-    scores = (fmean(map(_mean_a, tracks.values())), fmean(map(_mean_b, tracks.values())))
-    return _from_draws("Mean over tracks", sum(map(len, tracks.values())), scores, drawn, alpha)
-
-
-def _from_draws(title: str, n_tasks: int, scores: tuple[float, float], drawn: Drawn, alpha: float) -> GroupComparison:
-    p_value = tail_share(drawn) if np.ptp(drawn.draws) > 0 else 1.0
-    return GroupComparison(
-        title=title,
-        n_tasks=n_tasks,
-        score_a=scores[0],
-        score_b=scores[1],
-        delta=drawn.estimate,
-        interval=percentile(drawn),
-        p_value=p_value,
-        verdict=verdict(drawn.estimate, p_value, alpha),
+def _over_tasks(tasks: Sequence[_Tested]) -> _Mean:
+    return _Mean(
+        len(tasks),
+        fmean(task.score_a for task in tasks),
+        fmean(task.score_b for task in tasks),
+        mean_over_tasks([task.difference.drawn for task in tasks]),
     )
 
 
-def _mean_a(tasks: Sequence[_Tested]) -> float:
-    return fmean(task.score_a for task in tasks)
+def _over_tracks(tracks: Sequence[_Mean]) -> _Mean:
+    return _Mean(
+        sum(track.n_tasks for track in tracks),
+        fmean(track.score_a for track in tracks),
+        fmean(track.score_b for track in tracks),
+        mean_over_tracks([track.drawn for track in tracks]),
+    )
 
 
-def _mean_b(tasks: Sequence[_Tested]) -> float:
-    return fmean(task.score_b for task in tasks)
+def _group(title: str, group: _Mean, alpha: float) -> GroupComparison:
+    p_value = tail_share(group.drawn) if np.ptp(group.drawn.draws) > 0 else 1.0
+    return GroupComparison(
+        title=title,
+        n_tasks=group.n_tasks,
+        score_a=group.score_a,
+        score_b=group.score_b,
+        delta=group.drawn.estimate,
+        interval=percentile(group.drawn),
+        p_value=p_value,
+        verdict=verdict(group.drawn.estimate, p_value, alpha),
+    )
 
 
 def _changes(pairs: Sequence[Pair]) -> list[SampleChange]:
@@ -211,8 +198,3 @@ def _changes(pairs: Sequence[Pair]) -> list[SampleChange]:
 
 def _delta(pair: Pair) -> float:
     return (pair[1].score or 0.0) - (pair[0].score or 0.0)
-
-
-def _side(folder: Path, evaluation: Evaluation) -> Side:
-    report = evaluation.report
-    return Side(name=str(folder), created=report.created, provenance=report.provenance)

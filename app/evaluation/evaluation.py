@@ -73,9 +73,9 @@ def evaluate(
     started = time.perf_counter()
     scores = scorer.score(samples, [answered.answer if answered else "" for answered in answers.answers])
     results = list(map(_result, samples, scores, answers.answers))
-    tasks = summarise_tasks(samples, scores, scorer, seed, _by_task(known.samples if known else ()))
+    tasks = summarise_tasks(samples, scores, scorer, seed, known.samples if known else ())
     tracks, track_draws = summarise_tracks(tasks)
-    not_scored = Counter(sample.metric for sample, score in zip(samples, scores, strict=True) if score.score is None)
+    not_scored = Counter(result.metric for result in results if result.score is None)
     report = EvalReport(
         created=datetime.now(UTC),
         data=dataset.path.name,
@@ -97,7 +97,7 @@ def evaluate(
         ),
         published=PUBLISHED,
         scorers=dict(scorer.used),
-        notes=[*dataset.notes, *_notes(answers, tasks, samples, scores), *_baseline_notes(known, tasks)],
+        notes=[*dataset.notes, *_notes(answers, tasks, results, known)],
     )
     return Evaluation(report, results)
 
@@ -130,21 +130,6 @@ def read_evaluation(folder: Path) -> Evaluation:
     return Evaluation(report, results)
 
 
-def _by_task(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
-    groups: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        groups[sample.task_name].append(sample)
-    return groups
-
-
-def _baseline_notes(known: Dataset | None, tasks: Mapping[str, TaskSummary]) -> list[str]:
-    if known is None:
-        return []
-    without = len(tasks.keys() - _by_task(known.samples).keys())
-    rest = f"; {without} tasks are not in it, and there it knows the gold labels" if without else ""
-    return [f"the majority baseline takes its answers from {known.path.name}{rest}"]
-
-
 def _result(sample: Sample, score: SampleScore, answered: Answered | None) -> SampleResult:
     known = answered or Answered(None, "")
     return SampleResult(
@@ -154,7 +139,9 @@ def _result(sample: Sample, score: SampleScore, answered: Answered | None) -> Sa
         track=sample.track,
         metric=sample.metric,
         prompt=encodable(sample.question.prompt),
-        rendered=_chat(known),
+        rendered=[ChatMessage(role=one.role, content=encodable(one.content)) for one in known.rendered]
+        if known.rendered is not None
+        else None,
         raw=None if known.raw is None else encodable(known.raw),
         answer=encodable(known.answer),
         parsed=_readable(score.parsed),
@@ -182,41 +169,39 @@ def _readable(value: object) -> object:
     return encodable(value) if isinstance(value, str) else value
 
 
-def _chat(answered: Answered) -> list[ChatMessage] | None:
-    if answered.rendered is None:
-        return None
-    return [ChatMessage(role=message.role, content=encodable(message.content)) for message in answered.rendered]
-
-
 def _routing(results: Sequence[SampleResult]) -> RoutingAccuracy | None:
-    confusion: dict[str, Counter[str]] = defaultdict(Counter)
-    for result in results:
-        if result.routed_type is not None:
-            confusion[result.task_type.value][result.routed_type.value] += 1
-    if not confusion:
+    routed = [
+        (result.task_type.value, result.routed_type.value) for result in results if result.routed_type is not None
+    ]
+    if not routed:
         return None
+    confusion: dict[str, Counter[str]] = defaultdict(Counter)
+    for own, read in routed:
+        confusion[own][read] += 1
     return RoutingAccuracy(
-        right=sum(result.route_right is True for result in results),
-        n=sum(result.routed_type is not None for result in results),
-        confusion={gold: dict(row) for gold, row in confusion.items()},
+        right=sum(own == read for own, read in routed),
+        n=len(routed),
+        confusion={own: dict(row) for own, row in confusion.items()},
     )
 
 
 def _notes(
-    answers: Answers, tasks: dict[str, TaskSummary], samples: Sequence[Sample], scores: Sequence[SampleScore]
+    answers: Answers, tasks: Mapping[str, TaskSummary], results: Sequence[SampleResult], known: Dataset | None
 ) -> list[str]:
     notes = []
     if answers.missing:
         notes.append(f"{len(answers.missing)} samples have no prediction: scored as empty answers")
     if answers.extra:
         notes.append(f"{len(answers.extra)} predictions belong to no sample: ignored")
-    reasons = Counter(
-        (sample.metric, score.reason) for sample, score in zip(samples, scores, strict=True) if score.reason
-    )
+    reasons = Counter((result.metric, result.not_scored_reason) for result in results if result.not_scored_reason)
     notes += [f"{n} samples of {metric} not scored: {reason}" for (metric, reason), n in reasons.items()]
     unscored = [name for name, task in tasks.items() if task.score.score is None]
     if unscored:
         notes.append(f"left out of every mean, for want of a score: {', '.join(unscored)}")
     if single := sum(task.score.n == 1 for task in tasks.values()):
         notes.append(f"{single} tasks have a single sample: intervals of means take their scores as certain")
+    if known is not None:
+        without = len(tasks.keys() - {sample.task_name for sample in known.samples})
+        rest = f"; {without} tasks are not in it, and there it knows the gold labels" if without else ""
+        notes.append(f"the majority baseline takes its answers from {known.path.name}{rest}")
     return notes

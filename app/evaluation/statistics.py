@@ -1,4 +1,4 @@
-"""Is B better than A on the same samples, or can the two not be told apart?"""
+"""Intervals by resampling, and tests of whether B is better than A on the same samples."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,11 @@ Statistic = Callable[[Floats], Floats]
 """Samples on axis -2, columns on axis -1: shape (..., n, k) to (...)."""
 
 INTERVAL_DRAWS = 2_000
+DRAWS = 10_000
+"""Of a test. The smallest p-value is one over this, which 57 tasks at a false-discovery rate of 5 % leave room for."""
 LEVEL = 0.95
+_CELLS = 2_000_000
+_ROUNDING = 1e-9
 
 
 def mean(values: Floats) -> Floats:
@@ -52,37 +56,57 @@ class Drawn:
 
 def bootstrap(values: Floats, statistic: Statistic, rng: np.random.Generator, draws: int = INTERVAL_DRAWS) -> Drawn:
     """Resample the samples with replacement. `values` has shape (n, columns), n > 0."""
+    found = _resampled(values, rng, draws, lambda chosen: statistic(values[chosen]))
+    return Drawn(float(statistic(values)), found, len(values))
+
+
+def _resampled(
+    values: Floats, rng: np.random.Generator, draws: int, statistic: Callable[[npt.NDArray[np.int64]], Floats]
+) -> Floats:
+    """The statistic of `draws` choices of rows with replacement, so many at a time as fit into memory."""
     n = len(values)
     size = max(1, _CELLS // values.size)
-    parts = [statistic(values[rng.integers(0, n, (min(size, draws - start), n))]) for start in range(0, draws, size)]
-    return Drawn(float(statistic(values)), np.concatenate(parts), n)
+    return np.concatenate(
+        [statistic(rng.integers(0, n, (min(size, draws - start), n))) for start in range(0, draws, size)]
+    )
 
 
-def wilson(successes: float, n: int, level: float = LEVEL) -> Interval:
+def wilson(successes: float, n: int) -> Interval:
     """Wilson's score interval for a proportion (Wilson, 1927). n > 0."""
-    from scipy.stats import norm
-
-    z = float(norm.ppf((1 + level) / 2))
+    z = float(norm.ppf((1 + LEVEL) / 2))
     share = successes / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
-    return Interval(low=max(0.0, centre - half), high=min(1.0, centre + half), level=level, method="wilson")
+    return Interval(low=max(0.0, centre - half), high=min(1.0, centre + half), level=LEVEL, method="wilson")
 
 
-def expanded_percentile(
-    drawn: Drawn, method: Literal["bootstrap", "pooled bootstrap"], level: float = LEVEL
+def percentile(
+    drawn: Drawn, method: Literal["bootstrap", "pooled bootstrap", "stratified bootstrap"] = "stratified bootstrap"
 ) -> Interval | None:
-    """Hesterberg's expanded percentile interval: quantiles further out, so that few samples are covered too.
+    """The interval between two quantiles of the draws.
 
-    The quantile is where a normal distribution is as unlikely as Student's t with n - 1 degrees of freedom
-    is at the level, the narrowness of the bootstrap included. None for a single sample, and where all
-    samples agree: resampling then says nothing.
+    For a mean over tasks ("stratified bootstrap"), whose draws are widened, these are the plain percentiles. For one
+    task it is Hesterberg's expanded percentile interval, whose quantiles lie further out, so that few samples are
+    covered too: where a normal distribution is as unlikely as Student's t with n - 1 degrees of freedom is at the
+    level, the narrowness of the bootstrap included. None for a single sample, and where all samples agree:
+    resampling then says nothing.
     """
-    if drawn.n < 2 or np.ptp(drawn.draws) == 0:
+    n = drawn.n
+    if n < 2 or np.ptp(drawn.draws) == 0:
         return None
-    tail = _expanded_tail(drawn.n, level)
+    tail = (1 - LEVEL) / 2
+    if method != "stratified bootstrap":
+        tail = float(norm.sf((n / (n - 1)) ** 0.5 * t.ppf(1 - tail, n - 1)))
     low, high = np.quantile(drawn.draws, [tail, 1 - tail])
-    return Interval(low=float(low), high=float(high), level=level, method=method)
+    return Interval(low=float(low), high=float(high), level=LEVEL, method=method)
+
+
+def score_interval(drawn: Drawn | None) -> Interval | None:
+    """Of a mean score over tasks: the part that a score can take, 0 to 1, as widened draws may reach beyond."""
+    interval = percentile(drawn) if drawn else None
+    if interval is None:
+        return None
+    return interval.model_copy(update={"low": max(0.0, interval.low), "high": min(1.0, interval.high)})
 
 
 def mean_over_tasks(tasks: Sequence[Drawn]) -> Drawn:
@@ -97,34 +121,6 @@ def mean_over_tracks(tracks: Sequence[Drawn]) -> Drawn:
         np.mean([track.draws for track in tracks], axis=0),
         sum(track.n for track in tracks),
     )
-
-
-def percentile(drawn: Drawn, level: float = LEVEL) -> Interval | None:
-    """Plain percentiles, for a mean over tasks; None where the samples of each task agree."""
-    if drawn.n < 2 or np.ptp(drawn.draws) == 0:
-        return None
-    low, high = np.quantile(drawn.draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(low=float(low), high=float(high), level=level, method="stratified bootstrap")
-
-
-def within_scores(interval: Interval | None) -> Interval | None:
-    """The part of an interval that a score can take, 0 to 1: widened draws may reach beyond."""
-    if interval is None:
-        return None
-    return interval.model_copy(update={"low": max(0.0, interval.low), "high": min(1.0, interval.high)})
-
-
-def _expanded_tail(n: int, level: float) -> float:
-    from scipy.stats import norm, t
-
-    return float(norm.sf((n / (n - 1)) ** 0.5 * t.ppf((1 + level) / 2, n - 1)))
-
-
-DRAWS = 10_000
-"""The smallest p-value is one over this, which 57 tasks at a false-discovery rate of 5 % leave room for."""
-
-_CELLS = 2_000_000
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +142,12 @@ def paired_bootstrap(
     up in Student's t with n - 1 degrees of freedom, as for the expanded percentile interval.
     """
     n = len(a)
-    size = max(1, _CELLS // a.size)
-    parts = []
-    for start in range(0, draws, size):
-        chosen = rng.integers(0, n, (min(size, draws - start), n))
-        parts.append(statistic(b[chosen]) - statistic(a[chosen]))
-    drawn = Drawn(float(statistic(b) - statistic(a)), np.concatenate(parts), n)
-    return Difference(drawn, _small_sample(tail_share(drawn), n) if n > 1 else None)
+    found = _resampled(a, rng, draws, lambda chosen: statistic(b[chosen]) - statistic(a[chosen]))
+    drawn = Drawn(float(statistic(b) - statistic(a)), found, n)
+    if n == 1:
+        return Difference(drawn, None)
+    deviate = norm.isf(tail_share(drawn) / 2) * ((n - 1) / n) ** 0.5
+    return Difference(drawn, min(1.0, float(2 * t.sf(deviate, n - 1))))
 
 
 def tail_share(drawn: Drawn) -> float:
@@ -186,8 +181,3 @@ def verdict(delta: float, p_value: float, alpha: float) -> Verdict:
     if p_value > alpha or delta == 0:
         return Verdict.UNDECIDED
     return Verdict.ROSE if delta > 0 else Verdict.FELL
-
-
-def _small_sample(share: float, n: int) -> float:
-    deviate = norm.isf(share / 2) * ((n - 1) / n) ** 0.5
-    return min(1.0, float(2 * t.sf(deviate, n - 1)))

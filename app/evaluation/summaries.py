@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from types import MappingProxyType
 
 import numpy as np
 
@@ -27,14 +26,13 @@ from app.evaluation.statistics import (
     Drawn,
     Floats,
     bootstrap,
-    expanded_percentile,
     mean,
     mean_over_tasks,
     mean_over_tracks,
     percentile,
     pooled_f1,
+    score_interval,
     wilson,
-    within_scores,
 )
 from app.types import Sample, TaskType
 
@@ -47,17 +45,44 @@ class TaskSummary:
     drawn: Drawn | None
 
 
-def summarise_task(
-    samples: Sequence[Sample], scores: Sequence[SampleScore], scorer: Scorer, seed: int, others: Sequence[Sample] = ()
-) -> TaskSummary:
-    """One task, from its samples and their scores; `others` are samples for the majority baseline to learn from.
+def summarise_tasks(
+    samples: Sequence[Sample], scores: Sequence[SampleScore], scorer: Scorer, seed: int, known: Sequence[Sample] = ()
+) -> dict[str, TaskSummary]:
+    """Every task by name, in the samples' order, from its samples and their scores.
+
+    `known` are samples that the majority baseline takes its answers from, instead of the task's own.
 
     Raises:
-        InputError: the task mixes micro F1 with another metric, or several task types.
+        InputError: a task mixes micro F1 with another metric, or several task types.
     """
-    _check(samples)
+    tasks: dict[str, list[tuple[Sample, SampleScore]]] = defaultdict(list)
+    for sample, score in zip(samples, scores, strict=True):
+        tasks[sample.task_name].append((sample, score))
+    others: dict[str, list[Sample]] = defaultdict(list)
+    for sample in known:
+        others[sample.task_name].append(sample)
+    return {
+        name: _summarise_task(
+            [sample for sample, _ in pairs], [score for _, score in pairs], scorer, seed, others[name]
+        )
+        for name, pairs in tasks.items()
+    }
+
+
+def _summarise_task(
+    samples: Sequence[Sample], scores: Sequence[SampleScore], scorer: Scorer, seed: int, others: Sequence[Sample]
+) -> TaskSummary:
+    kinds = {(sample.task_type, sample.metric == Metric.MICRO_F1) for sample in samples}
+    if len(kinds) > 1:
+        raise InputError(
+            f"task {samples[0].task_name!r} mixes task types ({', '.join(sorted(kind for kind, _ in kinds))}): "
+            "give each type a task name of its own"
+        )
     known = [score for score in scores if score.score is not None]
-    drawn = _draw(known, seed, samples[0].task_name) if known else None
+    drawn = None
+    if known:
+        statistic = pooled_f1 if known[0].counts is not None else mean
+        drawn = bootstrap(columns(known), statistic, generator(seed, samples[0].task_name))
     reasons = dict.fromkeys(score.reason for score in scores if score.reason)
     return TaskSummary(
         TaskScore(
@@ -75,48 +100,25 @@ def summarise_task(
     )
 
 
-def summarise_tasks(
-    samples: Sequence[Sample],
-    scores: Sequence[SampleScore],
-    scorer: Scorer,
-    seed: int,
-    others: Mapping[str, Sequence[Sample]] = MappingProxyType({}),
-) -> dict[str, TaskSummary]:
-    """Every task by name, as `summarise_task`; `others` are its samples for the majority baseline, by task.
-
-    Raises:
-        InputError: as `summarise_task`.
-    """
-    groups: dict[str, list[int]] = defaultdict(list)
-    for position, sample in enumerate(samples):
-        groups[sample.task_name].append(position)
-    return {
-        name: summarise_task(
-            [samples[i] for i in inside], [scores[i] for i in inside], scorer, seed, others.get(name, ())
-        )
-        for name, inside in groups.items()
-    }
-
-
 def summarise_tracks(tasks: Mapping[str, TaskSummary]) -> tuple[dict[str, TrackScore], dict[str, Drawn]]:
     """The mean over each track's scored tasks, competition tracks in order and others after; and its draws."""
-    names = dict.fromkeys(task.score.track for task in tasks.values())
-    scores: dict[str, TrackScore] = {}
+    tracks: dict[str, TrackScore] = {}
     draws: dict[str, Drawn] = {}
+    names = {task.score.track for task in tasks.values()}
     for name in sorted(names, key=lambda name: (track_number(name) or len(names) + 9, name)):
         inside = {key: task for key, task in tasks.items() if task.score.track == name}
-        drawn = _mean(inside.values())
+        drawn = _mean_drawn(inside.values())
         if drawn:
             draws[name] = drawn
-        scores[name] = TrackScore(
+        tracks[name] = TrackScore(
             name=track_title(name),
             number=track_number(name),
             tasks=list(inside),
-            score=_mean_score(inside.values()),
-            interval=within_scores(percentile(drawn)) if drawn else None,
-            baselines=mean_baselines([task.score for task in inside.values()]),
+            score=_mean(task.score.score for task in inside.values()),
+            interval=score_interval(drawn),
+            baselines=_mean_baselines([task.score for task in inside.values()]),
         )
-    return scores, draws
+    return tracks, draws
 
 
 def summarise_all(
@@ -125,32 +127,43 @@ def summarise_all(
     track_draws: Mapping[str, Drawn],
     not_scored: Mapping[str, int],
 ) -> Overall:
-    """The figure that the kit's script prints (mean over tasks), and that of track 5 (mean over tracks)."""
-    over_tasks = _mean(tasks.values())
-    over_tracks = mean_over_tracks(list(track_draws.values())) if track_draws else None
-    known = [track.score for track in tracks.values() if track.score is not None]
+    """The figure that the kit's script prints (mean over tasks), and that of track 5 (mean over tracks).
+
+    `not_scored` counts samples without a score by metric.
+    """
     return Overall(
-        mean_over_tasks=_mean_score(tasks.values()),
-        mean_over_tasks_interval=within_scores(percentile(over_tasks)) if over_tasks else None,
-        mean_over_tracks=fmean(known) if known else None,
-        mean_over_tracks_interval=within_scores(percentile(over_tracks)) if over_tracks else None,
+        mean_over_tasks=_mean(task.score.score for task in tasks.values()),
+        mean_over_tasks_interval=score_interval(_mean_drawn(tasks.values())),
+        mean_over_tracks=_mean(track.score for track in tracks.values()),
+        mean_over_tracks_interval=score_interval(mean_over_tracks(list(track_draws.values())) if track_draws else None),
         n_tasks=sum(task.score.score is not None for task in tasks.values()),
         n_samples=sum(task.score.n for task in tasks.values()),
         not_scored=dict(not_scored),
-        baselines=mean_baselines([task.score for task in tasks.values()]),
+        baselines=_mean_baselines([task.score for task in tasks.values()]),
     )
 
 
-def mean_baselines(tasks: Sequence[TaskScore]) -> Baselines:
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Of those that are known."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _mean_drawn(tasks: Iterable[TaskSummary]) -> Drawn | None:
+    drawn = [task.drawn for task in tasks if task.drawn is not None]
+    return mean_over_tasks(drawn) if drawn else None
+
+
+def _mean_baselines(tasks: Sequence[TaskScore]) -> Baselines:
     """Means over the scored tasks; None if any of them has no such baseline, for the means would not compare."""
     scored = [task.baselines for task in tasks if task.score is not None]
+    random, majority = [part.random for part in scored], [part.majority for part in scored]
     return Baselines(
-        random=_complete_mean([part.random for part in scored]),
-        majority=_complete_mean([part.majority for part in scored]),
+        random=None if None in random else _mean(random), majority=None if None in majority else _mean(majority)
     )
 
 
-def columns(scores: Sequence[SampleScore]) -> Floats:
+def columns(scores: Sequence[SampleScore | SampleResult]) -> Floats:
     """Per-sample values to resample: one column of scores, or three of micro F1's counts. All are scored."""
     if scores[0].counts is not None:
         return np.array([score.counts for score in scores], dtype=np.float64)
@@ -162,41 +175,12 @@ def generator(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode("utf-8", "surrogatepass"))])
 
 
-def _draw(known: Sequence[SampleScore], seed: int, name: str) -> Drawn:
-    statistic = pooled_f1 if known[0].counts is not None else mean
-    return bootstrap(columns(known), statistic, generator(seed, name))
-
-
 def _interval(metric: str, known: Sequence[SampleScore], drawn: Drawn | None) -> Interval | None:
     if drawn is None:
         return None
     if metric == Metric.ACCURACY:
         return wilson(sum(score.score or 0.0 for score in known), len(known))
-    return expanded_percentile(drawn, "pooled bootstrap" if metric == Metric.MICRO_F1 else "bootstrap")
-
-
-def _check(samples: Sequence[Sample]) -> None:
-    kinds = {(sample.task_type, sample.metric == Metric.MICRO_F1) for sample in samples}
-    if len(kinds) > 1:
-        raise InputError(
-            f"task {samples[0].task_name!r} mixes task types ({', '.join(sorted(kind for kind, _ in kinds))}): "
-            "give each type a task name of its own"
-        )
-
-
-def _mean(tasks: Iterable[TaskSummary]) -> Drawn | None:
-    drawn = [task.drawn for task in tasks if task.drawn is not None]
-    return mean_over_tasks(drawn) if drawn else None
-
-
-def _mean_score(tasks: Iterable[TaskSummary]) -> float | None:
-    known = [task.score.score for task in tasks if task.score.score is not None]
-    return fmean(known) if known else None
-
-
-def _complete_mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known and len(known) == len(values) else None
+    return percentile(drawn, "pooled bootstrap" if metric == Metric.MICRO_F1 else "bootstrap")
 
 
 BINS = 10
@@ -208,31 +192,22 @@ def calibration(results: Sequence[SampleResult]) -> Calibration | None:
     The confidence of a sample is its highest label probability; it is right if that label is the gold one.
     """
     rated = [
-        (result, result.label_probs)
+        (result.label_probs, str(result.gold), result.label_mass)
         for result in results
         if result.task_type is TaskType.MULTIPLE_CHOICE and result.label_probs
     ]
     if not rated:
         return None
-    points = [(max(probs.values()), _top(probs) == str(result.gold)) for result, probs in rated]
+    points = [(max(probs.values()), max(probs, key=probs.__getitem__) == gold) for probs, gold, _ in rated]
     bins = [_bin(points, number) for number in range(BINS)]
-    gaps = [
-        abs(part.accuracy - part.confidence) * part.n
-        for part in bins
-        if part.accuracy is not None and part.confidence is not None
-    ]
-    masses = [result.label_mass for result, _ in rated if result.label_mass is not None]
+    gaps = [abs((part.accuracy or 0.0) - (part.confidence or 0.0)) * part.n for part in bins]  # empty ones add nothing
     return Calibration(
         n=len(points),
         ece=sum(gaps) / len(points),
-        brier=fmean(_brier(probs, str(result.gold)) for result, probs in rated),
-        mean_label_mass=fmean(masses) if masses else None,
+        brier=fmean(_brier(probs, gold) for probs, gold, _ in rated),
+        mean_label_mass=_mean(mass for _, _, mass in rated),
         bins=bins,
     )
-
-
-def _top(probs: Mapping[str, float]) -> str:
-    return max(probs, key=lambda label: probs[label])
 
 
 def _bin(points: Sequence[tuple[float, bool]], number: int) -> CalibrationBin:
@@ -242,8 +217,8 @@ def _bin(points: Sequence[tuple[float, bool]], number: int) -> CalibrationBin:
         low=low,
         high=high,
         n=len(inside),
-        confidence=fmean(confidence for confidence, _ in inside) if inside else None,
-        accuracy=fmean(right for _, right in inside) if inside else None,
+        confidence=_mean(confidence for confidence, _ in inside),
+        accuracy=_mean(right for _, right in inside),
     )
 
 

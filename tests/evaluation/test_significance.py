@@ -6,20 +6,20 @@ from scipy.stats import binom
 
 from app.evaluation.schema import Interval, Verdict
 from app.evaluation.statistics import (
+    Drawn,
     Floats,
     benjamini_hochberg,
     bootstrap,
-    expanded_percentile,
     mcnemar,
     mean,
     mean_over_tasks,
     paired_bootstrap,
     percentile,
     pooled_f1,
+    score_interval,
     tail_share,
     verdict,
     wilson,
-    within_scores,
 )
 
 ALPHA = 0.05
@@ -179,7 +179,7 @@ def test_intervals_of_a_mean_cover_it(n: int) -> None:
     rng = np.random.default_rng(n)
     covered = 0
     for _ in range(RUNS):
-        interval = expanded_percentile(bootstrap(column(rng.beta(2, 3, n)), mean, rng, DRAWS), "bootstrap")
+        interval = percentile(bootstrap(column(rng.beta(2, 3, n)), mean, rng, DRAWS), "bootstrap")
         assert interval is not None
         covered += interval.low <= 2 / 5 <= interval.high
     assert covered / RUNS >= at_least(0.95, RUNS)
@@ -202,7 +202,7 @@ def test_intervals_of_pooled_f1_cover_it() -> None:
     covered = 0
     for _ in range(RUNS):
         drawn = bootstrap(counts(rng, 40, 0.6, 0.6)[0], pooled_f1, rng, DRAWS)
-        interval = expanded_percentile(drawn, "pooled bootstrap")
+        interval = percentile(drawn, "pooled bootstrap")
         assert interval is not None
         covered += interval.low <= truth <= interval.high
     assert covered / RUNS >= at_least(0.95, RUNS)
@@ -220,7 +220,7 @@ def test_wilson_by_hand_and_at_the_ends() -> None:
 def test_resampling_says_nothing_where_all_agree() -> None:
     rng = np.random.default_rng(13)
     drawn = bootstrap(np.ones((6, 1)), mean, rng, DRAWS)
-    assert expanded_percentile(drawn, "bootstrap") is None
+    assert percentile(drawn, "bootstrap") is None
     assert percentile(mean_over_tasks([drawn, drawn])) is None
 
 
@@ -233,6 +233,9 @@ def test_large_tasks_are_resampled_in_parts() -> None:
 
 
 def test_an_interval_of_a_score_stays_within_the_scores() -> None:
-    wide = Interval(low=-0.03, high=1.2, method="stratified bootstrap")
-    assert within_scores(wide) == Interval(low=0.0, high=1.0, method="stratified bootstrap")
-    assert within_scores(None) is None
+    wide = Drawn(0.6, np.linspace(-0.2, 1.3, 1001), 9)
+    outer = percentile(wide)
+    assert outer is not None
+    assert (outer.low < 0, outer.high > 1) == (True, True)
+    assert score_interval(wide) == Interval(low=0.0, high=1.0, method="stratified bootstrap")
+    assert score_interval(None) is None
