@@ -142,24 +142,9 @@ def stacked_bar(name: str, counts: Mapping[str, int], order: Sequence[str]) -> S
     return StackedBar(name, total, tuple(segments))
 
 
-@dataclass(frozen=True, slots=True)
-class ReliabilityPoint:
-    """A filled calibration bin in a reliability diagram."""
-
-    bin: CalibrationBin
-    confidence: float
-    accuracy: float
-    interval: Interval
-    """Of the accuracy."""
-
-
-def reliability(calibration: Calibration) -> tuple[ReliabilityPoint, ...]:
-    """The points of a reliability diagram: confidence against accuracy, empty bins left out."""
-    return tuple(
-        ReliabilityPoint(part, part.confidence, part.accuracy, wilson(part.accuracy * part.n, part.n))
-        for part in calibration.bins
-        if part.n and part.confidence is not None and part.accuracy is not None
-    )
+def reliability(calibration: Calibration) -> list[tuple[CalibrationBin, Interval]]:
+    """The points of a reliability diagram: the filled bins, with the intervals of their accuracies."""
+    return [(part, wilson(part.accuracy * part.n, part.n)) for part in calibration.bins if part.accuracy is not None]
 
 
 def symmetric_limit(ends: Iterable[float]) -> float:

@@ -1,7 +1,6 @@
 """The page of a comparison: which tasks rose, fell or cannot be told apart, and the samples that changed."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from app.evaluation.schema import Comparison, GroupComparison, SampleChange, Side, TaskComparison, Verdict
 from app.report import charts
@@ -11,28 +10,6 @@ CHANGE_TEXTS = ("id", "task_name", "task_type", "metric", "prompt", "answer_a", 
 CHANGE_VALUES = ("score_a", "score_b", "difference")
 STYLES = {Verdict.ROSE: "rose", Verdict.FELL: "fell", Verdict.UNDECIDED: "same"}
 """Verdict -> class in the style sheet."""
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictGroup:
-    """The tasks of one verdict, largest difference first."""
-
-    verdict: Verdict
-    tasks: tuple[tuple[str, TaskComparison], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """One fact about where the answers came from, on both sides; None where it is not known."""
-
-    name: str
-    a: str | None
-    b: str | None
-
-    @property
-    def differs(self) -> bool:
-        """Whether it could explain a difference in score."""
-        return self.a != self.b
 
 
 def render_comparison(comparison: Comparison) -> str:
@@ -51,18 +28,18 @@ def render_comparison(comparison: Comparison) -> str:
     )
 
 
-def verdict_groups(comparison: Comparison) -> tuple[VerdictGroup, ...]:
-    """Risen tasks, fallen tasks, the rest; verdicts that no task got are left out."""
+def verdict_groups(comparison: Comparison) -> dict[Verdict, list[tuple[str, TaskComparison]]]:
+    """Risen tasks, fallen tasks, the rest, each largest difference first; verdicts that no task got are left out."""
     ordered = sorted(comparison.tasks.items(), key=lambda pair: -abs(pair[1].delta))
-    groups = (VerdictGroup(each, tuple(pair for pair in ordered if pair[1].verdict is each)) for each in Verdict)
-    return tuple(group for group in groups if group.tasks)
+    groups = {verdict: [pair for pair in ordered if pair[1].verdict is verdict] for verdict in Verdict}
+    return {verdict: tasks for verdict, tasks in groups.items() if tasks}
 
 
-def origins(a: Side, b: Side) -> list[Origin]:
-    """What is known of both sides, what differs first."""
+def origins(a: Side, b: Side) -> list[tuple[str, str | None, str | None]]:
+    """What is known of where both sides' answers came from, what differs first: it could explain the difference."""
     left, right = _facts(a), _facts(b)
-    found = [Origin(name, left.get(name), right.get(name)) for name in dict.fromkeys([*left, *right])]
-    return sorted(found, key=lambda origin: not origin.differs)
+    found = [(name, left.get(name), right.get(name)) for name in dict.fromkeys([*left, *right])]
+    return sorted(found, key=lambda fact: fact[1] == fact[2])
 
 
 def _facts(side: Side) -> dict[str, str]:

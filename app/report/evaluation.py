@@ -2,32 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from app.evaluation.schema import EvalReport, PublishedScore, SampleResult, TaskScore, TrackScore
 from app.report import charts
 from app.report.page import render_page, sample_table
 from app.types import Outcome
 
-ALL_AROUND = "5"
-"""The track that is the mean over the other four, as published scores name it."""
 OUTCOME_ORDER = (*(outcome.value for outcome in Outcome), "unknown")
-
-
-@dataclass(frozen=True, slots=True)
-class TrackGroup:
-    """A track with its tasks, best first and those without a score last."""
-
-    track: TrackScore
-    tasks: tuple[tuple[str, TaskScore], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedMark:
-    """One system's published score on one track; None where it published none."""
-
-    system: str
-    score: float | None
 
 
 def render_report(report: EvalReport, samples: Iterable[SampleResult]) -> str:
@@ -41,8 +22,7 @@ def render_report(report: EvalReport, samples: Iterable[SampleResult]) -> str:
         data=sample_table(rows),
         report=report,
         groups=track_groups(report),
-        published=list(report.published),
-        marks=lambda number: published_marks(report.published, number),
+        marks=lambda number: published_marks(report.published, str(number)),
         above=above_baselines(report),
         outcomes=outcome_bars(report, rows),
         outcome_order=[outcome for outcome in OUTCOME_ORDER if report.outcomes.get(outcome)],
@@ -56,13 +36,10 @@ def render_report(report: EvalReport, samples: Iterable[SampleResult]) -> str:
     )
 
 
-def track_groups(report: EvalReport) -> tuple[TrackGroup, ...]:
-    """Tracks by number, unknown ones last; a task whose track has no entry would be an error of the caller."""
+def track_groups(report: EvalReport) -> list[tuple[TrackScore, list[tuple[str, TaskScore]]]]:
+    """Tracks by number, unknown ones last, each with its tasks, best first and those without a score last."""
     tracks = sorted(report.tracks.values(), key=lambda track: (track.number is None, track.number or 0, track.name))
-    return tuple(
-        TrackGroup(track, tuple(sorted(((name, report.tasks[name]) for name in track.tasks), key=_best_first)))
-        for track in tracks
-    )
+    return [(track, sorted(((name, report.tasks[name]) for name in track.tasks), key=_best_first)) for track in tracks]
 
 
 def _best_first(task: tuple[str, TaskScore]) -> tuple[bool, float]:
@@ -70,9 +47,9 @@ def _best_first(task: tuple[str, TaskScore]) -> tuple[bool, float]:
     return (score is None, -(score or 0.0))
 
 
-def published_marks(published: Sequence[PublishedScore], number: int | str | None) -> list[PublishedMark]:
-    """Every system's score on a track, in the report's order."""
-    return [PublishedMark(system.system, system.tracks.get(str(number))) for system in published]
+def published_marks(published: Sequence[PublishedScore], number: str) -> list[tuple[str, float]]:
+    """The systems that have published a score on a track, and that score, in the report's order."""
+    return [(one.system, one.tracks[number]) for one in published if number in one.tracks]
 
 
 def above_baselines(report: EvalReport) -> tuple[int, int]:

@@ -78,10 +78,10 @@ def test_reliability_leaves_out_empty_bins_and_gives_each_an_interval() -> None:
         CalibrationBin(low=0.0, high=0.5, n=0, confidence=None, accuracy=None),
         CalibrationBin(low=0.5, high=1.0, n=8, confidence=0.8, accuracy=0.5),
     ]
-    (point,) = charts.reliability(Calibration(n=8, ece=0.3, brier=0.5, mean_label_mass=None, bins=bins))
+    ((point, interval),) = charts.reliability(Calibration(n=8, ece=0.3, brier=0.5, mean_label_mass=None, bins=bins))
     assert (point.confidence, point.accuracy) == (0.8, 0.5)
-    assert point.interval.low < 0.5 < point.interval.high
-    assert point.interval.low + point.interval.high == pytest.approx(1)
+    assert interval.low < 0.5 < interval.high
+    assert interval.low + interval.high == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("ends", "limit"), [([], 0.05), ([-0.03, 0.04], 0.05), ([-0.3, 0.1], 0.4), ([0.97], 1.0)])

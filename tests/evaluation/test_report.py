@@ -187,9 +187,9 @@ def test_an_evaluation_that_knows_little_still_gives_a_page() -> None:
 
 def test_tracks_stand_in_order_and_tasks_from_best_to_unscored() -> None:
     groups = track_groups(synthetic_evaluation().report)
-    assert [group.track.number for group in groups] == [1, 2, 3, 4]
-    for group in groups:
-        scores = [task.score for _, task in group.tasks]
+    assert [track.number for track, _ in groups] == [1, 2, 3, 4]
+    for _, tasks in groups:
+        scores = [task.score for _, task in tasks]
         known = [score for score in scores if score is not None]
         assert known == sorted(known, reverse=True)
         assert scores == known + [None] * (len(scores) - len(known))
