@@ -6,22 +6,15 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from app.cli.options import numbers
+from app.cli.options import command_group, numbers
 from app.cli.output import stderr, stdout, track_steps
 from app.cli.train import loading_training_libraries
-from app.process import ended_by_sigterm
 
-cli = typer.Typer(name="adapters", help="Combine LoRA adapters of one base model.", no_args_is_help=True)
-
-
-@cli.callback()
-def _clearing_away(context: typer.Context) -> None:
-    context.with_resource(ended_by_sigterm())
-
+cli = command_group("adapters", "Combine LoRA adapters of one base model.")
 
 Adapters = Annotated[list[Path], typer.Argument(metavar="ADAPTER...", help="Folders of two adapters or more.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the result; must not be there yet.")]
-Model = Annotated[str | None, typer.Option(help="The base model. [default: as the adapters say]", show_default=False)]
+Model = Annotated[str | None, typer.Option(help="The base model.", show_default="as the adapters say")]
 Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
 How = Literal["cat", "svd", "linear", "ties", "ties_svd", "dare_linear", "dare_ties", "dare_linear_svd"]
 
@@ -33,12 +26,12 @@ def combine(
     adapters: Adapters,
     out: Out,
     weights: Annotated[
-        str | None, typer.Option(help="One for each, such as 0.7,0.3. [default: all alike, sum 1]", show_default=False)
+        str | None, typer.Option(help="One for each, such as 0.7,0.3.", show_default="all alike, sum 1")
     ] = None,
     how: Annotated[How, typer.Option(help="cat is the exact weighted sum; the others keep the rank small.")] = "cat",
     density: Annotated[float, typer.Option(help="ties and dare: share of the entries that stay.")] = 0.5,
     rank: Annotated[
-        int | None, typer.Option(min=1, help="svd: rank of the result. [default: the largest]", show_default=False)
+        int | None, typer.Option(min=1, help="svd: rank of the result.", show_default="the largest")
     ] = None,
     model: Model = None,
     seed: Seed = 0,

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
-from app.cli.options import Config, Engine, numbers
+from app.cli.options import Config, Engine, command_group, numbers
 from app.cli.output import figure, interval_text, stderr, stdout, told, track_steps, waiting
-from app.errors import SetupError
-from app.process import ended_by_sigterm
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -21,15 +19,7 @@ if TYPE_CHECKING:
     from app.checkpoints.sweep import Point
 
 
-cli = typer.Typer(
-    name="checkpoint", help="From an adapter to a checkpoint: merge, mix, pad, quantize, verify.", no_args_is_help=True
-)
-
-
-@cli.callback()
-def _clearing_away(context: typer.Context) -> None:
-    context.with_resource(ended_by_sigterm())
-
+cli = command_group("checkpoint", "From an adapter to a checkpoint: merge, mix, pad, quantize, verify.")
 
 GIGABYTE = 10**9
 
@@ -38,9 +28,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the checkp
 ShardSize = Annotated[float, typer.Option(min=0.001, help="Largest weight file, in GB.")]
 Prompts = Annotated[
     Path | None,
-    typer.Option(
-        "--prompts", help="Rows whose prompts are compared on. [default: data/sample.jsonl]", show_default=False
-    ),
+    typer.Option("--prompts", help="Rows whose prompts are compared on.", show_default="data/sample.jsonl"),
 ]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many of them, spread over the file.")]
 
@@ -67,11 +55,12 @@ def merge(
     from app.checkpoints.answering import DATA, read_samples
     from app.checkpoints.folder import Output
     from app.checkpoints.merge import merge_adapter
+    from app.jobs.identity import local_checkpoint
 
     samples = read_samples(prompts or DATA, limit)
     with waiting(f"Merging {adapter} into {base}"):
         checks = merge_adapter(
-            local(base),
+            local_checkpoint(base),
             adapter,
             Output(target, overwrite, int(shard_size * GIGABYTE)),
             samples,
@@ -107,9 +96,7 @@ def interpolate(
 def average(
     target: Out,
     checkpoints: Annotated[list[str], typer.Argument(metavar="CHECKPOINT...", help="Two or more.")],
-    weights: Annotated[
-        str | None, typer.Option(help="One number each, with commas. [default: all equal]", show_default=False)
-    ] = None,
+    weights: Annotated[str | None, typer.Option(help="One number each, with commas.", show_default="all equal")] = None,
     overwrite: Overwrite = False,
     shard_size: ShardSize = 5.0,
 ) -> None:
@@ -147,8 +134,9 @@ def _combine(
     from app.checkpoints.combine import combine
     from app.checkpoints.folder import Output
     from app.checkpoints.tensors import CheckpointTensors
+    from app.jobs.identity import local_checkpoint
 
-    folders = [local(name) for name in checkpoints]
+    folders = [local_checkpoint(name) for name in checkpoints]
     with track_steps(CheckpointTensors(folders[0]).bytes, combination.name) as advance:
         combine(folders, Output(target, overwrite, int(shard_size * GIGABYTE), advance), combination)
     told(target)
@@ -173,12 +161,15 @@ def sweep(
     from app.checkpoints.answering import read_samples
     from app.checkpoints.sweep import SweepRequest, run_sweep
     from app.evaluation.scoring import Scorer
+    from app.jobs.identity import local_checkpoint
     from app.settings import load_settings
 
     chosen = tuple(numbers(alphas, "--alphas"))
     settings = load_settings(config, {"engine": engine})
     samples = read_samples(data, limit=10**9)
-    request = SweepRequest(local(base), local(tuned), target, data, chosen, settings, seed, overwrite)
+    request = SweepRequest(
+        local_checkpoint(base), local_checkpoint(tuned), target, data, chosen, settings, seed, overwrite
+    )
 
     with track_steps(len(chosen), "sweep") as advance:
 
@@ -214,8 +205,9 @@ def pad(
     from app.checkpoints.folder import Output
     from app.checkpoints.pad import pad_checkpoint
     from app.checkpoints.tensors import CheckpointTensors
+    from app.jobs.identity import local_checkpoint
 
-    folder = local(source)
+    folder = local_checkpoint(source)
     with track_steps(CheckpointTensors(folder).bytes, "pad") as advance:
         output = Output(target, overwrite, int(shard_size * GIGABYTE), advance)
         width = pad_checkpoint(folder, output, tensor_parallel=tensor_parallel, group=group_size)
@@ -246,7 +238,7 @@ def quantize(
     smoothing: Annotated[float, typer.Option(help="w8a8: SmoothQuant's exponent, 0 to 1; 0 leaves it out.")] = 0.5,
     python: Annotated[
         Path | None,
-        typer.Option(help="w4a16: Python of an environment with gptqmodel. [default: this one]", show_default=False),
+        typer.Option(help="w4a16: Python of an environment with gptqmodel.", show_default="this one"),
     ] = None,
     seed: Annotated[int, typer.Option(help="w4a16: seed of the library.")] = 0,
     config: Config = None,
@@ -263,10 +255,11 @@ def quantize(
     from app.checkpoints.quantize import quantize as write_quantized
     from app.checkpoints.tensors import CheckpointTensors
     from app.evaluation.scoring import Scorer
+    from app.jobs.identity import local_checkpoint
     from app.settings import load_settings
 
     settings = load_settings(config, {"engine": engine})
-    folder = local(source)
+    folder = local_checkpoint(source)
     samples = read_samples(data, limit)
     held_out = read_samples(check, limit=10**9) if check else []
     how = Gptq(group_size, seed, python or Path(sys.executable)) if scheme == "w4a16" else Int8(smoothing)
@@ -337,7 +330,7 @@ def card(
     ] = None,
     record: Annotated[
         Path | None,
-        typer.Option(help="The run's training.json. [default: the one in CHECKPOINT]", show_default=False),
+        typer.Option(help="The run's training.json.", show_default="the one in CHECKPOINT"),
     ] = None,
 ) -> None:
     """Write the model card from the records of the runs: data, licences, settings, scores, lineage."""
@@ -345,23 +338,6 @@ def card(
 
     request = CardRequest(checkpoint, title, licence, about, record, mixture, tuple(evaluation or ()))
     told(write_card(request))
-
-
-def local(model: str) -> Path:
-    """The folder of a checkpoint; a hub name stands for its files in the local cache.
-
-    Raises:
-        SetupError: there is neither such a folder nor such a model in the cache.
-    """
-    if Path(model).is_dir():
-        return Path(model)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model, local_files_only=True))
-    except (HFValidationError, LocalEntryNotFoundError) as error:
-        raise SetupError(f"no checkpoint at {model!r}: name a folder, or download the model to the cache") from error
 
 
 def _print_figures(title: str, columns: "Mapping[str, Mapping[str, JsonValue]]") -> None:

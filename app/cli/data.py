@@ -3,19 +3,18 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import TaskID
+from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.options import command_group
 from app.cli.output import progress_bar, stderr, stdout, track
 from app.data.row import Capability
 from app.errors import SetupError
 from app.files import FolderKind, whole_folder, write_lines
-from app.process import ended_by_sigterm
 from app.types import TaskType
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from app.data.row import TrainingRow
     from app.data.tasks.declared import Declaration
 
-cli = typer.Typer(name="data", help="List, generate and build training data.", no_args_is_help=True)
+cli = command_group("data", "List, generate and build training data.")
 
 DATA = Path("data")
 
@@ -114,8 +113,8 @@ def build(
     from app.data.mixing.build import build_mixture
     from app.data.mixing.mixture import MixtureSettings
 
-    with ended_by_sigterm(), BuildProgress() as progress:
-        manifest = build_mixture(MixtureSettings.read(settings), target, progress, overwrite=overwrite)
+    with progress_bar(shown=stderr.is_terminal) as bar:
+        manifest = build_mixture(MixtureSettings.read(settings), target, BuildProgress(bar), overwrite=overwrite)
     _print_mixture(manifest, target)
 
 
@@ -194,21 +193,12 @@ def _task_table(tasks: "Sequence[Declaration]", rows: Mapping[str, int | str]) -
 
 
 class BuildProgress:
-    """A bar for each phase on a terminal, silent in a pipe."""
+    """Shows each phase of a build as a bar of its own (a `Watch`, see `app.data.mixing`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, bar: Progress) -> None:
         """Show nothing yet."""
-        self._bar = progress_bar(shown=stderr.is_terminal)
+        self._bar = bar
         self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def phase(self, name: str, total: int) -> None:
         """One more bar."""

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
         Comparison,
         EvalReport,
         GroupComparison,
-        Interval,
-        Overall,
         TaskComparison,
     )
     from app.settings import Settings
@@ -197,17 +195,13 @@ def _score_table(report: "EvalReport") -> Table:
         base = _baselines(track.baselines)
         table.add_row(title, track.name, "", figure(track.score), interval_text(track.interval), *base, style="bold")
     table.add_section()
-    for title, name, score, interval, base in _overall_rows(report.overall):
-        table.add_row(title, name, "", figure(score), interval_text(interval), *base, style="bold")
+    whole = report.overall
+    for title, over, score, interval, base in (
+        ("All tasks", "tasks", whole.mean_over_tasks, whole.mean_over_tasks_interval, _baselines(whole.baselines)),
+        ("All tracks", "tracks", whole.mean_over_tracks, whole.mean_over_tracks_interval, ("", "")),
+    ):
+        table.add_row(title, f"mean over {over}", "", figure(score), interval_text(interval), *base, style="bold")
     return table
-
-
-def _overall_rows(
-    overall: "Overall",
-) -> "list[tuple[str, str, float | None, Interval | None, tuple[str, str]]]":
-    by_task = overall.mean_over_tasks, overall.mean_over_tasks_interval, _baselines(overall.baselines)
-    by_track = overall.mean_over_tracks, overall.mean_over_tracks_interval, ("", "")
-    return [("All tasks", "mean over tasks", *by_task), ("All tracks", "mean over tracks", *by_track)]
 
 
 def _baselines(given: "Baselines") -> tuple[str, str]:

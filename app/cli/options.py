@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.errors import InputError
+from app.process import ended_by_sigterm
 
 SOME_ROWS_FAILED = 1
 SETUP = 2
@@ -24,14 +25,21 @@ EXIT_CODES = (
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML file of settings, see configs/.", show_default=False)
 ]
-Engine = Annotated[str | None, typer.Option(help="vllm or transformers. [default: vllm]", show_default=False)]
+Engine = Annotated[str | None, typer.Option(help="vllm or transformers.", show_default="vllm")]
 Model = Annotated[
     str | None,
-    typer.Option(
-        help="Folder or hub name of the checkpoint. [default: in a checkout, tests/fixtures/mini]", show_default=False
-    ),
+    typer.Option(help="Folder or hub name of the checkpoint.", show_default="in a checkout: tests/fixtures/mini"),
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed of the run. [default: 0]", show_default=False)]
+Seed = Annotated[int | None, typer.Option(help="Seed of the run.", show_default="0")]
+
+
+def command_group(name: str, about: str) -> typer.Typer:
+    """Commands under one name. On SIGTERM each clears away what it began before it ends."""
+
+    def clearing_away(context: typer.Context) -> None:
+        context.with_resource(ended_by_sigterm())
+
+    return typer.Typer(name=name, help=about, no_args_is_help=True, callback=clearing_away)
 
 
 def numbers(text: str, option: str) -> list[float]:

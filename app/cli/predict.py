@@ -76,7 +76,7 @@ def predict(
         ),
     ] = False,
     max_errors: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many failed rows. [default: never]", show_default=False)
+        int | None, typer.Option(min=1, help="Stop after so many failed rows.", show_default="never")
     ] = None,
     time_budget: Annotated[
         str | None,
@@ -84,11 +84,11 @@ def predict(
     ] = None,
     input_format: Annotated[
         str | None,
-        typer.Option(help="jsonl, csv, parquet or openai. [default: from IN's name]", show_default=False),
+        typer.Option(help="jsonl, csv, parquet or openai.", show_default="from IN's name"),
     ] = None,
     output_format: Annotated[
         str | None,
-        typer.Option(help="jsonl, csv, parquet or openai. [default: from OUT's name]", show_default=False),
+        typer.Option(help="jsonl, csv, parquet or openai.", show_default="from OUT's name"),
     ] = None,
     executor: Annotated[
         Literal["local", "ray"],
@@ -96,11 +96,11 @@ def predict(
     ] = "local",
     ray_address: Annotated[
         str | None,
-        typer.Option(help="Ray cluster, host:port or auto. [default: one on this machine]", show_default=False),
+        typer.Option(help="Ray cluster, host:port or auto.", show_default="one on this machine"),
     ] = None,
     replicas: Annotated[
         int | None,
-        typer.Option(min=1, help="Engines on the cluster. [default: as many as fit]", show_default=False),
+        typer.Option(min=1, help="Engines on the cluster.", show_default="as many as fit"),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")] = False,
 ) -> None:

@@ -24,12 +24,8 @@ def serve(
     config: Config = None,
     model: Model = None,
     seed: Seed = None,
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]", show_default=False)
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port. [default: 8000]", show_default=False)
-    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port.", show_default="8000")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without any key.")] = False,
 ) -> None:
     """Answer questions over HTTP, with a page for people at /. Keys come from SHOPBENCH_API_KEYS."""

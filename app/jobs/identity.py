@@ -96,8 +96,7 @@ def checkpoint_revision(model: str) -> str:
     Raises:
         SetupError: there is no such folder, and no such model in the local cache.
     """
-    folder = Path(model)
-    return folder_revision(folder if folder.is_dir() else _cached(model))
+    return folder_revision(local_checkpoint(model))
 
 
 def folder_revision(folder: Path) -> str:
@@ -123,7 +122,14 @@ def _update(digest: hashlib.blake2b, path: Path) -> None:
             digest.update(file.read(BLOCK))
 
 
-def _cached(model: str) -> Path:
+def local_checkpoint(model: str) -> Path:
+    """The folder of a checkpoint; a hub name stands for its files in the local cache.
+
+    Raises:
+        SetupError: there is neither such a folder nor such a model in the cache.
+    """
+    if Path(model).is_dir():
+        return Path(model)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
