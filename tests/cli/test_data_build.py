@@ -68,9 +68,9 @@ def test_a_termination_leaves_nothing(mixture: Path, tmp_path: Path) -> None:
     mixture.write_text(MIXTURE.replace("rows: 30", "rows: 100000"))
     process = subprocess.Popen(command(mixture, tmp_path / "out"), cwd=ROOT, stdout=subprocess.DEVNULL)
     until = time.monotonic() + 120
-    while not list(tmp_path.glob(".out.*")) and time.monotonic() < until:
+    while not list(tmp_path.glob(".tmp-*")) and process.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
-    assert list(tmp_path.glob(".out.*"))
+    assert list(tmp_path.glob(".tmp-*"))
     process.send_signal(signal.SIGTERM)
 
     assert process.wait(60) == 128 + signal.SIGTERM
