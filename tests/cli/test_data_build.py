@@ -66,12 +66,15 @@ def test_a_disk_that_takes_no_more_is_one_line_and_nothing_half_written(mixture:
 
 def test_a_termination_leaves_nothing(mixture: Path, tmp_path: Path) -> None:
     mixture.write_text(MIXTURE.replace("rows: 30", "rows: 100000"))
-    process = subprocess.Popen(command(mixture, tmp_path / "out"), cwd=ROOT, stdout=subprocess.DEVNULL)
-    until = time.monotonic() + 120
-    while not list(tmp_path.glob(".tmp-*")) and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.05)
-    assert list(tmp_path.glob(".tmp-*"))
-    process.send_signal(signal.SIGTERM)
+    with subprocess.Popen(command(mixture, tmp_path / "out"), cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        try:
+            until = time.monotonic() + 120
+            while not list(tmp_path.glob(".tmp-*")) and process.poll() is None and time.monotonic() < until:
+                time.sleep(0.05)
+            assert list(tmp_path.glob(".tmp-*"))
+            process.send_signal(signal.SIGTERM)
 
-    assert process.wait(60) == 128 + signal.SIGTERM
+            assert process.wait(60) == 128 + signal.SIGTERM
+        finally:
+            process.kill()
     assert [path.name for path in tmp_path.iterdir()] == ["mixture.yaml"]
