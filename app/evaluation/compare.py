@@ -118,7 +118,7 @@ def _test(pairs: Sequence[Pair], name: str, seed: int) -> _Tested:
     statistic = pooled_f1 if a.shape[1] > 1 else mean
     difference = paired_bootstrap(a, b, statistic, generator(seed, name))
     p_mcnemar = None
-    if all(left.metric == Metric.ACCURACY for left, _ in pairs):
+    if pairs[0][0].metric == Metric.ACCURACY:
         p_mcnemar = mcnemar([left.score == 1 for left, _ in pairs], [right.score == 1 for _, right in pairs])
     return _Tested(pairs, difference, float(statistic(a)), float(statistic(b)), p_mcnemar)
 

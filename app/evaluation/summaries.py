@@ -53,7 +53,7 @@ def summarise_tasks(
     `known` are samples that the majority baseline takes its answers from, instead of the task's own.
 
     Raises:
-        InputError: a task mixes micro F1 with another metric, or several task types.
+        InputError: a task mixes task types.
     """
     tasks: dict[str, list[tuple[Sample, SampleScore]]] = defaultdict(list)
     for sample, score in zip(samples, scores, strict=True):
@@ -72,10 +72,10 @@ def summarise_tasks(
 def _summarise_task(
     samples: Sequence[Sample], scores: Sequence[SampleScore], scorer: Scorer, seed: int, others: Sequence[Sample]
 ) -> TaskSummary:
-    kinds = {(sample.task_type, sample.metric == Metric.MICRO_F1) for sample in samples}
+    kinds = sorted({sample.task_type for sample in samples})
     if len(kinds) > 1:
         raise InputError(
-            f"task {samples[0].task_name!r} mixes task types ({', '.join(sorted(kind for kind, _ in kinds))}): "
+            f"task {samples[0].task_name!r} mixes task types ({', '.join(kinds)}): "
             "give each type a task name of its own"
         )
     known = [score for score in scores if score.score is not None]

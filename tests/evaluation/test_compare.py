@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,8 +36,8 @@ SAMPLES = [
 
 def side(folder: Path, right: dict[str, float], samples: list[Sample] = SAMPLES) -> Path:
     """An evaluation in which each task's first samples, up to the share, are right."""
-    good = {"accuracy": "0", "rougel": "soft and warm", "micro f1": "oak"}
-    bad = {"accuracy": "1", "rougel": "cold", "micro f1": "elm"}
+    good = {"accuracy": "0", "rougel": "soft and warm", "bleu": "soft and warm", "micro f1": "oak"}
+    bad = {"accuracy": "1", "rougel": "cold", "bleu": "cold", "micro f1": "elm"}
     seen: dict[str, int] = {}
     totals = {task: sum(one.task_name == task for one in samples) for task in right}
     answers = []
@@ -120,5 +121,37 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
     changed = [replace(one, question=replace(one.question, prompt="Other?")) for one in SAMPLES]
     with pytest.raises(InputError, match="'c0' is not the same"):
         compare(a, side(tmp_path / "c", BASE, changed))
+    scored = [replace(one, metric="bleu") if one.metric == "rougel" else one for one in SAMPLES]
+    with pytest.raises(InputError, match="'f0' is not the same"):
+        compare(a, side(tmp_path / "d", BASE, scored))
     with pytest.raises(InputError, match="holds no evaluation"):
         compare(a, tmp_path / "nowhere")
+
+
+def test_samples_without_a_score_are_left_out_and_told(tmp_path: Path) -> None:
+    a, b = side(tmp_path / "a", BASE), side(tmp_path / "b", BASE)
+    lines = (b / "samples.jsonl").read_text().splitlines()
+    unscored = [json.dumps(json.loads(line) | {"score": None}) for line in lines[:2]]
+    (b / "samples.jsonl").write_text("\n".join(unscored + lines[2:]))
+    found = compare(a, b)
+    assert found.n == len(SAMPLES) - 2
+    assert found.notes == ["2 samples have no score on one side or both: left out"]
+
+
+def test_one_of_many_tasks_must_be_the_surer(tmp_path: Path) -> None:
+    """Six changes in one direction have p = 1/32; as one of four tasks that is no finding."""
+    a = side(tmp_path / "a", BASE)
+    b = side(tmp_path / "b", BASE | {"risen": 0.55})
+    risen = compare(a, b).tasks["risen"]
+    assert risen.p_value == pytest.approx(2 / 2**6)
+    assert risen.p_adjusted == pytest.approx(4 * 2 / 2**6)
+    assert risen.verdict is Verdict.UNDECIDED
+    assert compare(a, b, alpha=0.2).tasks["risen"].verdict is Verdict.ROSE
+
+
+def test_tasks_whose_samples_all_changed_alike_prove_nothing_together(tmp_path: Path) -> None:
+    """Resampling equal differences gives no other mean, so no test of it is possible."""
+    samples = samples_of("risen", "accuracy", 0, UNDERSTANDING, 2)
+    found = compare(side(tmp_path / "a", {"risen": 0}, samples), side(tmp_path / "b", {"risen": 1}, samples))
+    assert found.mean_over_tasks.delta == 1
+    assert (found.mean_over_tasks.p_value, found.mean_over_tasks.verdict) == (1, Verdict.UNDECIDED)

@@ -211,6 +211,25 @@ def test_what_cannot_be_scored_is_named_and_never_zero(tmp_path: Path) -> None:
     assert any("t9" in note for note in report.notes)
 
 
+def test_a_mean_baseline_needs_every_tasks_own() -> None:
+    """A text task of one sample has none, and a mean over the others would not compare with the score."""
+    samples = [*SAMPLES[:3], sample(30, "t8", "rougel", "soft", "Say it.")]
+    report = run(samples, answered(samples, ["0", "0", "2", "soft"])).report
+    assert report.tasks["t1"].baselines.random == pytest.approx(1 / 4)
+    assert (report.overall.baselines.random, report.overall.baselines.majority) == (None, None)
+    assert report.tracks[UNDERSTANDING].baselines.random is None
+
+
+def test_tasks_are_resampled_each_by_itself() -> None:
+    """The mean of two tasks alike is surer than either: with the same draws for both it would not be."""
+    samples = [sample(n, f"t{n % 2}", "rougel", "soft", "Say it.") for n in range(80)]
+    report = run(samples, answered(samples, ["soft" if n % 4 < 2 else "hard" for n in range(80)])).report
+    alone, mean = report.tasks["t0"].interval, report.overall.mean_over_tasks_interval
+    assert alone is not None
+    assert mean is not None
+    assert mean.high - mean.low < 0.8 * (alone.high - alone.low)
+
+
 def test_a_task_that_mixes_types_is_refused() -> None:
     mixed = [SAMPLES[0], replace(SAMPLES[6], task_name="t1")]
     with pytest.raises(InputError, match="'t1' mixes task types"):
@@ -278,6 +297,12 @@ def test_calibration_by_hand() -> None:
     assert sum(part.n for part in found.bins) == 3
     assert (found.bins[9].n, found.bins[9].accuracy) == (2, 0.5)
     assert calibration([]) is None
+
+
+def test_calibration_bins_are_closed_above() -> None:
+    found = calibration([rated(0, p0=0.5, p1=0.5), rated(0, p0=1.0, p1=0.0), rated(0, p0=0.0, p1=0.0)])
+    assert found is not None
+    assert [part.n for part in found.bins] == [1, 0, 0, 0, 1, 0, 0, 0, 0, 1]
 
 
 @pytest.fixture(scope="module")

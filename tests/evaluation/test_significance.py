@@ -102,6 +102,12 @@ def test_identical_and_single_samples_prove_nothing() -> None:
     assert paired_bootstrap(a[:1], a[:1] + 1, mean, rng, DRAWS).p_value is None
 
 
+def test_a_p_value_is_never_nothing() -> None:
+    """The estimate counts as one of the draws."""
+    assert tail_share(Drawn(1.0, np.ones(99), 9)) == pytest.approx(1 / 100)
+    assert tail_share(Drawn(0.0, np.ones(99), 9)) == 1
+
+
 def test_four_samples_that_all_rose_are_no_proof() -> None:
     """Resampling four equal differences never gives another; Student's t with three degrees of freedom does."""
     rng = np.random.default_rng(6)
@@ -170,6 +176,7 @@ def test_benjamini_hochberg_by_hand() -> None:
 def test_verdicts() -> None:
     assert verdict(0.2, 0.01, ALPHA) is Verdict.ROSE
     assert verdict(-0.2, 0.01, ALPHA) is Verdict.FELL
+    assert verdict(0.2, ALPHA, ALPHA) is Verdict.ROSE
     assert verdict(0.2, 0.06, ALPHA) is Verdict.UNDECIDED
     assert verdict(0.0, 0.0, ALPHA) is Verdict.UNDECIDED
 
