@@ -11,7 +11,7 @@ from app.errors import InputError
 from app.evaluation.datasets.reading import read_dataset
 from app.evaluation.schema import Interval
 from app.evaluation.scoring import Scorer
-from app.evaluation.statistics import Drawn, mean_over_tracks, score_interval
+from app.evaluation.statistics import Drawn, mean_over_tracks, percentile, score_interval
 from app.evaluation.summaries import summarise_tasks, summarise_tracks
 from app.fitting import fit
 from app.predictor import conversation, create_predictor
