@@ -1,8 +1,10 @@
 """Every task of the catalogue: any row, in any wording, routes to its type and its gold answer scores full marks."""
 
+import json
 import re
 from collections import Counter
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -109,3 +111,18 @@ def test_pack_totals_are_the_product_of_content_and_count() -> None:
         assert total is not None
         content = f"{float(total[1]) / int(pack[1]):g}"
         assert re.search(rf"(?<![\d.]){re.escape(content)} ?{re.escape(total[2])}", row.prompt), row.prompt
+
+
+def test_rows_are_byte_for_byte_what_they_were() -> None:
+    """Wordings are data: a space lost in a file changes every row. A row that is to change changes its digest here."""
+    found = {}
+    for capability in Capability:
+        tasks = [task for task in CATALOGUE_TASKS if task.capability is capability]
+        rows = [draw_row(task, 0, place).to_json() for task in tasks for place in range(5)]
+        found[capability.value] = sha256(json.dumps(rows).encode()).hexdigest()[:16]
+    assert found == {
+        "concept_understanding": "01b16de05a954271",
+        "knowledge_reasoning": "c7426a1139ed218f",
+        "user_behaviour": "9401c2693a5111b4",
+        "multilingual": "1f5424c54afaa7fa",
+    }
