@@ -142,3 +142,7 @@ def test_lost_characters_are_seen() -> None:
     assert is_whole("café 😀")
     assert not is_whole("caf\ufffd")
     assert not is_whole("half \udc00")
+
+
+def test_a_target_that_is_nearly_right_is_not_learnt_from() -> None:
+    assert check(ranking([1.0, 0.5, 0.0, 0.2, 0.1], "1,4,2,5,3"), SCORER).drop is Drop.NOT_FULL_MARKS

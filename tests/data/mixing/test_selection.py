@@ -1,6 +1,7 @@
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -184,3 +185,17 @@ def test_weights_of_tasks_are_those_of_the_first_pattern_that_fits() -> None:
 def test_a_split_gets_its_fraction_of_a_cap(task: str, fraction: float, rows: int) -> None:
     assert capped(task, 5000, MixSettings(cap=100, caps={"b_*": 10}), fraction) == rows
     assert capped(task, 1, MixSettings(cap=100), fraction) == 1
+
+
+def test_rows_that_no_weight_lets_in_make_no_room_in_their_capability() -> None:
+    mix = MixSettings(total=30, task=Level[str](weights={"left_out": 0}))
+    made = [supply("left_out", 100), supply("small", 5), supply("other", 100, Capability.MULTILINGUAL)]
+
+    assert share_out(30, made, mix).rows == {"left_out": 0, "small": 5, "other": 25}
+
+
+@pytest.mark.parametrize("rows_and_capacity", [(100, 10), (10, 30)])
+def test_a_share_counts_each_row_once_and_only_those_that_may_be_written(rows_and_capacity: tuple[int, int]) -> None:
+    one = replace(supply("one", rows_and_capacity[0]), capacity=rows_and_capacity[1])
+
+    assert share_out(10, [one, supply("other", 10)], MixSettings(total=10)).rows == {"one": 5, "other": 5}

@@ -43,3 +43,11 @@ def test_each_split_gets_about_its_fraction_of_the_groups() -> None:
 def test_the_ends_of_the_range_have_a_side_and_a_fraction_of_nothing_gets_nothing() -> None:
     assert [int(side) for side in split_numbers(np.array([0, 2**64 - 1], dtype=np.uint64), (1.0, 0.0, 0.0))] == [0, 0]
     assert len(SPLITS) == 3
+
+
+def test_a_place_on_a_bound_is_of_the_split_that_begins_there() -> None:
+    assert [int(side) for side in split_numbers(np.array([2**63], dtype=np.uint64), (0.5, 0.25, 0.25))] == [1]
+
+
+def test_groups_that_differ_in_case_alone_are_one() -> None:
+    assert split_place(choice("x", group="Sum  7"), 0) == split_place(choice("y", group="sum 7"), 0)

@@ -1,4 +1,4 @@
-from app.data.mixing.text import digest, fingerprint, normal
+from app.data.mixing.text import FEW_ROWS, Fingerprint, digest, fingerprint, normal, wording_of
 
 KETTLE = 1563658069520563146
 """BLAKE2b of 8 bytes over the length of "kettle" in 8 bytes, little-endian, and the word."""
@@ -32,3 +32,18 @@ def test_only_long_lines_stand_for_themselves() -> None:
 
     assert len(fingerprint(f"Title: {line}\nshort").lines) == 1
     assert fingerprint(f"Title: {line}").lines == fingerprint(f"3. {line.upper()}").lines
+
+
+def test_what_stands_in_few_rows_or_in_a_small_fraction_of_them_is_no_wording() -> None:
+    def shared(times: int, rows: int) -> bool:
+        texts = [Fingerprint(frozenset({1} if row < times else ()), frozenset()) for row in range(rows)]
+        return wording_of(texts).shingles == {1}
+
+    assert not shared(FEW_ROWS, rows=20)
+    assert shared(FEW_ROWS + 1, rows=20)
+    assert not shared(10, rows=1000)
+    assert shared(11, rows=1000)
+
+
+def test_a_line_of_sixty_characters_is_long() -> None:
+    assert [len(fingerprint("x" * length).lines) for length in (59, 60)] == [0, 1]
