@@ -1,5 +1,6 @@
 """Who waits for a slow disk: never the event loop, which has streams and probes to serve."""
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from app.database import Database
+from app.jobs.store import Store
+from app.serve.batches import run
 from tests.serve.batches.local_server import Gate, Local, in_server, predict_line
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
 
@@ -41,3 +44,21 @@ def test_no_call_waits_on_the_event_loop(tmp_path: Path, monkeypatch: pytest.Mon
         assert waited == []
 
     in_server(tmp_path, work, engine=engine)
+
+
+def test_a_reply_is_forced_to_the_disk_while_the_next_is_long_in_coming(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[None] = []
+
+    async def work(server: Local) -> None:
+        batch = await server.batch([predict_line("a"), predict_line("b")])
+        await server.until(batch, lambda found: bool(found.request_counts and found.request_counts.completed == 1))
+        so_far = len(looked)
+        async with asyncio.timeout(30):
+            while len(looked) < so_far + 3:
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(run, "SYNC_SECONDS", 0.02)
+    monkeypatch.setattr(Store, "sync_if_due", lambda _: looked.append(None))
+    in_server(tmp_path, work, engine=ScriptedAsyncEngine(Gate(free=1)))
