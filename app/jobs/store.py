@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from app.database import DamagedError, Database, remove_database
 from app.errors import InputError
-from app.files import dump
+from app.files import dump, sync_folder
 from app.jobs.identity import Identity, differences, identity_digest
 from app.jobs.job import Origin, Result, Usage
 from app.rows import Row, rounded
@@ -113,6 +113,9 @@ class Store:
         if not self.identity:
             self.identity = dict(identity)
             self.write_note("identity", self.identity)
+            if self._path is not None:
+                with self._explained():
+                    sync_folder(self._path.parent)
 
     def find(self, key: bytes, row: Row) -> Result | None:
         """The stored prediction for a request, for the row that asks."""
