@@ -16,7 +16,7 @@ train-demo: .venv/.set-up-dev ## Set up for development, then go from raw data t
 	@scripts/train_demo.sh
 
 test: .venv/.set-up-dev ## Set up for development, then run the tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 check: format-check lint types layers dockerfile test ## All checks: format, lint, types, import layers, Dockerfile, tests
 
