@@ -1,7 +1,6 @@
 """Several adapters of one base as one adapter, by fixed weights: no weight of the base is loaded."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from app.engines.options import check_adapter
 from app.errors import SetupError
+from app.files import FolderKind, refuse_to_replace, whole_folder
 from app.jobs.identity import folder_revision
-from app.train.trainer import unsaved
+from app.train.trainer import saving
 
 Method = Literal["cat", "svd", "linear", "ties", "ties_svd", "dare_linear", "dare_ties", "dare_linear_svd"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -25,6 +25,7 @@ SAME_RANK = ("linear", "ties", "dare_linear", "dare_ties")
 PRUNING = tuple(method for method in METHODS if method.startswith(("ties", "dare")))
 SUMMARY = "combination.json"
 COMBINED = "combined"
+ADAPTER = FolderKind("combined adapter", SUMMARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +134,7 @@ def _check(adapters: Sequence[Path], weights: Sequence[float], how: Combination,
         raise SetupError(f"{how.method} needs one rank, and these are {', '.join(map(str, ranks))}; use cat or svd")
     if not 0 < how.density <= 1:
         raise SetupError(f"the density must be above 0 and at most 1, not {how.density}")
-    if output.exists():
-        raise SetupError(f"{output} is there already: remove it or name another folder")
+    refuse_to_replace(output, ADAPTER, overwrite=None)
     return configs
 
 
@@ -156,12 +156,10 @@ def _weightless(model: str) -> PreTrainedModel:
 
 
 def _save(network: PeftModel, output: Path, summary: dict[str, Any]) -> None:
-    part = output.with_name(f"{output.name}.part")
-    try:
-        network.save_pretrained(str(part), selected_adapters=[COMBINED])
-        (part / COMBINED / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        (part / COMBINED).replace(output)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise unsaved(output, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with whole_folder(output, ADAPTER, overwrite=None) as made, saving(output):
+        # PEFT makes a folder of the adapter's name.
+        network.save_pretrained(str(made), selected_adapters=[COMBINED])
+        for path in (made / COMBINED).iterdir():
+            path.rename(made / path.name)
+        (made / COMBINED).rmdir()
+        (made / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -10,6 +10,7 @@ from accelerate import PartialState
 from accelerate.utils import reduce
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from app.files import write_lines
 from app.process import Interruption
 
 METRICS = "metrics.jsonl"
@@ -54,45 +55,31 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]  # transformers is not 
         return self._before + time.monotonic() - self._started
 
     def lines(self) -> list[dict[str, Any]]:
-        """What was logged so far."""
-        if not self._path.is_file():
-            return []
-        return [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
+        """What was logged so far, but for a last line that was cut off."""
+        text = self._path.read_text(encoding="utf-8") if self._path.is_file() else ""
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
+    def on_train_begin(self, _: TrainingArguments, state: TrainerState, __: TrainerControl, **___: object) -> None:
         """Take back what an earlier start logged after the state that is resumed."""
-        del args, control
-        if not state.is_world_process_zero:
-            return
-        kept = [line for line in self._whole_lines() if line["step"] <= state.global_step]
-        self._before = max((line["seconds"] for line in kept), default=0.0)
-        self._started = time.monotonic()
-        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        if state.is_world_process_zero:
+            kept = [line for line in self.lines() if line["step"] <= state.global_step]
+            self._before = max((line["seconds"] for line in kept), default=0.0)
+            self._started = time.monotonic()
+            write_lines(self._path, kept)
 
     def on_log(
         self,
-        args: TrainingArguments,
+        _: TrainingArguments,
         state: TrainerState,
-        control: TrainerControl,
+        __: TrainerControl,
         logs: dict[str, float] | None = None,
-        **_: object,
+        **___: object,
     ) -> None:
         """Write one line."""
-        del args, control
-        if not state.is_world_process_zero or not logs:
-            return
-        line = {"step": state.global_step, "seconds": round(self.seconds, 3), **logs}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def _whole_lines(self) -> list[dict[str, Any]]:
-        """All lines but a last one that was cut off."""
-        if not self._path.is_file():
-            return []
-        text = self._path.read_text(encoding="utf-8")
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        if state.is_world_process_zero and logs:
+            line = {"step": state.global_step, "seconds": round(self.seconds, 3), **logs}
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
 
 
 class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
@@ -104,14 +91,11 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is no
         self.stopped = False
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+        self, _: TrainingArguments, state: TrainerState, control: TrainerControl, **__: object
     ) -> TrainerControl:
         """Look whether somebody asked."""
-        del args
         if self._asked() and state.global_step < state.max_steps:
-            self.stopped = True
-            control.should_save = True
-            control.should_training_stop = True
+            self.stopped = control.should_save = control.should_training_stop = True
         return control
 
     def _asked(self) -> bool:
@@ -129,29 +113,24 @@ class Narrator(TrainerCallback):  # type: ignore[misc]  # transformers is not ty
         """`watcher` hears of every step."""
         self._watcher = watcher
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
+    def on_train_begin(self, _: TrainingArguments, state: TrainerState, __: TrainerControl, **___: object) -> None:
         """Say how far the run is."""
-        del args, control
         if state.is_world_process_zero:
             self._watcher.began(state.max_steps, state.global_step)
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+    def on_step_end(self, _: TrainingArguments, state: TrainerState, __: TrainerControl, **___: object) -> None:
         """Count a step."""
-        del args, control
         if state.is_world_process_zero:
             self._watcher.stepped(state.global_step)
 
     def on_log(
         self,
-        args: TrainingArguments,
+        _: TrainingArguments,
         state: TrainerState,
-        control: TrainerControl,
+        __: TrainerControl,
         logs: dict[str, float] | None = None,
-        **_: object,
+        **___: object,
     ) -> None:
         """Pass the losses on."""
-        del args, control
         if state.is_world_process_zero and logs:
             self._watcher.logged(logs)

@@ -1,6 +1,5 @@
 """Rows as a data set of token ids, and the check that every answer is learnt whole."""
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -15,6 +14,7 @@ from datasets import Sequence as Column
 from app.data.encoding import EncodedRow, RowEncoder
 from app.data.row import Capability, TrainingRow, row_from_json
 from app.errors import InputError, SetupError
+from app.files import sha256
 from app.routing import route
 
 
@@ -53,7 +53,7 @@ def read_data(paths: Sequence[Path], capabilities: Collection[Capability]) -> tu
         files.append(
             DataFile(
                 str(path),
-                file_digest(path),
+                sha256(path) or "",
                 len(found),
                 dict(Counter(placed.row.capability.value for placed in found)),
                 dict(Counter(placed.row.task_type.value for placed in found)),
@@ -63,12 +63,6 @@ def read_data(paths: Sequence[Path], capabilities: Collection[Capability]) -> tu
         wanted = f" of {', '.join(sorted(capabilities))}" if capabilities else ""
         raise SetupError(f"no rows{wanted} in {', '.join(map(str, paths))}; see 'shopbench data build'")
     return rows, files
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> Iterator[PlacedRow]:

@@ -1,15 +1,13 @@
 """One fine-tuning run from settings to a finished adapter or checkpoint."""
 
 import json
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from accelerate import PartialState
 from peft import PeftModel
-from safetensors import SafetensorError
 from torch.utils.tensorboard import SummaryWriter
 from transformers import AutoConfig, EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.integrations import TensorBoardCallback
@@ -17,6 +15,7 @@ from trl import SFTConfig
 
 from app.data.encoding import RowEncoder
 from app.engines.chat import load_chat_tokenizer
+from app.files import whole_folder
 from app.jobs.identity import Identity
 from app.process import Interruption
 from app.prompting import PromptLibrary
@@ -25,56 +24,8 @@ from app.train.callbacks import MetricsLog, Narrator, StopOnSignal, Watcher
 from app.train.examples import DataFile, Examples, PlacedRow, check_answers, encode_rows, read_data
 from app.train.network import Precision, choose_precision, fetch_checkpoint, load_network
 from app.train.recipe import FinetuneConfig
-from app.train.run_folder import SUMMARY, Progress, RunFolder, run_identity, summary_text, training_summary
-from app.train.trainer import EVALUATION_LOSS, AnswerTrainer, unsaved
-
-
-def trainer_arguments(config: FinetuneConfig, precision: Precision) -> SFTConfig:
-    """The trainer's arguments. Making them also joins the other processes, where there are any."""
-    optimizer, evaluation = config.optimizer, config.evaluation
-    evaluated = bool(config.validation)
-    return SFTConfig(
-        output_dir=str(config.run_folder),
-        use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
-        bf16=precision.compute is torch.bfloat16,
-        fp16=precision.compute is torch.float16,
-        optim=optimizer.name,
-        learning_rate=optimizer.learning_rate,
-        lr_scheduler_type=optimizer.scheduler,
-        warmup_steps=optimizer.warmup,
-        weight_decay=optimizer.weight_decay,
-        max_grad_norm=optimizer.clip_norm,
-        num_train_epochs=optimizer.epochs,
-        max_steps=optimizer.steps if optimizer.steps is not None else -1,
-        per_device_train_batch_size=optimizer.batch_size,
-        gradient_accumulation_steps=optimizer.accumulation,
-        gradient_checkpointing=config.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if config.gradient_checkpointing else None,
-        eval_strategy="steps" if evaluated else "no",
-        eval_steps=evaluation.every if evaluated else None,
-        per_device_eval_batch_size=evaluation.batch_size or optimizer.batch_size,
-        prediction_loss_only=True,
-        load_best_model_at_end=evaluated,
-        metric_for_best_model=EVALUATION_LOSS if evaluated else None,
-        greater_is_better=False if evaluated else None,
-        save_strategy="steps",
-        save_steps=config.save_every,
-        save_total_limit=config.keep,
-        # Patience counts on after a resumption as if there had been none.
-        restore_callback_states_from_checkpoint=True,
-        logging_strategy="steps",
-        logging_steps=config.log_every,
-        logging_nan_inf_filter=False,
-        report_to="none",
-        disable_tqdm=True,
-        seed=config.seed,
-        remove_unused_columns=False,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        # The loss is the answers' alone; routers of mixtures of experts are not balanced anew.
-        router_aux_loss_coef=0.0,
-        dataloader_pin_memory=torch.cuda.is_available() and config.device == "auto",
-    )
-
+from app.train.run_folder import OUTPUT, SUMMARY, Progress, RunFolder, run_identity, training_summary
+from app.train.trainer import EVALUATION_LOSS, AnswerTrainer, saving
 
 NOT_OURS = ("README.md", "training_args.bin")
 """What the libraries write beside the weights: an empty card, and a pickle."""
@@ -149,7 +100,7 @@ def finetune(
     state = trainer.state
     if stop.stopped:
         return Ending(finished=False, step=state.global_step, steps=state.max_steps)
-    _write_output(config, trainer, lambda: summary_text(_summary(config, identity, data, trainer, log)))
+    _write_output(config, trainer, lambda: _summary(config, identity, data, trainer, log))
     return Ending(finished=True, step=state.global_step, steps=state.max_steps)
 
 
@@ -204,29 +155,67 @@ def _summary(
     return training_summary(config, identity, data.files, counts, progress, log.lines())
 
 
-def _write_output(config: FinetuneConfig, trainer: AnswerTrainer, summary: Callable[[], str]) -> None:
-    """Write beside the place and rename: the output is whole or not there."""
-    part = config.output.with_name(f"{config.output.name}.part")
-    try:
-        if config.method == "full" and not trainer.is_fsdp_enabled:
-            # Mixed precision trains in float32; what is served keeps the format that the base came in.
-            trainer.model.to(AutoConfig.from_pretrained(config.model).dtype or torch.float32)
-        trainer.save_model(str(part))
-        if not PartialState().is_main_process:
-            return
-        unwanted = (*NOT_OURS, *TOKENIZER) if isinstance(trainer.model, PeftModel) else NOT_OURS
-        for pattern in unwanted:
-            for path in part.glob(pattern):
+def _write_output(config: FinetuneConfig, trainer: AnswerTrainer, summary: Callable[[], Mapping[str, object]]) -> None:
+    """Every process takes part in collecting the weights; the first one writes, whole or not at all."""
+    first = PartialState().is_main_process
+    if config.method == "full" and not trainer.is_fsdp_enabled:
+        # Mixed precision trains in float32; what is served keeps the format that the base came in.
+        trainer.model.to(AutoConfig.from_pretrained(config.model).dtype or torch.float32)
+    with (
+        whole_folder(config.output, OUTPUT, overwrite=True) if first else nullcontext(config.run_folder) as made,
+        saving(config.output),
+    ):
+        trainer.save_model(str(made))
+        if first:
+            unwanted = (*NOT_OURS, *TOKENIZER) if isinstance(trainer.model, PeftModel) else NOT_OURS
+            for path in [path for pattern in unwanted for path in made.glob(pattern)]:
                 path.unlink()
-        (part / SUMMARY).write_text(summary(), encoding="utf-8")
-        _take_place(part, config.output)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise unsaved(config.output, error) from error
+            text = json.dumps(summary(), indent=2, ensure_ascii=False) + "\n"
+            (made / SUMMARY).write_text(text, encoding="utf-8")
 
 
-def _take_place(part: Path, output: Path) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if output.is_dir():
-        output.rmdir()
-    part.replace(output)
+def trainer_arguments(config: FinetuneConfig, precision: Precision) -> SFTConfig:
+    """The trainer's arguments. Making them also joins the other processes, where there are any."""
+    optimizer, evaluation = config.optimizer, config.evaluation
+    evaluated = bool(config.validation)
+    return SFTConfig(
+        output_dir=str(config.run_folder),
+        use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
+        bf16=precision.compute is torch.bfloat16,
+        fp16=precision.compute is torch.float16,
+        optim=optimizer.name,
+        learning_rate=optimizer.learning_rate,
+        lr_scheduler_type=optimizer.scheduler,
+        warmup_steps=optimizer.warmup,
+        weight_decay=optimizer.weight_decay,
+        max_grad_norm=optimizer.clip_norm,
+        num_train_epochs=optimizer.epochs,
+        max_steps=optimizer.steps if optimizer.steps is not None else -1,
+        per_device_train_batch_size=optimizer.batch_size,
+        gradient_accumulation_steps=optimizer.accumulation,
+        gradient_checkpointing=config.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if config.gradient_checkpointing else None,
+        eval_strategy="steps" if evaluated else "no",
+        eval_steps=evaluation.every if evaluated else None,
+        per_device_eval_batch_size=evaluation.batch_size or optimizer.batch_size,
+        prediction_loss_only=True,
+        load_best_model_at_end=evaluated,
+        metric_for_best_model=EVALUATION_LOSS if evaluated else None,
+        greater_is_better=False if evaluated else None,
+        save_strategy="steps",
+        save_steps=config.save_every,
+        save_total_limit=config.keep,
+        # Patience counts on after a resumption as if there had been none.
+        restore_callback_states_from_checkpoint=True,
+        logging_strategy="steps",
+        logging_steps=config.log_every,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        seed=config.seed,
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        # The loss is the answers' alone; routers of mixtures of experts are not balanced anew.
+        router_aux_loss_coef=0.0,
+        dataloader_pin_memory=torch.cuda.is_available() and config.device == "auto",
+    )

@@ -2,10 +2,10 @@
 
 import json
 import random
-import shutil
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ from app.data.encoding import RowEncoder
 from app.engines.chat import load_chat_tokenizer
 from app.engines.options import check_checkpoint
 from app.errors import SetupError
+from app.files import FolderKind, refuse_to_replace, whole_folder
 from app.prompting import PromptLibrary
 from app.train.adapters import Combination, adapter_names, check_adapters, combine, load_adapters
 from app.train.batches import AnswerCollator
@@ -181,6 +182,7 @@ def make_batches(
 
 
 SUMMARY = "gates.json"
+GATES = FolderKind("folder of gates", SUMMARY)
 RATES = {"constant": 0.1, "request": 0.02}
 """Learning rates of Adam, by kind of gate."""
 
@@ -212,23 +214,27 @@ def learn_gates(settings: GateSettings, report: Callable[[int, float], None]) ->
         InputError: a row cannot be used, or a task has too few.
     """
     configs = check_adapters(settings.adapters)
-    if settings.output.exists():
-        raise SetupError(f"{settings.output} is there already: remove it or name another folder")
+    refuse_to_replace(settings.output, GATES, overwrite=None)
     base = settings.model or str(configs[0]["base_model_name_or_path"])
     check_checkpoint(base)
-    mixed = _load(base, settings)
+    set_seed(settings.seed)
+    dtype = torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
+    network = AutoModelForCausalLM.from_pretrained(base, dtype=dtype).to(_device())
+    add_fused_lm_head(network)
+    mixed = MixedAdapters(load_adapters(network, settings.adapters), adapter_names(len(settings.adapters)))
     tasks, learning, measuring = split_rows(settings, base)
     gates = Gates(settings.kind, len(tasks), mixed.experts, mixed.network.config.hidden_size).to(_device())
     batches = make_batches(mixed, learning, tasks, settings)
     _fit(gates, mixed, batches, settings, report)
-    counts = {name: (_count(learning, name, settings), _count(measuring, name, settings)) for name in tasks}
+    learnt, counted = (Counter(task_key(placed, settings) for placed in rows) for rows in (learning, measuring))
     measured = make_batches(mixed, measuring, tasks, settings)
     shares = _mean_shares(gates, batches, len(tasks))
     losses = _losses(gates, mixed, measured, shares, settings)
     result = {
         task: TaskGate(
             tuple(round(share, 4) for share in shares[number].tolist()),
-            *counts[task],
+            learnt[task],
+            counted[task],
             {name: round(values[number], 4) for name, values in losses.items()},
             task,
         )
@@ -240,14 +246,6 @@ def learn_gates(settings: GateSettings, report: Callable[[int, float], None]) ->
 
 def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _load(base: str, settings: GateSettings) -> MixedAdapters:
-    dtype = torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
-    set_seed(settings.seed)
-    network = AutoModelForCausalLM.from_pretrained(base, dtype=dtype).to(_device())
-    add_fused_lm_head(network)
-    return MixedAdapters(load_adapters(network, settings.adapters), adapter_names(len(settings.adapters)))
 
 
 def _token_losses(mixed: MixedAdapters, batch: GateBatch, shares: torch.Tensor) -> torch.Tensor:
@@ -265,22 +263,15 @@ def _fit(
     report: Callable[[int, float], None],
 ) -> None:
     optimizer = torch.optim.Adam(gates.parameters(), lr=RATES[settings.kind])
-    for step, batch in enumerate(_endless(batches, settings), start=1):
+    rng = random.Random(settings.seed)
+    order = chain.from_iterable(rng.sample(batches, len(batches)) for _ in count())
+    for step, batch in enumerate(islice(order, settings.steps), start=1):
         losses = _token_losses(mixed, batch, gates(batch.tasks, batch.features))
         loss = (losses * batch.weights).sum() / batch.weights.sum()
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
         report(step, float(loss.detach()))
-
-
-def _endless(batches: Sequence[GateBatch], settings: GateSettings) -> Iterator[GateBatch]:
-    rng = random.Random(settings.seed)
-    given = 0
-    while given < settings.steps:
-        for batch in rng.sample(batches, len(batches))[: settings.steps - given]:
-            given += 1
-            yield batch
 
 
 def _losses(
@@ -300,16 +291,20 @@ def _losses(
 
 def _export(gates: Mapping[str, TaskGate], shares: list[list[float]], settings: GateSettings, base: str) -> None:
     """Each task's adapter and `gates.json`, all or nothing."""
-    part = settings.output.with_name(f"{settings.output.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    summary = {
+        "model": base,
+        "by": settings.by,
+        "kind": settings.kind,
+        "steps": settings.steps,
+        "seed": settings.seed,
+        "adapters": [str(path) for path in settings.adapters],
+        "data": [str(path) for path in settings.data],
+        "gates": {name: asdict(gate) for name, gate in gates.items()},
+    }
+    with whole_folder(settings.output, GATES, overwrite=None) as made:
         for task, weights in zip(gates, shares, strict=True):
-            combine(settings.adapters, weights, Combination("cat"), part / task, base)
-        (part / SUMMARY).write_text(_summary(gates, settings, base), encoding="utf-8")
-        part.replace(settings.output)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            combine(settings.adapters, weights, Combination("cat"), made / task, base)
+        (made / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
 def _fixed(by_task: torch.Tensor) -> Shares:
@@ -331,21 +326,3 @@ def _mean_losses(mixed: MixedAdapters, batches: Sequence[GateBatch], way: Shares
         learnt = (batch.weights > 0).sum(1).float()
         sums.index_add_(0, batch.tasks, torch.stack([losses.sum(1), learnt], dim=1))
     return [float(loss / tokens) for loss, tokens in sums]
-
-
-def _count(rows: Sequence[PlacedRow], task: str, settings: GateSettings) -> int:
-    return sum(task_key(placed, settings) == task for placed in rows)
-
-
-def _summary(gates: Mapping[str, TaskGate], settings: GateSettings, base: str) -> str:
-    summary = {
-        "model": base,
-        "by": settings.by,
-        "kind": settings.kind,
-        "steps": settings.steps,
-        "seed": settings.seed,
-        "adapters": [str(path) for path in settings.adapters],
-        "data": [str(path) for path in settings.data],
-        "gates": {name: asdict(gate) for name, gate in gates.items()},
-    }
-    return json.dumps(summary, indent=2) + "\n"

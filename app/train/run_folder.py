@@ -13,7 +13,7 @@ import torch
 from accelerate import PartialState
 
 from app.errors import SetupError
-from app.files import git_revision
+from app.files import FolderKind, git_revision, refuse_to_replace, write_whole
 from app.jobs.identity import Identity, checkpoint_revision, differences
 from app.prompting import PromptLibrary
 from app.settings import ROOT
@@ -23,6 +23,7 @@ from app.train.trainer import EVALUATION_LOSS, LOSS
 
 IDENTITY = "run.json"
 SUMMARY = "training.json"
+OUTPUT = FolderKind("training run", SUMMARY)
 STATE = "trainer_state.json"
 """The file of a saved state that is written last: where it is whole, the state is."""
 FREE = ("output", "run", "log_every", "keep", "device", "model", "train", "validation")
@@ -71,9 +72,9 @@ class RunFolder:
         Raises:
             SetupError: the folder holds another run, or the output something else.
         """
+        refuse_to_replace(self.output, OUTPUT, overwrite=True)
         if overwrite:
             self._clear()
-        self._refuse_foreign_output()
         self.path.mkdir(parents=True, exist_ok=True)
         known = self._identity()
         if known is not None and (changed := differences(known, identity)):
@@ -82,7 +83,7 @@ class RunFolder:
                 "output, or start afresh with --overwrite"
             )
         if known is None:
-            _write_whole(self.path / IDENTITY, json.dumps(dict(identity), indent=2) + "\n")
+            write_whole(self.path / IDENTITY, json.dumps(dict(identity), indent=2) + "\n")
         return self._last_state()
 
     def state_steps(self) -> list[int]:
@@ -108,12 +109,7 @@ class RunFolder:
             raise SetupError(f"{path} is damaged: start afresh with --overwrite") from error
         return values
 
-    def _refuse_foreign_output(self) -> None:
-        if self.output.exists() and not self.finished and any(self.output.iterdir()):
-            raise SetupError(f"{self.output} holds something else than a training run; set 'output' to another folder")
-
     def _clear(self) -> None:
-        self._refuse_foreign_output()
         if (self.path / IDENTITY).is_file():
             shutil.rmtree(self.path)
         if self.finished:
@@ -121,7 +117,7 @@ class RunFolder:
 
 
 def _digests(files: Sequence[DataFile]) -> str:
-    return " ".join(asdict(file)["sha256"][:12] for file in files) or "none"
+    return " ".join(file.sha256[:12] for file in files) or "none"
 
 
 def _step_of(path: Path) -> int | None:
@@ -131,12 +127,6 @@ def _step_of(path: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return int(state["global_step"])
-
-
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 LIBRARIES = ("accelerate", "datasets", "peft", "torch", "transformers", "trl")
@@ -182,11 +172,6 @@ def training_summary(
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "revision": git_revision(ROOT),
     }
-
-
-def summary_text(summary: Mapping[str, object]) -> str:
-    """The file's text."""
-    return json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
 
 
 def _losses(log: Sequence[Mapping[str, Any]], best_step: int | None) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 import math
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -182,18 +184,27 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
     def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         try:
-            # Past TRL's own, which writes a model card into every state.
-            Trainer._save_checkpoint(self, model, trial)
-        except (OSError, RuntimeError, SafetensorError) as error:
+            with saving(folder):
+                # Past TRL's own, which writes a model card into every state.
+                Trainer._save_checkpoint(self, model, trial)
+        except SetupError:
             shutil.rmtree(folder, ignore_errors=True)
-            raise unsaved(folder, error) from error
+            raise
 
 
-def unsaved(folder: Path, error: Exception) -> SetupError:
-    """What to say when something could not be written: PyTorch and safetensors have errors of their own for it."""
-    reason = str(error).strip().splitlines()[0]
-    free = shutil.disk_usage(folder.parent).free / 2**30
-    return SetupError(
-        f"cannot save {folder} ({free:.1f} GiB free): {reason}; nothing of it was kept. Make room and give the same "
-        "command again: it goes on from the state before"
-    )
+@contextmanager
+def saving(folder: Path) -> Iterator[None]:
+    """What PyTorch and safetensors raise where the disk refuses, each its own, in one line.
+
+    Raises:
+        SetupError: something could not be written.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        free = shutil.disk_usage(folder.parent).free / 2**30
+        raise SetupError(
+            f"cannot save {folder} ({free:.1f} GiB free): {reason}; nothing of it was kept. Make room and give the "
+            "same command again: it goes on from the state before"
+        ) from error

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForCausalLM
@@ -22,6 +23,7 @@ from app.engines.options import TransformersSettings
 from app.engines.transformers import TransformersEngine
 from app.errors import SetupError
 from app.settings import ROOT
+from app.train.trainer import AnswerTrainer
 from app.types import Choice, GenerationRequest, Message, SamplingParams
 from tests.data.rows import make_rows, write_rows
 from tests.train.runs import STEPS, Watching, run, same_adapter, terminate_at, values_for
@@ -211,21 +213,20 @@ def test_a_loss_that_is_no_number_ends_the_run_in_one_line(checkpoint: Path, tmp
 
 
 def test_an_output_that_cannot_be_written_leaves_nothing_and_can_be_written_later(
-    checkpoint: Path, tmp_path: Path
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fill_the_disk(_: AnswerTrainer, folder: str) -> None:
+        (Path(folder) / "adapter_model.safetensors").write_text("half")
+        raise SafetensorError("No space left on device")
+
     values = values_for(tmp_path, checkpoint, optimizer={"steps": 1, "batch_size": 1}, validation=[])
     place = tmp_path / "full"
-    place.mkdir()
     values |= {"output": str(place / "adapter"), "run": str(tmp_path / "run")}
-    place.chmod(0o500)
-    if os.access(place, os.W_OK):
-        # The superuser may write anyway: a file in the way is what cannot be passed.
-        (place / "adapter.part").write_text("in the way")
-    with pytest.raises(SetupError, match=r"cannot save .*adapter .*; nothing of it was kept"):
-        run(values)
-    assert not (place / "adapter").exists()
-    place.chmod(0o700)
-    (place / "adapter.part").unlink(missing_ok=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(AnswerTrainer, "save_model", fill_the_disk)
+        with pytest.raises(SetupError, match=r"cannot save .*adapter .*No space left.*; nothing of it was kept"):
+            run(values)
+    assert list(place.iterdir()) == []
     watching = Watching()
     assert run(values, watching).finished
     assert watching.steps == []
