@@ -196,6 +196,7 @@ def test_what_is_compressed_is_read_again_and_equal_content_makes_equal_files(tm
     for name in ("a.jsonl.gz", "b.jsonl.gz"):
         write_lines(tmp_path / name, [{"t": "日本"}])
     assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
+    assert (tmp_path / "a.jsonl.gz").read_bytes()[4:8] == bytes(4)  # the date
     assert gzip.decompress((tmp_path / "a.jsonl.gz").read_bytes()).decode() == '{"t": "日本"}\n'
     with open_bytes(tmp_path / "a.jsonl.gz") as file:
         assert file.read().decode() == '{"t": "日本"}\n'

@@ -96,5 +96,5 @@ def test_what_does_not_fit_is_one_line(checkpoint: Path, adapters: list[Path], t
         with pytest.raises(SetupError, match=says):
             combine(listed, weights, how, out)
     assert not out.exists()
-    with pytest.raises(SetupError, match="is there: remove it, or name another folder"):
+    with pytest.raises(SetupError, match="holds something else than a combined adapter"):
         combine(adapters, [1.0] * 2, Combination(), wider)
