@@ -80,6 +80,16 @@ def test_a_combined_checkpoint_loads_and_answers(checkpoint: Path, tuned: Path, 
     assert (tmp_path / "out" / "generation_config.json").is_file()
 
 
+def test_an_interpolation_carries_on_the_tuned_one_and_other_mixtures_the_first(
+    checkpoint: Path, copied: Path, tmp_path: Path
+) -> None:
+    (copied / "training.json").write_text('{"model": "base"}')
+    combine([checkpoint, copied], Output(tmp_path / "line"), interpolation(0.5))
+    combine([checkpoint, copied], Output(tmp_path / "mean"), average([1, 1]))
+    assert (tmp_path / "line" / "training.json").read_text() == '{"model": "base"}'
+    assert not (tmp_path / "mean" / "training.json").exists()
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
