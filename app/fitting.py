@@ -30,9 +30,10 @@ def fit(prompt: str, fits: Callable[[str], bool]) -> tuple[str, bool]:
         return prompt, False
     parts = dissect(prompt)
     data = _data(parts)
-    for stretches in (data, _disjoint(data + _unlabelled(parts))):
-        shortened = _shorten(prompt, stretches, fits)
-        if shortened is not None:
+    middles = [(start + _UNLABELLED, end - _UNLABELLED) for start, end in parts.spans]
+    unlabelled = [(start, end) for start, end in middles if end - start > _UNLABELLED]
+    for stretches in (data, _disjoint(data + unlabelled)):
+        if (shortened := _shorten(prompt, stretches, fits)) is not None:
             return shortened, True
     raise InputError(
         "the prompt's instructions alone are longer than the context; shorten them or raise the context length"
@@ -71,12 +72,6 @@ def _disjoint(stretches: list[Stretch]) -> list[Stretch]:
         if end > start and (not kept or start >= kept[-1][1]):
             kept.append((start, end))
     return kept
-
-
-def _unlabelled(parts: Parts) -> list[Stretch]:
-    """The middles of long stretches of instructions: text that came without label or quotation marks."""
-    spans = [(start + _UNLABELLED, end - _UNLABELLED) for start, end in parts.spans]
-    return [(start, end) for start, end in spans if end - start > _UNLABELLED]
 
 
 def _shorten(prompt: str, stretches: list[Stretch], fits: Callable[[str], bool]) -> str | None:

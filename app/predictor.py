@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from app.engines.base import SHORT_PROMPT, AsyncEngine, Engine, LoadedModel
 from app.engines.loading import create_async_engine, create_engine
@@ -22,17 +22,7 @@ from app.routing import route
 from app.settings import Settings
 from app.tasks.base import Reading, Task
 from app.tasks.registry import TASKS
-from app.types import (
-    Answer,
-    Completion,
-    Failure,
-    GenerationRequest,
-    Message,
-    Outcome,
-    Prediction,
-    Question,
-    TaskType,
-)
+from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Prediction, Question, TaskType
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +75,7 @@ class QuestionPath(Generic[EngineT_co]):
         self.adapters = adapters or {}
         self.model_name = model_name or Path(engine.model).name
         for task in TASKS:
-            prompts.check(task.type, _variables(task.read(Question("", "")), ""))
+            prompts.check(task.type, {"question", *task.read(Question("", "")).variables})
 
     def prepare(self, question: Question, request_id: str, task: Task | None = None) -> Prepared | Prediction:
         """The request that asks this question, or the fallback answer where its prompt cannot be made to fit.
@@ -98,27 +88,22 @@ class QuestionPath(Generic[EngineT_co]):
         try:
             messages, truncated = self._fit(task, reading, question.prompt, budget)
         except InputError as error:
-            return Prediction(
-                question.id,
-                task.type,
-                reading.answer("").text,
-                Outcome.FALLBACK,
-                error=Failure("too_long", str(error)),
-            )
-        request = GenerationRequest(
-            request_id, messages, reading.sampling, reading.constraint, self.adapters.get(task.type)
-        )
+            fallback, failure = reading.answer("").text, Failure("too_long", str(error))
+            return Prediction(question.id, task.type, fallback, Outcome.FALLBACK, error=failure)
+        adapter = self.adapters.get(task.type)
+        request = GenerationRequest(request_id, messages, reading.sampling, reading.constraint, adapter)
         return Prepared(question, task, reading, request, truncated, time.monotonic())
 
     def finish(self, prepared: Prepared, completion: Completion) -> Prediction:
         """The completion as the evaluator reads it; a refused request gets the fallback answer and its reason."""
-        answer = _worse(prepared.reading.answer(completion.text), prepared.truncated)
+        answer = prepared.reading.answer(completion.text)
+        truncated = prepared.truncated and _SEVERITY[answer.outcome] < _SEVERITY[Outcome.TRUNCATED]
         probabilities, mass = _label_probabilities(completion.label_logprobs)
         return Prediction(
             prepared.question.id,
             prepared.task.type,
             answer.text,
-            answer.outcome,
+            Outcome.TRUNCATED if truncated else answer.outcome,
             raw=completion.text,
             label_probs=probabilities,
             label_mass=mass,
@@ -144,7 +129,7 @@ class QuestionPath(Generic[EngineT_co]):
 
 
 class Predictor(QuestionPath[Engine]):
-    """Answers questions with one engine and one set of prompts, many at a time."""
+    """Answers questions with one engine and one set of prompts, many at a time. An engine that fails: EngineError."""
 
     def __enter__(self) -> Self:
         return self
@@ -153,11 +138,7 @@ class Predictor(QuestionPath[Engine]):
         self.close()
 
     def predict(self, questions: Iterable[Question | str]) -> list[Prediction]:
-        """Answers in the order of the questions, one each; of a plain prompt, see `as_question`.
-
-        Raises:
-            EngineError: the engine failed.
-        """
+        """Answers in the order of the questions, one each; of a plain prompt, see `as_question`."""
         numbered = dict(self.stream(enumerate(map(as_question, questions, count()))))
         return [numbered[number] for number in range(len(numbered))]
 
@@ -179,9 +160,10 @@ class Predictor(QuestionPath[Engine]):
                     yield prepared.request
 
         for completion in self.engine.generate(requests()):
-            yield from _drain(unasked)
+            while unasked:
+                yield unasked.popleft()
             yield int(completion.id), self.finish(under_way.pop(completion.id), completion)
-        yield from _drain(unasked)
+        yield from unasked
 
     def close(self) -> None:
         """Free the engine."""
@@ -209,11 +191,7 @@ class AsyncPredictor(QuestionPath[AsyncEngine]):
         self.close()
 
     async def predict(self, questions: Iterable[Question | str]) -> list[Prediction]:
-        """As `Predictor.predict`; all questions are under way at once.
-
-        Raises:
-            EngineError: the engine failed; the other questions are given up.
-        """
+        """As `Predictor.predict`; all questions are under way at once, and where the engine fails, all are given up."""
         tasks = [asyncio.create_task(self._predict(as_question(*given))) for given in zip(questions, count())]
         try:
             return await asyncio.gather(*tasks)
@@ -235,19 +213,11 @@ class AsyncPredictor(QuestionPath[AsyncEngine]):
         return await asyncio.get_running_loop().run_in_executor(self._preparing, work)
 
     async def answer(self, prepared: Prepared) -> Prediction:
-        """The answer to a prepared question.
-
-        Raises:
-            EngineError: the engine failed.
-        """
+        """The answer to a prepared question."""
         return self.finish(prepared, await self.engine.generate(prepared.request))
 
     async def stream(self, prepared: Prepared) -> AsyncGenerator[str | Prediction, None]:
-        """Pieces of the model's text as they come, then the prediction.
-
-        Raises:
-            EngineError: the engine failed.
-        """
+        """Pieces of the model's text as they come, then the prediction."""
         async with aclosing(self.engine.stream(prepared.request)) as pieces:
             async for piece in pieces:
                 yield self.finish(prepared, piece) if isinstance(piece, Completion) else piece
@@ -264,20 +234,20 @@ def create_predictor(settings: Settings) -> Predictor:
     Raises:
         SetupError: what is missing or wrong, with the fix.
     """
-    prompts = PromptLibrary(settings.prompts)
-    engine = create_engine(settings.engine, settings.model, {"seed": settings.seed} | settings.engine_settings)
-    return Predictor(engine, prompts, settings.task_adapters, settings.server_settings.get("model_name"))
+    return Predictor(*_parts(settings, create_engine))
 
 
 def create_async_predictor(settings: Settings) -> AsyncPredictor:
-    """A ready predictor for a server.
+    """As `create_predictor`, for a server."""
+    return AsyncPredictor(*_parts(settings, create_async_engine))
 
-    Raises:
-        SetupError: what is missing or wrong, with the fix.
-    """
+
+def _parts(
+    settings: Settings, create: Callable[[str, str, dict[str, Any]], T]
+) -> tuple[T, PromptLibrary, Mapping[TaskType, str], str | None]:
     prompts = PromptLibrary(settings.prompts)
-    engine = create_async_engine(settings.engine, settings.model, {"seed": settings.seed} | settings.engine_settings)
-    return AsyncPredictor(engine, prompts, settings.task_adapters, settings.server_settings.get("model_name"))
+    engine = create(settings.engine, settings.model, {"seed": settings.seed} | settings.engine_settings)
+    return engine, prompts, settings.task_adapters, settings.server_settings.get("model_name")
 
 
 def as_question(given: Question | str, place: int) -> Question:
@@ -286,22 +256,8 @@ def as_question(given: Question | str, place: int) -> Question:
 
 
 def conversation(prompts: PromptLibrary, task: Task, reading: Reading, text: str) -> tuple[Message, ...]:
-    """The messages that ask one question, in serving and in training; `text` is its prompt, stripped and cut to fit.
-
-    Raises:
-        SetupError: a template uses a variable that the task does not provide.
-    """
-    return prompts.render(task.type, _variables(reading, text))
-
-
-def _variables(reading: Reading, text: str) -> dict[str, str]:
-    return {"question": text, **reading.variables}
-
-
-def _worse(answer: Answer, truncated: bool) -> Answer:
-    if truncated and _SEVERITY[answer.outcome] < _SEVERITY[Outcome.TRUNCATED]:
-        return replace(answer, outcome=Outcome.TRUNCATED)
-    return answer
+    """The messages that ask one question, in serving and in training; `text` is its prompt, stripped and cut to fit."""
+    return prompts.render(task.type, {"question": text, **reading.variables})
 
 
 def _label_probabilities(
@@ -314,8 +270,3 @@ def _label_probabilities(
     weights = {label: math.exp(value - top) for label, value in logprobs.items()}
     total = sum(weights.values())
     return {label: weight / total for label, weight in weights.items()}, min(1.0, math.exp(top) * total)
-
-
-def _drain(ready: deque[tuple[int, Prediction]]) -> Iterator[tuple[int, Prediction]]:
-    while ready:
-        yield ready.popleft()

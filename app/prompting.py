@@ -24,7 +24,7 @@ _environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoesca
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One file's text and the variables that it uses."""
+    """One file's text and the variables that it uses. What is wrong with it is a SetupError that names the file."""
 
     path: Path
     text: str
@@ -32,11 +32,7 @@ class Template:
 
     @classmethod
     def read(cls, path: Path) -> "Template":
-        """Parse one file.
-
-        Raises:
-            SetupError: the file cannot be read, or is not a template.
-        """
+        """Parse one file."""
         try:
             text = path.read_text(encoding="utf-8").strip()
             variables = meta.find_undeclared_variables(_environment.parse(text))
@@ -47,23 +43,15 @@ class Template:
         return cls(path, text, frozenset(variables))
 
     def render(self, variables: Mapping[str, str]) -> str:
-        """The text with its variables filled in.
-
-        Raises:
-            SetupError: the template asks for more than `variables` gives, or fails while rendering.
-        """
+        """The text with its variables filled in."""
         self.check(variables)
         try:
-            return _render(self.text, variables) if self.variables else _constant(self.text)
+            return _compiled(self.text).render(variables).strip() if self.variables else _constant(self.text)
         except TemplateError as error:
             raise SetupError(f"{self.path}: {error}; mend the template") from error
 
     def check(self, names: Iterable[str]) -> None:
-        """Refuse, by name, variables that nobody provides.
-
-        Raises:
-            SetupError: the template uses a variable outside `names`.
-        """
+        """Refuse, by name, variables outside `names`."""
         given = set(names)
         if unknown := sorted(self.variables - given):
             raise SetupError(
@@ -75,17 +63,17 @@ class Template:
 class PromptLibrary:
     """All templates of a folder, read and checked once.
 
-    The layout is `<folder>/<task_type>/user.j2` and, beside it, an optional `system.j2`.
+    The layout is `<folder>/<task_type>/user.j2` and, beside it, an optional `system.j2`. A template that is missing or
+    bad, or a user template that leaves the question out, is a SetupError.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Read every template.
-
-        Raises:
-            SetupError: a template is missing or bad, or a user template leaves the question out.
-        """
         self._templates = {task_type: _read_folder(folder, task_type) for task_type in TaskType}
-        self.fingerprint = self._fingerprint()
+        digest = hashlib.sha256()
+        for task_type, templates in sorted(self._templates.items()):
+            for role, template in sorted(templates.items()):
+                digest.update(f"{task_type}/{role}\0{template.text}\0".encode())
+        self.fingerprint = digest.hexdigest()[:FINGERPRINT_LENGTH]
 
     def check(self, task_type: TaskType, names: Iterable[str]) -> None:
         """Refuse templates of this type that use a variable outside `names`, before any question is asked."""
@@ -93,11 +81,7 @@ class PromptLibrary:
             template.check(names)
 
     def render(self, task_type: TaskType, variables: Mapping[str, str]) -> tuple[Message, ...]:
-        """The conversation that asks one question: fixed text first, so that prefixes are shared.
-
-        Raises:
-            SetupError: a variable is missing.
-        """
+        """The conversation that asks one question: fixed text first, so that prefixes are shared."""
         templates = self._templates[task_type]
         return tuple(
             Message(role, templates[role].render(variables))  # type: ignore[arg-type]  # ROLES are Message's roles
@@ -105,22 +89,11 @@ class PromptLibrary:
             if role in templates
         )
 
-    def _fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for task_type, templates in sorted(self._templates.items()):
-            for role, template in sorted(templates.items()):
-                digest.update(f"{task_type}/{role}\0{template.text}\0".encode())
-        return digest.hexdigest()[:FINGERPRINT_LENGTH]
-
-
-def _render(text: str, variables: Mapping[str, str]) -> str:
-    return _compiled(text).render(variables).strip()
-
 
 @lru_cache(maxsize=64)
 def _constant(text: str) -> str:
     """What a template without variables says each time."""
-    return _render(text, {})
+    return _compiled(text).render().strip()
 
 
 @lru_cache(maxsize=64)

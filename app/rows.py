@@ -1,7 +1,7 @@
 """JSON lines in and out: questions read one at a time, bad lines kept as what is wrong with them."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -33,14 +33,11 @@ def identity_of(given: object, number: int) -> str | None:
     return str(given) if whole else None
 
 
-NO_ID = "must be a string or a whole number, or be left out"
-
-
 def _read_id(given: object) -> object:
     if given is None or given == "":
         return None
     if (found := identity_of(given, 0)) is None:
-        raise ValueError(NO_ID)
+        raise ValueError("must be a string or a whole number, or be left out")
     return found
 
 
@@ -170,13 +167,9 @@ class Row:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a file in the kit's format (`input_field`) or ours (`id`, `prompt`). Blank lines do not count.
+    """The rows of a file in the kit's format (`input_field`) or ours (`id`, `prompt`), read as `read_objects` does.
 
-    A row without an id is known by its number, counted from 0. "-" is standard input; a name that ends in
-    ".gz" is decompressed.
-
-    Raises:
-        InputError: the file cannot be read, or holds no row at all.
+    A row without an id is known by its number, counted from 0.
     """
     for number, data in read_objects(path):
         yield data if isinstance(data, Row) else row_of(number, data)
@@ -185,15 +178,26 @@ def read_rows(path: Path) -> Iterator[Row]:
 def read_objects(path: Path) -> Iterator[tuple[int, object]]:
     """`(number, value)` for every line that is not blank; the value is a failed `Row` where it is not JSON.
 
+    "-" is standard input; a name that ends in ".gz" is decompressed.
+
     Raises:
         InputError: the file cannot be read, or holds no line at all.
     """
-    empty = True
+    number = 0
     with open_bytes(path) as lines:
-        for numbered in _objects(lines):
-            empty = False
-            yield numbered
-    if empty:
+        reader = jsonlines.Reader(lines)
+        while True:
+            try:
+                yield number, reader.read(skip_empty=True)
+            except EOFError:
+                break
+            except jsonlines.InvalidLineError as error:
+                reason = str(error.__cause__ or error).splitlines()[0]
+                yield number, _not_json(number, f"line {error.lineno} is not JSON: {reason}")
+            except RecursionError:
+                yield number, _not_json(number, f"row {number} is nested too deeply: give one flat JSON object")
+            number += 1
+    if number == 0:
         raise InputError(f"{path} is empty: give one JSON object a line, with 'prompt' and 'is_multiple_choice'")
 
 
@@ -253,24 +257,5 @@ def _failure(number: int, data: dict[str, Any], refusal: RequestError) -> Failur
     return Failure(code, f"row {number}: {found.field}: {found.message}")
 
 
-def _objects(lines: Iterable[bytes]) -> Iterator[tuple[int, object]]:
-    reader = jsonlines.Reader(lines)
-    number = 0
-    while True:
-        try:
-            yield number, reader.read(skip_empty=True)
-        except EOFError:
-            return
-        except jsonlines.InvalidLineError as error:
-            yield number, _not_json(number, f"line {error.lineno} is not JSON: {_reason(error)}")
-        except RecursionError:
-            yield number, _not_json(number, f"row {number} is nested too deeply: give one flat JSON object")
-        number += 1
-
-
 def _not_json(number: int, message: str) -> Row:
     return Row(number, str(number), failure=Failure("invalid_json", message))
-
-
-def _reason(error: jsonlines.InvalidLineError) -> str:
-    return str(error.__cause__ or error).splitlines()[0]

@@ -1,6 +1,5 @@
 """Files and batches of OpenAI's interface: what its routes take, and a line of a batch file, offline and served."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -34,31 +33,18 @@ def read_line(data: object) -> BatchLine:
     Raises:
         RequestError: it is none; the code says what is wrong.
     """
-    if _too_deep(data):
-        message = f"more than {DEEPEST} objects and lists in one another: give a flatter one"
-        raise RequestError(422, "nested_too_deeply", message)
+    # Level by level, since recursion has a limit of its own.
+    level, depth = [data], 0
+    while level := [value for value in level if isinstance(value, dict | list)]:
+        if (depth := depth + 1) > DEEPEST:
+            message = f"more than {DEEPEST} objects and lists in one another: give a flatter one"
+            raise RequestError(422, "nested_too_deeply", message)
+        level = [inner for value in level for inner in (value.values() if isinstance(value, dict) else value)]
     line = read_body(BatchLine, data)
     if not 0 < len(line.custom_id) <= LONGEST_NAME or not encodes(line.custom_id):
         message = f"custom_id must be a text of 1 to {LONGEST_NAME} characters"
         raise RequestError(422, "invalid_custom_id", message)
     return line
-
-
-def _too_deep(data: object) -> bool:
-    """Level by level, since recursion has a limit of its own."""
-    level = [data]
-    for _ in range(DEEPEST + 1):
-        level = [value for value in level if isinstance(value, dict | list)]
-        if not level:
-            return False
-        level = [inner for value in level for inner in _inner(value)]
-    return True
-
-
-def _inner(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _check_window(text: str) -> str:

@@ -56,16 +56,10 @@ class NamedSchema(Refusing):
     strict: bool | None = None
 
 
-class TextFormat(Refusing):
-    """Free text."""
+class PlainFormat(Refusing):
+    """Free text, or any JSON object."""
 
-    type: Literal["text"]
-
-
-class JsonObjectFormat(Refusing):
-    """Any JSON object."""
-
-    type: Literal["json_object"]
+    type: Literal["text", "json_object"]
 
 
 class JsonSchemaFormat(Refusing):
@@ -126,9 +120,7 @@ class ChatRequest(Refusing):
     n: int | None = Field(None, ge=1)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    response_format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None = (
-        None
-    )
+    response_format: Annotated[PlainFormat | JsonSchemaFormat, Field(discriminator="type")] | None = None
     structured_outputs: StructuredOutputs | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -164,7 +156,7 @@ class ChatRequest(Refusing):
             return Regex(outputs.regex or "|".join(re.escape(choice) for choice in outputs.choice or ()))
         if isinstance(wanted, JsonSchemaFormat):
             return JsonSchema(json.dumps(wanted.json_schema.schema_))
-        return JsonSchema('{"type": "object"}') if isinstance(wanted, JsonObjectFormat) else None
+        return JsonSchema('{"type": "object"}') if wanted is not None and wanted.type == "json_object" else None
 
     def check(self, limits: Limits, *, in_batch: bool = False) -> None:
         """Refuse what the shape of a request cannot say.
@@ -191,7 +183,7 @@ class ChatRequest(Refusing):
         if outputs is not None:
             if (outputs.regex is None) == (outputs.choice is None):
                 errors.append(FieldError(field="structured_outputs", message="give either regex or choice"))
-            if not isinstance(self.response_format, TextFormat | None):
+            if self.response_format is not None and self.response_format.type != "text":
                 errors.append(FieldError(field="structured_outputs", message="goes not together with response_format"))
         try:
             field = "structured_outputs.regex"

@@ -16,11 +16,7 @@ def encodes(text: str) -> bool:
 
 
 def check_text(text: str) -> str:
-    """The text, if it is one.
-
-    Raises:
-        ValueError: it cannot be written.
-    """
+    """The text; a ValueError where it cannot be written."""
     if not encodes(text):
         raise ValueError("half a surrogate pair: write the text as UTF-8")
     return text

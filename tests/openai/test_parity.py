@@ -15,7 +15,7 @@ from app.jobs.store import Reply
 from app.predictor import AsyncPredictor, Predictor
 from app.prompting import PromptLibrary
 from app.serve.app import build_app, guard
-from app.serve.batches.asking import Asking
+from app.serve.batches.asking import reply_to
 from app.serve.batches.lines import Line
 from app.serve.middleware.keys import ApiKeys
 from app.serve.server_settings import ServerSettings
@@ -89,7 +89,7 @@ class Served:
 
     def in_batch(self, url: str, body: dict[str, Any]) -> tuple[Verdict, list[GenerationRequest], Any]:
         async def main() -> Reply:
-            return await Asking(self.service).reply(url, Line(0, "a", body))
+            return await reply_to(Line(0, "a", body), url, self.service)
 
         found = asyncio.run(main())
         return self._told(found.status, found.body)

@@ -1,11 +1,11 @@
 """OpenAI-compatible routes: `/v1/files` and `/v1/batches`."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Path, Query, Request, UploadFile
 from fastapi.routing import APIRoute
-from openai.types import Batch, FileObject
+from openai.types import Batch, FileDeleted, FileObject
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse, JSONResponse, Response
 
@@ -33,32 +33,23 @@ class UploadForm(BaseModel):
     expires_seconds: int | None = Field(None, alias="expires_after[seconds]", ge=SHORTEST_LIFE, le=LONGEST_LIFE)
 
 
-class FileList(BaseModel):
+class _List(BaseModel):
+    object: Literal["list"] = "list"
+    has_more: bool
+    first_id: str | None = None
+    last_id: str | None = None
+
+
+class FileList(_List):
     """Files, in order of creation."""
 
-    object: Literal["list"] = "list"
     data: list[FileObject]
-    has_more: bool
-    first_id: str | None = None
-    last_id: str | None = None
 
 
-class DeletedFile(BaseModel):
-    """What is left of a file."""
-
-    id: str
-    object: Literal["file"] = "file"
-    deleted: Literal[True] = True
-
-
-class BatchList(BaseModel):
+class BatchList(_List):
     """Batches, the latest first."""
 
-    object: Literal["list"] = "list"
     data: list[Batch]
-    has_more: bool
-    first_id: str | None = None
-    last_id: str | None = None
 
 
 def batch_router(batches: Batches) -> APIRouter:
@@ -88,7 +79,7 @@ def batch_router(batches: Batches) -> APIRouter:
     ) -> Response:
         """The files of this key."""
         found, more = batches.files.page(_owner(request), after, limit, order, purpose)
-        return _list(found, more=more)
+        return _json(FileList(data=found, has_more=more, **_ends(found)))
 
     @router.get(
         "/v1/files/{name}",
@@ -116,13 +107,13 @@ def batch_router(batches: Batches) -> APIRouter:
     @router.delete(
         "/v1/files/{name}",
         summary="Delete a file",
-        response_model=DeletedFile,
+        response_model=FileDeleted,
         responses=problem_responses(*COMMON, 404, 409, 507),
     )
     async def delete(name: Name, request: Request) -> Response:
         """A file that a batch still reads stays."""
         await batches.files.delete(_owner(request), name)
-        return _json(DeletedFile(id=name))
+        return _json(FileDeleted(id=name, object="file", deleted=True))
 
     @router.post(
         "/v1/batches",
@@ -140,7 +131,7 @@ def batch_router(batches: Batches) -> APIRouter:
     def listed(request: Request, after: After = None, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
         """The batches of this key, the latest first."""
         found, more = batches.page(_owner(request), after, limit)
-        return _list(found, more=more)
+        return _json(BatchList(data=found, has_more=more, **_ends(found)))
 
     @router.get(
         "/v1/batches/{name}", summary="Tell of a batch", response_model=Batch, responses=problem_responses(*COMMON, 404)
@@ -172,7 +163,7 @@ def _upload_route(batches: Batches) -> type[APIRoute]:
             async def checked(request: Request) -> Response:
                 declared = request.headers.get("content-length", "")
                 if declared.isdecimal():
-                    await batches.files.room.check(_owner(request), max(0, int(declared) - FORM_BYTES))
+                    await batches.files.check_room(_owner(request), max(0, int(declared) - FORM_BYTES))
                 return await handle(request)
 
             return checked
@@ -185,14 +176,9 @@ def _owner(request: Request) -> str:
     return owner
 
 
+def _ends(found: Sequence[FileObject | Batch]) -> dict[str, Any]:
+    return {"first_id": found[0].id, "last_id": found[-1].id} if found else {}
+
+
 def _json(document: BaseModel) -> Response:
-    return JSONResponse(_plain(document))
-
-
-def _plain(document: BaseModel) -> dict[str, Any]:
-    return document.model_dump(mode="json", exclude_none=True)
-
-
-def _list(found: list[Any], *, more: bool) -> Response:
-    ends = {"first_id": found[0].id, "last_id": found[-1].id} if found else {}
-    return JSONResponse({"object": "list", "data": [_plain(one) for one in found], "has_more": more, **ends})
+    return JSONResponse(document.model_dump(mode="json", exclude_none=True))

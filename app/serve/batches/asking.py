@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
 from app.errors import EngineError
-from app.jobs.store import Reply, Store
+from app.jobs.store import Reply
 from app.openai.batches import CHAT
 from app.openai.chat import ChatRequest
 from app.openai.wire import RequestError, read_body
@@ -22,47 +22,39 @@ from app.serve.service import Service
 from app.serve.waiting import until
 
 
-class Asking:
-    """Lines go the way of online requests, but for the queue: they have a share of their own."""
+async def reply_to(line: Line, endpoint: str, service: Service) -> Reply:
+    """The answer to one line, a refusal too; cancelling it aborts it in the engine.
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    Lines go the way of online requests, but for the queue: they have a share of their own.
 
-    async def reply(self, endpoint: str, line: Line) -> Reply:
-        """The answer to one line, a refusal too; cancelling it aborts it in the engine.
+    Raises:
+        EngineError: the engine failed; the line may be asked again.
+    """
+    late = asyncio.get_running_loop().time() + service.settings.max_timeout
+    try:
+        if endpoint == CHAT:
+            request = read_body(ChatRequest, line.body)
+            request.check(service.settings.chat_limits, in_batch=True)
+            return Reply(OK, await until(late, complete(service, request)))
+        return Reply(OK, await _predict(line, service, late))
+    except RequestError as problem:
+        if problem.code == ENGINE_FAILED:
+            raise EngineError(problem.detail) from problem
+        return refused(problem)
 
-        Raises:
-            EngineError: the engine failed; the line may be asked again.
-        """
-        try:
-            body = await (self._complete(line.body) if endpoint == CHAT else self._predict(line))
-        except RequestError as problem:
-            if problem.code == ENGINE_FAILED:
-                raise EngineError(problem.detail) from problem
-            return refused(problem)
-        return Reply(OK, body)
 
-    def _late(self) -> float:
-        return asyncio.get_running_loop().time() + self._service.settings.max_timeout
-
-    async def _complete(self, body: dict[str, Any]) -> dict[str, Any]:
-        request = read_body(ChatRequest, body)
-        request.check(self._service.settings.chat_limits, in_batch=True)
-        return await until(self._late(), complete(self._service, request))
-
-    async def _predict(self, line: Line) -> dict[str, Any]:
-        """A whole request, or one question, which gets its prediction alone, as in `shopbench predict`."""
-        request, alone = read_predict_line(line.custom_id, line.body)
-        questions = asked_of(request, self._service)
-        # No more at a time than the share of batches has, whatever a line holds.
-        most = self._service.settings.batch_concurrency
-        answers = await Answering(self._service, self._late(), questions, most).all()
-        for answered in answers:
-            failure = answered.prediction.error
-            if failure is not None and failure.code == ENGINE_FAILED:
-                raise EngineError(failure.message)
-        response = predict_response(self._service, request, answers)
-        return {**response["predictions"][0], "prompts": response["prompts"]} if alone else response
+async def _predict(line: Line, service: Service, late: float) -> dict[str, Any]:
+    """A whole request, or one question, which gets its prediction alone, as in `shopbench predict`."""
+    request, alone = read_predict_line(line.custom_id, line.body)
+    # No more at a time than the share of batches has, whatever a line holds.
+    most = service.settings.batch_concurrency
+    answers = await Answering(service, late, asked_of(request, service), most).all()
+    for answered in answers:
+        failure = answered.prediction.error
+        if failure is not None and failure.code == ENGINE_FAILED:
+            raise EngineError(failure.message)
+    response = predict_response(service, request, answers)
+    return {**response["predictions"][0], "prompts": response["prompts"]} if alone else response
 
 
 def refused(problem: RequestError) -> Reply:
@@ -126,10 +118,9 @@ class Share:
 
 
 class Asked:
-    """Tasks, each with its places of the share, and the first fault of any."""
+    """Tasks, each with its places of the share, and the first fault of any, which `start` and `all_ended` raise."""
 
     def __init__(self, share: Share) -> None:
-        """Nothing is asked yet."""
         self._share = share
         self._running: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
@@ -137,11 +128,7 @@ class Asked:
         """Names of the lines that were begun and have no reply."""
 
     async def start(self, line: Line, work: Coroutine[Any, Any, None]) -> None:
-        """Wait for the line's places and begin.
-
-        Raises:
-            EngineError: an earlier line failed with it, as with every other error.
-        """
+        """Wait for the line's places and begin."""
         try:
             await self._share.take(line.weight)
         except asyncio.CancelledError:
@@ -154,11 +141,7 @@ class Asked:
         self._raise_fault()
 
     async def all_ended(self) -> None:
-        """Wait for all that were begun.
-
-        Raises:
-            EngineError: as `start`.
-        """
+        """Wait for all that were begun."""
         await asyncio.gather(*self._running)
         self._raise_fault()
 
@@ -182,33 +165,3 @@ class Asked:
     def _raise_fault(self) -> None:
         if self._fault is not None:
             raise self._fault
-
-
-MOST_DEATHS = 3
-"""A line is asked no more after so many deaths of the engine with it."""
-
-
-class Suspects:
-    """How often the engine died with a line, by the line's name, in the batch's store."""
-
-    def __init__(self, store: Store) -> None:
-        """Read what earlier servers saw."""
-        self._store = store
-        self._deaths: dict[str, int] = store.note("deaths") or {}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._deaths
-
-    def convicted(self, name: str) -> bool:
-        """Whether the line has had its chances."""
-        return self._deaths.get(name, 0) >= MOST_DEATHS
-
-    def add(self, names: Iterable[str]) -> None:
-        """The engine died with these lines. They are on the disk when the call returns.
-
-        Raises:
-            InputError: the disk is full, or refuses otherwise.
-        """
-        for name in names:
-            self._deaths[name] = self._deaths.get(name, 0) + 1
-        self._store.write_note("deaths", self._deaths)

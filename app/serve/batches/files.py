@@ -14,48 +14,8 @@ from typing import BinaryIO
 from fastapi import UploadFile
 from openai.types import FileObject
 
-from app.serve.batches.state import Contents, Entry, Kind, Order, State
+from app.serve.batches.state import Entry, Kind, Order, State, write_content
 from app.serve.problems import ProblemError
-
-
-class Room:
-    """The same room for each owner. Bytes on their way count as if they were there."""
-
-    def __init__(self, state: State, most: int) -> None:
-        """`most` is in bytes for each owner."""
-        self._state = state
-        self._most = most
-        self._held: Counter[str] = Counter()
-
-    async def check(self, owner: str, size: int) -> None:
-        """See that so many bytes more would fit now.
-
-        Raises:
-            ProblemError: 413, the owner keeps too much already.
-        """
-        await self._check(owner, self._held[owner] + size)
-
-    @asynccontextmanager
-    async def hold(self, owner: str, size: int) -> AsyncIterator[None]:
-        """Hold room until a file is entered.
-
-        Raises:
-            ProblemError: as `check`.
-        """
-        wanted = self._held[owner] + size
-        self._held[owner] = wanted
-        try:
-            await self._check(owner, wanted)
-            yield
-        finally:
-            self._held[owner] -= size
-
-    async def _check(self, owner: str, wanted: int) -> None:
-        # Held bytes were counted first: those that are entered meanwhile count twice rather than not at all.
-        if await asyncio.to_thread(self._state.stored_bytes, owner) + wanted > self._most:
-            detail = f"this key keeps {self._most} bytes at most: delete files that are no longer needed"
-            raise ProblemError(413, "too_many_bytes", detail)
-
 
 log = logging.getLogger(__name__)
 CHUNK = 1 << 20
@@ -73,24 +33,47 @@ def no_such_file() -> ProblemError:
 
 
 class Files:
-    """Files by id. A key sees its own only."""
+    """Files by id. A key sees its own only; for any other there is ProblemError 404, and 507 where the disk refuses."""
 
-    def __init__(self, state: State, contents: Contents, quota: int, lifetime: int) -> None:
+    def __init__(self, state: State, contents: Path, quota: int, lifetime: int) -> None:
         """`quota` is in bytes for each owner, `lifetime` in seconds for files that name none."""
         self._state = state
         self._contents = contents
+        self._quota = quota
         self._lifetime = lifetime
-        self.room = Room(state, quota)
+        self._held: Counter[str] = Counter()
         self.staying = asyncio.Lock()
         """No file is deleted by its owner while this is held."""
         self.in_use: Callable[[str], bool] = lambda _: False
         """Whether a batch still reads a file."""
 
+    async def check_room(self, owner: str, size: int) -> None:
+        """See that so many bytes more would fit now; bytes on their way count as if they were there.
+
+        Raises:
+            ProblemError: 413, the owner keeps too much already.
+        """
+        # Held bytes are counted first: those that are entered meanwhile count twice rather than not at all.
+        wanted = self._held[owner] + size
+        if await asyncio.to_thread(self._state.stored_bytes, owner) + wanted > self._quota:
+            detail = f"this key keeps {self._quota} bytes at most: delete files that are no longer needed"
+            raise ProblemError(413, "too_many_bytes", detail)
+
+    @asynccontextmanager
+    async def hold_room(self, owner: str, size: int) -> AsyncIterator[None]:
+        """Hold room until a file is entered, as far as `check_room` allows."""
+        self._held[owner] += size
+        try:
+            await self.check_room(owner, 0)
+            yield
+        finally:
+            self._held[owner] -= size
+
     async def upload(self, owner: str, file: UploadFile, seconds: int | None) -> FileObject:
         """Keep a file for a batch; `seconds` is how long.
 
         Raises:
-            ProblemError: 422, it is empty; 413, the owner keeps too much already; 507, the disk is full.
+            ProblemError: 422, it is empty; 413, the owner keeps too much already.
         """
         size = file.size or 0
         if size == 0:
@@ -99,7 +82,7 @@ class Files:
         made = self.describe(name, size, (file.filename or "upload.jsonl")[:NAME_CHARACTERS], "batch", seconds)
         entry = Entry(Kind.FILE, name, owner, made.model_dump(mode="json"))
         try:
-            async with self.room.hold(owner, size):
+            async with self.hold_room(owner, size):
                 await asyncio.to_thread(self._enter, entry, file.file)
         except OSError as error:
             raise storage_full() from error
@@ -122,11 +105,7 @@ class Files:
         )
 
     def find(self, owner: str, name: str) -> FileObject:
-        """One file.
-
-        Raises:
-            ProblemError: 404, there is none of this owner.
-        """
+        """One file."""
         entry = self._state.find(Kind.FILE, name, owner)
         if entry is None:
             raise no_such_file()
@@ -135,25 +114,17 @@ class Files:
     def page(
         self, owner: str, after: str | None, limit: int, order: Order, purpose: str | None
     ) -> tuple[list[FileObject], bool]:
-        """Some files, and whether there are more.
-
-        Raises:
-            ProblemError: 404, `after` is no file of this owner.
-        """
+        """Some files, and whether there are more."""
         before = None
         if after is not None and (before := self._state.find(Kind.FILE, after, owner)) is None:
             raise no_such_file()
-        page = self._state.page(Kind.FILE, owner, before, limit, order, purpose)
-        return [FileObject.model_validate(entry.document) for entry in page.entries], page.has_more
+        entries, more = self._state.page(Kind.FILE, owner, before, limit, order, purpose)
+        return [FileObject.model_validate(entry.document) for entry in entries], more
 
     def content(self, owner: str, name: str) -> Path:
-        """Where the content of a file lies.
-
-        Raises:
-            ProblemError: 404, there is none of this owner.
-        """
+        """Where the content of a file lies."""
         self.find(owner, name)
-        path = self._contents.path(name)
+        path = self._contents / name
         if not path.is_file():
             raise no_such_file()
         return path
@@ -162,7 +133,7 @@ class Files:
         """Delete a file.
 
         Raises:
-            ProblemError: 404, there is none of this owner; 409, a batch still reads it; 507, the disk refuses.
+            ProblemError: 409, a batch still reads it.
         """
         async with self.staying:
             await asyncio.to_thread(self.find, owner, name)
@@ -174,11 +145,7 @@ class Files:
                 raise storage_full() from error
 
     def sweep(self) -> None:
-        """Delete files whose time is over. One that the disk does not let go stays until the next time.
-
-        Raises:
-            OSError: the database cannot be read.
-        """
+        """Delete files whose time is over. One that the disk does not let go stays until the next time."""
         for entry in self._state.outdated():
             if self.in_use(entry.id):
                 continue
@@ -189,18 +156,19 @@ class Files:
 
     def _enter(self, entry: Entry, source: BinaryIO) -> None:
         try:
-            with self._contents.write(entry.id) as target:
+            with write_content(self._contents / entry.id) as target:
                 shutil.copyfileobj(source, target, CHUNK)
             self._state.put(entry)
         except OSError:
-            self._contents.remove(entry.id)
+            (self._contents / entry.id).unlink(missing_ok=True)
             raise
 
     def _remove(self, name: str) -> None:
+        content = self._contents / name
         try:
             self._state.remove(name)
         except OSError:
             # A full disk: without the content there is room again to write that the file is gone.
-            self._contents.remove(name)
+            content.unlink(missing_ok=True)
             self._state.remove(name)
-        self._contents.remove(name)
+        content.unlink(missing_ok=True)

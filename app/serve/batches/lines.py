@@ -1,10 +1,10 @@
 """The lines of a batch file: checked all at once before anything is asked, read one by one, and written answered."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +17,7 @@ from app.jobs.store import Store
 from app.openai.batches import read_line
 from app.openai.wire import RequestError
 from app.rows import Row, read_objects
-from app.serve.batches.state import OK, Contents
+from app.serve.batches.state import OK, write_content
 
 ERRORS_SHOWN = 20
 
@@ -51,16 +51,8 @@ class Line:
         return max(1, found) if isinstance(found, int) else 1
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What a look at a whole file found."""
-
-    total: int
-    errors: list[BatchError]
-
-
-def check(path: Path, endpoint: str, most: int) -> Checked:
-    """Look at every line: is it a request, to this endpoint, with a name of its own?"""
+def check(path: Path, endpoint: str, most: int) -> tuple[int, list[BatchError]]:
+    """How many lines there are, and what is wrong: is each a request, to this endpoint, with a name of its own?"""
     errors: list[BatchError] = []
     names: set[str] = set()
     total = 0
@@ -68,7 +60,7 @@ def check(path: Path, endpoint: str, most: int) -> Checked:
         for number, data in read_objects(path):
             total += 1
             if total > most:
-                return Checked(total, [_error("too_many_requests", f"more than {most} requests: use several files")])
+                return total, [_error("too_many_requests", f"more than {most} requests: use several files")]
             found = _fault(data, endpoint)
             if found is None:
                 name = read_line(data).custom_id
@@ -82,7 +74,7 @@ def check(path: Path, endpoint: str, most: int) -> Checked:
         errors.append(_error("empty_file", "the file holds no request: give one JSON object a line"))
     except UnicodeDecodeError:
         errors.append(_error("invalid_text", "the file is not UTF-8"))
-    return Checked(total, errors)
+    return total, errors
 
 
 def read(path: Path) -> Iterator[Line]:
@@ -108,63 +100,51 @@ def _error(code: str, message: str, line: int | None = None) -> BatchError:
     return BatchError(code=code, message=message, line=line)
 
 
-def _enter(stack: ExitStack, contents: Contents, name: str) -> BinaryIO:
-    return stack.enter_context(contents.write(name))
-
-
-class _Output:
-    """A file that is made when there is something to write into it."""
-
-    def __init__(self, open_file: Callable[[], BinaryIO]) -> None:
-        self._open = open_file
-        self._file: BinaryIO | None = None
-        self.bytes = 0
-
-    def write(self, value: dict[str, Any]) -> None:
-        self._file = self._file or self._open()
-        self.bytes += self._file.write(dump(value).encode() + b"\n")
-
-
 @dataclass(slots=True)
 class Written:
-    """What stands in the two files: sizes in bytes, 0 where there is no file, and lines by what became of them."""
+    """What stands in the two files: bytes by file, 0 where there is none, and lines by what became of them."""
 
-    output_bytes: int = 0
-    error_bytes: int = 0
+    bytes: Counter[str] = field(default_factory=Counter)
     completed: int = 0
     failed: int = 0
     unasked: int = 0
 
 
 def write_results(
-    lines: Iterable[Line], store: Store, contents: Contents, names: tuple[str, str], unasked: tuple[str, str]
+    lines: Iterable[Line], store: Store, contents: Path, names: tuple[str, str], unasked: tuple[str, str]
 ) -> Written:
-    """Write both files.
+    """Write both files, each where there is something to write into it.
 
     Args:
         lines: all lines, in order.
         store: what was answered.
-        contents: where to write.
+        contents: the folder to write into.
         names: the ids of the output file and the error file.
         unasked: code and message for lines without a reply.
     """
     written = Written()
+    output, errors = names
+    files: dict[str, BinaryIO] = {}
     with ExitStack() as stack:
-        output, errors = (_Output(partial(_enter, stack, contents, name)) for name in names)
+
+        def write(name: str, value: dict[str, Any]) -> None:
+            if name not in files:
+                files[name] = stack.enter_context(write_content(contents / name))
+            written.bytes[name] += files[name].write(dump(value).encode() + b"\n")
+
         for line in lines:
             reply = store.find_reply(line.key(store.digest))
             start = {"id": f"batch_req_{line.name}", "custom_id": line.custom_id}
             if reply is None:
                 written.unasked += 1
-                errors.write(start | {"response": None, "error": {"code": unasked[0], "message": unasked[1]}})
+                write(errors, start | {"response": None, "error": {"code": unasked[0], "message": unasked[1]}})
                 continue
             response = {"status_code": reply.status, "request_id": f"req_{line.name}", "body": reply.body}
             answered = start | {"response": response, "error": None}
             if reply.status == OK:
                 written.completed += 1
-                output.write(answered)
+                write(output, answered)
             else:
                 written.failed += 1
-                errors.write(answered)
-    written.output_bytes, written.error_bytes = output.bytes, errors.bytes
+                write(errors, answered)
     return written

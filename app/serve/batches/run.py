@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ from app.errors import EngineError, InputError, SetupError
 from app.jobs.identity import Identity, differences
 from app.jobs.store import SYNC_SECONDS, Reply, Store, UnreadableStoreError
 from app.openai.batches import CHAT
-from app.serve.batches.asking import MOST_DEATHS, Asked, Asking, Share, Suspects, refused
+from app.serve.batches.asking import Asked, Share, refused, reply_to
 from app.serve.batches.files import Files
-from app.serve.batches.lines import Line, Written, check, read, write_results
-from app.serve.batches.state import Contents, Entry, Kind, Record, State
+from app.serve.batches.lines import Line, check, read, write_results
+from app.serve.batches.state import Entry, Kind, Record, State
 from app.serve.predict.service import ENGINE_FAILED
 from app.serve.problems import REQUEST_ID, ProblemError
 from app.serve.service import Service
@@ -33,6 +34,8 @@ ATTEMPTS = 3
 """How often a line is asked while the engine fails and lives on."""
 RETRY_AFTER = 1.0
 """Seconds between them."""
+MOST_DEATHS = 3
+"""A line is asked no more after so many deaths of the engine with it."""
 AGAIN_AFTER = 10.0
 """Seconds until a batch goes on that the disk has stopped."""
 log = logging.getLogger(__name__)
@@ -73,10 +76,9 @@ class Tools:
 
     service: Service
     state: State
-    contents: Contents
+    contents: Path
     files: Files
     journals: Path
-    asking: Asking
     share: Share
     identity: Callable[[bool], Identity]
     disk: ThreadPoolExecutor
@@ -103,13 +105,9 @@ class Run:
                 if not self.record.ended:
                     await self._answer_and_finish()
             except EngineError as error:
-                log.warning(
-                    "a batch waits for a restart", extra={"batch": self.record.document.id, "reason": str(error)}
-                )
+                self._log("a batch waits for a restart", error)
             except (InputError, SetupError, OSError) as error:
-                log.warning(
-                    "a batch waits for the disk", extra={"batch": self.record.document.id, "reason": str(error)}
-                )
+                self._log("a batch waits for the disk", error)
                 await asyncio.sleep(AGAIN_AFTER)
             except Exception:  # the boundary of a batch: whatever it is, the batch comes to an end
                 log.exception("unexpected error in a batch", extra={"batch": self.record.document.id})
@@ -143,13 +141,11 @@ class Run:
     async def _check(self) -> None:
         if self.record.total > 0:
             return
-        path = self._tools.contents.path(self.record.document.input_file_id)
-        found = await self._on_disk(
-            lambda: check(path, self.record.document.endpoint, self._tools.service.settings.max_batch_requests)
-        )
-        counts = BatchRequestCounts(total=found.total, completed=0, failed=0)
-        if found.errors:
-            await self.record.fail(found.errors, request_counts=counts)
+        most = self._tools.service.settings.max_batch_requests
+        total, errors = await self._on_disk(lambda: check(self._input, self.record.document.endpoint, most))
+        counts = BatchRequestCounts(total=total, completed=0, failed=0)
+        if errors:
+            await self.record.fail(errors, request_counts=counts)
         else:
             await self.record.advance("in_progress", request_counts=counts)
 
@@ -183,8 +179,7 @@ class Run:
         left = (self.record.document.expires_at or 0) - time.time()
         if left <= 0:
             return
-        suspects = await self._on_disk(lambda: Suspects(store))
-        asking = asyncio.create_task(self._ask_all(store, suspects))
+        asking = asyncio.create_task(self._ask_all(store))
         stopping = asyncio.create_task(self._stop.wait())
         syncing = asyncio.create_task(self._sync_often(store))
         tasks: set[asyncio.Task[Any]] = {asking, stopping, syncing}
@@ -204,9 +199,11 @@ class Run:
             await asyncio.sleep(SYNC_SECONDS)
             await self._on_disk(store.sync_if_due)
 
-    async def _ask_all(self, store: Store, suspects: Suspects) -> None:
+    async def _ask_all(self, store: Store) -> None:
         """Ask what has no reply, many lines at a time; those that the engine died with last and one by one."""
-        lines = read(self._tools.contents.path(self.record.document.input_file_id))
+        lines = read(self._input)
+        # How often the engine died with a line, by its name.
+        deaths: dict[str, int] = await self._on_disk(lambda: store.note("deaths")) or {}
         self.record.recount()
         alone: list[Line] = []
         asked = Asked(self._tools.share)
@@ -216,20 +213,21 @@ class Run:
                 for line, reply in zip(chunk, known, strict=True):
                     if reply is not None:
                         self.record.count(reply.status)
-                    elif line.name in suspects:
+                    elif line.name in deaths:
                         alone.append(line)
                     else:
                         await asked.start(line, self._ask(line, store))
             await asked.all_ended()
             for line in alone:
-                if suspects.convicted(line.name):
+                if deaths[line.name] >= MOST_DEATHS:
                     detail = f"not answered: the engine died {MOST_DEATHS} times while this line was asked"
                     await self._store(line, refused(ProblemError(503, ENGINE_FAILED, detail)), store)
                     continue
                 await asked.start(line, self._ask(line, store))
                 await asked.all_ended()
         except EngineError:
-            await self._on_disk(lambda: suspects.add(asked.unanswered))
+            deaths |= {name: deaths.get(name, 0) + 1 for name in asked.unanswered}
+            await self._on_disk(lambda: store.write_note("deaths", deaths))
             raise
         finally:
             await asked.cancel()
@@ -238,7 +236,7 @@ class Run:
         REQUEST_ID.set(f"req_{line.name}")
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                reply = await self._tools.asking.reply(self.record.document.endpoint, line)
+                reply = await reply_to(line, self.record.document.endpoint, self._tools.service)
                 break
             except EngineError as error:
                 if not self._tools.service.health.live:
@@ -264,38 +262,31 @@ class Run:
         if self.record.document.status == "in_progress":
             await self.record.advance("finalizing")
         cause = CANCELLED if self.record.cancelled else cause or EXPIRED
-        lines = read(self._tools.contents.path(self.record.document.input_file_id))
-        unasked = (cause.code, cause.message)
-        written = await self._on_disk(lambda: write_results(lines, store, self._tools.contents, self._names, unasked))
-        await self._enter(written, cause)
-
-    async def _enter(self, written: Written, cause: Cause) -> None:
-        """Enter the files and the status, all at once."""
-        output, errors = self._names
-        found = {
-            "output_file_id": output if written.output_bytes else None,
-            "error_file_id": errors if written.error_bytes else None,
-            "request_counts": BatchRequestCounts(
-                total=self.record.total, completed=written.completed, failed=written.failed
-            ),
-        }
+        lines, names, unasked = read(self._input), self._names, (cause.code, cause.message)
+        written = await self._on_disk(lambda: write_results(lines, store, self._tools.contents, names, unasked))
+        counts = BatchRequestCounts(total=self.record.total, completed=written.completed, failed=written.failed)
+        ids = (name if written.bytes[name] else None for name in names)
+        found = {**dict(zip(("output_file_id", "error_file_id"), ids, strict=True)), "request_counts": counts}
+        files = self._entries(written.bytes)
         # A cancelled batch may be answered whole, and is cancelled all the same.
         status = cause.status if written.unasked or cause is CANCELLED else "completed"
         if status == "failed":
-            error = BatchError(code=cause.code, message=cause.error)
-            await self.record.fail([error], *self._entries(written), **found)
+            await self.record.fail([BatchError(code=cause.code, message=cause.error)], *files, **found)
         else:
-            await self.record.end(status, *self._entries(written), **found)
+            await self.record.end(status, *files, **found)
 
-    def _entries(self, written: Written) -> Iterator[Entry]:
+    def _entries(self, sizes: Counter[str]) -> Iterator[Entry]:
         document = self.record.document
         seconds = (document.model_extra or {}).get("output_expires_after")
-        sizes = (written.output_bytes, written.error_bytes)
-        for name, size, what in zip(self._names, sizes, ("output", "error"), strict=True):
-            if size:
+        for name, what in zip(self._names, ("output", "error"), strict=True):
+            if size := sizes[name]:
                 filename = f"{document.id}_{what}.jsonl"
                 made = self._tools.files.describe(name, size, filename, "batch_output", seconds)
                 yield Entry(Kind.FILE, name, self.record.owner, made.model_dump(mode="json"))
+
+    @property
+    def _input(self) -> Path:
+        return self._tools.contents / self.record.document.input_file_id
 
     @property
     def _names(self) -> tuple[str, str]:

@@ -14,10 +14,10 @@ from openai.types import Batch, FileObject
 from app.jobs.identity import Identity
 from app.openai.batches import BatchRequest
 from app.process import parse_duration
-from app.serve.batches.asking import Asking, Share
+from app.serve.batches.asking import Share
 from app.serve.batches.files import Files, storage_full
 from app.serve.batches.run import Run, Tools
-from app.serve.batches.state import ENDED, Contents, Entry, Kind, State, keep_only
+from app.serve.batches.state import ENDED, Entry, Kind, State, keep_only
 from app.serve.problems import ProblemError
 from app.serve.service import Service
 
@@ -26,7 +26,10 @@ SWEEP_EVERY = 600.0
 
 
 class Batches:
-    """Batches and the files that they read and write, in one folder."""
+    """Batches and the files that they read and write, in one folder.
+
+    A key sees its own only; for any other there is ProblemError 404. Where the disk refuses, it is 507.
+    """
 
     def __init__(self, service: Service, folder: Path, identity: Callable[[bool], Identity]) -> None:
         """`identity` tells what all answers depend on, to questions or not: no other model goes on with a batch."""
@@ -54,27 +57,18 @@ class Batches:
             SetupError: the folder cannot be used, or another server uses it.
         """
         state = State(self._folder)
-        contents = Contents(self._folder / "contents")
+        contents, journals = self._folder / "contents", self._folder / "journals"
+        for folder in (contents, journals):
+            folder.mkdir(exist_ok=True, mode=0o700)
         known = {entry.id for entry in state.every(Kind.FILE)}
-        journals = self._folder / "journals"
-        journals.mkdir(exist_ok=True, mode=0o700)
         files = Files(state, contents, self._settings.max_stored_bytes, self._settings.file_lifetime)
         files.in_use = self._reads
-        self._now = Tools(
-            self._service,
-            state,
-            contents,
-            files,
-            journals,
-            Asking(self._service),
-            self._share,
-            self._identity,
-            ThreadPoolExecutor(1, thread_name_prefix="batch-disk"),
-        )
+        disk = ThreadPoolExecutor(1, thread_name_prefix="batch-disk")
+        self._now = Tools(self._service, state, contents, files, journals, self._share, self._identity, disk)
         for entry in state.every(Kind.BATCH):
             if entry.document["status"] not in ENDED:
                 self._work(self._bring_to_end(self._begin(entry)))
-        keep_only(contents.folder, known.__contains__)
+        keep_only(contents, known.__contains__)
         keep_only(journals, lambda name: name.partition(".")[0] in self._runs)
         self._work(self._sweep())
 
@@ -94,10 +88,9 @@ class Batches:
         """Take a batch in.
 
         Raises:
-            ProblemError: 404, there is no such file; 413, the owner keeps too much already; 422, it is no input file;
-                429, this key has enough of them; 507, the disk is full.
+            ProblemError: 413, the owner keeps too much already; 422, it is no input file; 429, this key has enough.
         """
-        await self.files.room.check(owner, 0)
+        await self.files.check_room(owner, 0)
         async with self.files.staying:
             file = await asyncio.to_thread(self.files.find, owner, request.input_file_id)
             self._check_request(owner, file)
@@ -114,32 +107,24 @@ class Batches:
         return run.record.document
 
     def find(self, owner: str, name: str) -> Batch:
-        """A batch as it stands. May wait for the disk.
-
-        Raises:
-            ProblemError: 404, there is none of this owner.
-        """
+        """A batch as it stands. May wait for the disk."""
         # Looked up before it is read: a batch that ends in between is read at its end.
         run = self._runs.get(name)
         entry = self._entry(owner, name)
         return _as_it_stands(entry, run)
 
     def page(self, owner: str, after: str | None, limit: int) -> tuple[list[Batch], bool]:
-        """Some batches, the latest first, and whether there are more. May wait for the disk.
-
-        Raises:
-            ProblemError: 404, `after` is no batch of this owner.
-        """
+        """Some batches, the latest first, and whether there are more. May wait for the disk."""
         runs = dict(self._runs)
         before = None if after is None else self._entry(owner, after)
-        page = self._opened.state.page(Kind.BATCH, owner, before, limit)
-        return [_as_it_stands(entry, runs.get(entry.id)) for entry in page.entries], page.has_more
+        entries, more = self._opened.state.page(Kind.BATCH, owner, before, limit)
+        return [_as_it_stands(entry, runs.get(entry.id)) for entry in entries], more
 
     async def cancel(self, owner: str, name: str) -> Batch:
         """Ask nothing more for a batch.
 
         Raises:
-            ProblemError: 404, there is none of this owner; 409, it is at its end; 507, the disk is full.
+            ProblemError: 409, it is at its end.
         """
         await asyncio.to_thread(self._entry, owner, name)
         run = self._runs.get(name)

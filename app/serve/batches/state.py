@@ -37,14 +37,6 @@ class Entry:
     document: Document
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some of an owner's things, and whether there are more."""
-
-    entries: list[Entry]
-    has_more: bool
-
-
 _TABLE = """
 CREATE TABLE IF NOT EXISTS entries (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -128,8 +120,8 @@ class State:
 
     def page(
         self, kind: Kind, owner: str, after: Entry | None, limit: int, order: Order = "desc", purpose: str | None = None
-    ) -> Page:
-        """Up to `limit` things of this owner, by time of creation, that come after one of them."""
+    ) -> tuple[list[Entry], bool]:
+        """Up to `limit` things of this owner, by time of creation, that come after one; and whether there are more."""
         where = "kind = ? AND owner = ? AND (expires_at IS NULL OR expires_at > ?)"
         values: list[object] = [kind, owner, self._now()]
         if purpose is not None:
@@ -139,7 +131,7 @@ class State:
             where += f" AND {_BEYOND[order]}"
             values.append(after.id)
         found = self._rows(f"{where} ORDER BY number {order} LIMIT ?", (*values, limit + 1))
-        return Page(found[:limit], len(found) > limit)
+        return found[:limit], len(found) > limit
 
     def every(self, kind: Kind) -> list[Entry]:
         """All things of a kind, the oldest first."""
@@ -171,25 +163,9 @@ class State:
         return [Entry(Kind(kind), name, owner, json.loads(document)) for kind, name, owner, document in rows]
 
 
-class Contents:
-    """A folder of contents by file id. Ids are made here, never a client's."""
-
-    def __init__(self, folder: Path) -> None:
-        """Use a folder, made if needed."""
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-    def path(self, name: str) -> Path:
-        """Where the content of a file lies."""
-        return self.folder / name
-
-    def write(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """An open file that takes its place when the block ends well, on the disk by then; otherwise an OSError."""
-        return whole_file(self.path(name), partial=self.folder / f"{name}.part", told=None)
-
-    def remove(self, name: str) -> None:
-        """Delete a content, if there is one."""
-        self.path(name).unlink(missing_ok=True)
+def write_content(path: Path) -> AbstractContextManager[BinaryIO]:
+    """An open file that takes its place when the block ends well, on the disk by then; otherwise an OSError."""
+    return whole_file(path, partial=path.with_name(f"{path.name}.part"), told=None)
 
 
 def keep_only(folder: Path, wanted: Callable[[str], bool]) -> None:

@@ -35,12 +35,12 @@ texts = st.one_of(requests.map(json.dumps), values.map(json.dumps), st.text(max_
 def test_a_file_is_refused_or_read_to_its_end(tmp_path: Path, lines: list[bytes]) -> None:
     path = tmp_path / "in"
     path.write_bytes(b"\n".join(lines))
-    found = check(path, "/v1/predict", 5)
-    if found.errors:
-        assert all(error.code and error.message for error in found.errors)
+    total, errors = check(path, "/v1/predict", 5)
+    if errors:
+        assert all(error.code and error.message for error in errors)
         return
     rows = list(read(path))
-    assert len(rows) == found.total > 0
+    assert len(rows) == total > 0
     assert len({row.custom_id for row in rows}) == len(rows)
     keys = [row.key(b"run") for row in rows]
     assert len(set(keys)) == len(keys)
@@ -58,7 +58,7 @@ def nested(levels: int, name: str = "b") -> str:
 def test_a_line_as_deep_as_may_be_is_read(tmp_path: Path) -> None:
     path = tmp_path / "in"
     path.write_text(nested(DEEPEST))
-    assert check(path, "/v1/predict", 5).errors == []
+    assert check(path, "/v1/predict", 5)[1] == []
     assert [line.custom_id for line in read(path)] == ["b"]
 
 
@@ -66,7 +66,7 @@ def test_a_line_as_deep_as_may_be_is_read(tmp_path: Path) -> None:
 def test_a_deeper_line_is_refused_by_its_number(tmp_path: Path, levels: int) -> None:
     path = tmp_path / "in"
     path.write_text(f"{nested(3, 'a')}\n{nested(levels)}")
-    (error,) = check(path, "/v1/predict", 5).errors
+    _, (error,) = check(path, "/v1/predict", 5)
     assert error.code == "nested_too_deeply"
     assert error.line == 2
 

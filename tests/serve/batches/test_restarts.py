@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.serve.batches.asking import Asking
+from app.serve.batches import run
 from app.serve.batches.state import Entry, Kind, State
 from tests.serve.batches.local_server import (
     Gate,
@@ -136,7 +136,7 @@ def test_other_prompts_stop_questions_and_not_conversations(
             await asyncio.Event().wait()
 
         with monkeypatch.context() as patch:
-            patch.setattr(Asking, "reply", never)
+            patch.setattr(run, "reply_to", never)
             async with local(tmp_path, prompts="1") as server:
                 batch = await server.batch([line], endpoint)
                 await asyncio.wait_for(asked.wait(), 10)

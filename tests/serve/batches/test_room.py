@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.serve.batches.files import Room
+from app.serve.batches.files import Files
 from app.serve.batches.state import Entry, Kind, State
 from app.serve.problems import ProblemError
 
@@ -17,12 +17,12 @@ def test_no_order_of_uploads_goes_over_the_room(tmp_path: Path) -> None:
     async def main() -> None:
         rng = random.Random(5)
         state = State(tmp_path)
-        room = Room(state, 100)
+        files = Files(state, tmp_path, 100, 60)
         refused: list[int] = []
 
         async def upload(number: int, size: int) -> None:
             try:
-                async with room.hold("alice", size):
+                async with files.hold_room("alice", size):
                     await asyncio.sleep(rng.random() / 100)
                     if rng.random() < 0.5:
                         await asyncio.to_thread(state.put, entry(number, size))
@@ -35,10 +35,10 @@ def test_no_order_of_uploads_goes_over_the_room(tmp_path: Path) -> None:
         assert refused
         left = 100 - state.stored_bytes("alice")
         assert left < 100
-        await room.check("alice", left)
+        await files.check_room("alice", left)
         with pytest.raises(ProblemError, match="100 bytes at most"):
-            await room.check("alice", left + 1)
-        await room.check("bob", 100)
+            await files.check_room("alice", left + 1)
+        await files.check_room("bob", 100)
         state.close()
 
     asyncio.run(main())
