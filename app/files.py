@@ -88,11 +88,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def whole_file(
-    path: Path,
-    *,
-    keep: Callable[[], bool] = lambda: True,
-    partial: Path | None = None,
-    told: Told | None = unwritten,
+    path: Path, *, keep: Callable[[], bool] = lambda: True, partial: Path | None = None, told: Told | None = unwritten
 ) -> Iterator[BinaryIO]:
     """A new file beside `path` to write into; it takes its place when the block ends well, and goes otherwise.
 

@@ -27,8 +27,7 @@ Out = Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the new chec
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the checkpoint at OUT.")]
 ShardSize = Annotated[float, typer.Option(min=0.001, help="Largest weight file, in GB.")]
 Prompts = Annotated[
-    Path | None,
-    typer.Option("--prompts", help="Rows whose prompts are compared on.", show_default="data/sample.jsonl"),
+    Path | None, typer.Option("--prompts", help="Rows whose prompts are compared on.", show_default="data/sample.jsonl")
 ]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many of them, spread over the file.")]
 
@@ -237,8 +236,7 @@ def quantize(
     group_size: Annotated[int, typer.Option(help="w4a16: inputs that share a scale: 32, 64 or 128.")] = 128,
     smoothing: Annotated[float, typer.Option(help="w8a8: SmoothQuant's exponent, 0 to 1; 0 leaves it out.")] = 0.5,
     python: Annotated[
-        Path | None,
-        typer.Option(help="w4a16: Python of an environment with gptqmodel.", show_default="this one"),
+        Path | None, typer.Option(help="w4a16: Python of an environment with gptqmodel.", show_default="this one")
     ] = None,
     seed: Annotated[int, typer.Option(help="w4a16: seed of the library.")] = 0,
     config: Config = None,
@@ -325,12 +323,10 @@ def card(
         Path | None, typer.Option(help="Folder of the training mixture: data and licences.", show_default=False)
     ] = None,
     evaluation: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of an evaluation. Can be given again.", show_default=False),
+        list[Path] | None, typer.Option(help="Folder of an evaluation. Can be given again.", show_default=False)
     ] = None,
     record: Annotated[
-        Path | None,
-        typer.Option(help="The run's training.json.", show_default="the one in CHECKPOINT"),
+        Path | None, typer.Option(help="The run's training.json.", show_default="the one in CHECKPOINT")
     ] = None,
 ) -> None:
     """Write the model card from the records of the runs: data, licences, settings, scores, lineage."""

@@ -19,13 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.evaluation.answers import Answers
-    from app.evaluation.schema import (
-        Baselines,
-        Comparison,
-        EvalReport,
-        GroupComparison,
-        TaskComparison,
-    )
+    from app.evaluation.schema import Baselines, Comparison, EvalReport, GroupComparison, TaskComparison
     from app.settings import Settings
     from app.types import Sample
 

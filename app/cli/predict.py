@@ -83,24 +83,20 @@ def predict(
         typer.Option(help="Answer every row within this time, such as 70m, loading included.", show_default=False),
     ] = None,
     input_format: Annotated[
-        str | None,
-        typer.Option(help="jsonl, csv, parquet or openai.", show_default="from IN's name"),
+        str | None, typer.Option(help="jsonl, csv, parquet or openai.", show_default="from IN's name")
     ] = None,
     output_format: Annotated[
-        str | None,
-        typer.Option(help="jsonl, csv, parquet or openai.", show_default="from OUT's name"),
+        str | None, typer.Option(help="jsonl, csv, parquet or openai.", show_default="from OUT's name")
     ] = None,
     executor: Annotated[
         Literal["local", "ray"],
         typer.Option(help="One engine in this process, or engines on the machines of a Ray cluster."),
     ] = "local",
     ray_address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster, host:port or auto.", show_default="one on this machine"),
+        str | None, typer.Option(help="Ray cluster, host:port or auto.", show_default="one on this machine")
     ] = None,
     replicas: Annotated[
-        int | None,
-        typer.Option(min=1, help="Engines on the cluster.", show_default="as many as fit"),
+        int | None, typer.Option(min=1, help="Engines on the cluster.", show_default="as many as fit")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")] = False,
 ) -> None:
@@ -128,12 +124,7 @@ def predict(
 
 
 @cli.command(epilog="Example:  shopbench demo --engine transformers")
-def demo(
-    config: Config = None,
-    engine: Engine = None,
-    model: Model = None,
-    seed: Seed = None,
-) -> None:
+def demo(config: Config = None, engine: Engine = None, model: Model = None, seed: Seed = None) -> None:
     """Answer the project's own sample questions and show them as a table."""
     from app.cli.progress import prediction_table
     from app.predictor import create_predictor

@@ -151,10 +151,7 @@ def _answer(
     header = Header(predictor.prompts.fingerprint, predictor.model_name)
     watcher.began(total, store.found)
     whole = whole_file(
-        job.target,
-        keep=lambda: summary.ending is Ending.FINISHED,
-        partial=_partial_path(job.target),
-        told=_unwritten,
+        job.target, keep=lambda: summary.ending is Ending.FINISHED, partial=_partial_path(job.target), told=_unwritten
     )
     with Interruption(watcher.said) as interruption, whole as file:
         writer = write.writer(file, header)

@@ -124,10 +124,7 @@ class Examples:
 
 
 def encode_rows(
-    rows: Sequence[PlacedRow],
-    encoder: RowEncoder,
-    weighting: str,
-    too_long: Literal["shorten", "drop", "refuse"],
+    rows: Sequence[PlacedRow], encoder: RowEncoder, weighting: str, too_long: Literal["shorten", "drop", "refuse"]
 ) -> Examples:
     """The rows as ids, labels and weights.
 
