@@ -117,7 +117,8 @@ def whole_file(
         with _telling(path, told):
             target.parent.mkdir(parents=True, exist_ok=True)
         with io.BufferedWriter(_Disk(partial, path, told)) as file:
-            with _compressing(file) if target.suffix == ".gz" else nullcontext(file) as writable:
+            packed = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if target.suffix == ".gz" else nullcontext(file)
+            with packed as writable:
                 yield cast("BinaryIO", writable)
             file.flush()
             with _telling(path, told):
@@ -133,10 +134,6 @@ def whole_file(
 
 def _beside(target: Path) -> Path:
     return target.with_name(f".tmp-{secrets.token_hex(8)}")
-
-
-def _compressing(file: BinaryIO) -> gzip.GzipFile:
-    return gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
 
 
 class _Disk(io.FileIO):
@@ -179,14 +176,10 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> int:
     written = 0
     with whole_file(path) as file:
         for row in rows:
-            # Half a surrogate pair cannot be written as UTF-8; its JSON escape can.
-            file.write(f"{_writable(dump(dict(row)))}\n".encode())
+            # Half a surrogate pair cannot be written as UTF-8; its JSON escape can, and is Python's too.
+            file.write(f"{dump(dict(row))}\n".encode(errors="backslashreplace"))
             written += 1
     return written
-
-
-def _writable(line: str) -> str:
-    return "".join(f"\\u{ord(char):04x}" if "\ud800" <= char <= "\udfff" else char for char in line)
 
 
 def dump(row: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from app.engines.chat import ChatTokenizer, load_chat_tokenizer
 from app.errors import InputError
@@ -96,10 +96,8 @@ def _target(sample: Sample) -> str:
     return task_of(sample.task_type).format_target(gold)
 
 
-class MacroScore(BaseModel):
+class MacroScore(BaseModel, extra="forbid", frozen=True):
     """The mean over task types of each type's mean over tasks, as the project's evaluation scores them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     score: float
     interval: Interval | None

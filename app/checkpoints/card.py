@@ -18,7 +18,7 @@ from app.checkpoints.tensors import CheckpointTensors, weight_bytes
 from app.data.mixing.manifest import SourceSummary, read_manifest
 from app.errors import InputError
 from app.evaluation.evaluation import REPORT
-from app.evaluation.schema import EvalReport, Interval
+from app.evaluation.schema import EvalReport
 from app.files import write_whole
 from app.report.charts import duration
 from app.report.page import PAGES, score, words
@@ -51,12 +51,7 @@ class CardRequest:
 
 
 def write_card(request: CardRequest) -> Path:
-    """Write the card into the checkpoint's folder; return its path.
-
-    Raises:
-        InputError: a record is missing or of another version.
-        SetupError: the folder cannot be written.
-    """
+    """Write the card into the checkpoint's folder; return its path. Errors as `render_card` and `write_whole`."""
     path = request.checkpoint / CARD
     write_whole(path, render_card(request))
     return path
@@ -105,7 +100,6 @@ def _template() -> Template:
         "digest": lambda text: text[:HASH_DIGITS],
         "duration": duration,
         "inputs": _inputs,
-        "interval": _interval,
         "pairs": _pairs,
         "score": score,
         "words": words,
@@ -144,10 +138,6 @@ def _pairs(values: Mapping[str, Any]) -> str:
     return "; ".join(f"{name} {shown(value)}" for name, value in flat(values))
 
 
-def _interval(interval: Interval | None) -> str:
-    return "" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
-
-
 def _inputs(step: LineageStep) -> str:
     return "; ".join(f"{one.role} {one.name} `{one.revision}`" for one in step.inputs)
 
@@ -179,11 +169,7 @@ def _shape(config: Mapping[str, Any], checkpoint: Path) -> list[tuple[str, objec
 
 
 def count_parameters(checkpoint: Path) -> int:
-    """Numbers that the model multiplies with or adds, however they are packed; tied ones once.
-
-    Raises:
-        InputError: the weights are missing or damaged.
-    """
+    """Numbers that the model multiplies with or adds, however they are packed; tied ones once."""
     return sum(
         plan.numbers * (PACKED if name.endswith(".qweight") else 1)
         for name, plan in CheckpointTensors(checkpoint).plans.items()
@@ -204,11 +190,9 @@ def _run(record: Mapping[str, Any]) -> list[tuple[str, object]]:
 
 
 def _record(request: CardRequest) -> dict[str, Any]:
-    if request.record:
-        if not request.record.is_file():
-            raise InputError(f"{request.record} does not exist: name the training.json of the run")
-        return read_object(request.record)
-    path = request.checkpoint / TRAINING
+    if request.record and not request.record.is_file():
+        raise InputError(f"{request.record} does not exist: name the training.json of the run")
+    path = request.record or request.checkpoint / TRAINING
     return read_object(path) if path.is_file() else {}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, Field, JsonValue, ValidationError
 from safetensors import SafetensorError
 
 from app.checkpoints.tensors import SHARD_BYTES, TensorPlan, write_tensors
@@ -68,11 +68,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def refuse_quantized(folder: Path) -> None:
-    """Refuse weights that are no plain numbers.
-
-    Raises:
-        InputError: the checkpoint is quantized.
-    """
+    """Refuse weights that are no plain numbers, with an `InputError`."""
     if "quantization_config" in read_config(folder):
         raise InputError(f"{folder} is quantized: start from the checkpoint that it was made of")
 
@@ -83,11 +79,7 @@ def dtype_fields(config: Mapping[str, Any], dtype: str) -> dict[str, object]:
     return dict.fromkeys(names, dtype)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LineageInput(_Part):
+class LineageInput(BaseModel, extra="forbid", frozen=True):
     """What a step started from."""
 
     role: str
@@ -98,7 +90,7 @@ class LineageInput(_Part):
     """Fingerprint of its content, as `app/jobs/identity.py` makes it."""
 
 
-class LineageStep(_Part):
+class LineageStep(BaseModel, extra="forbid", frozen=True):
     """One command."""
 
     step: str
@@ -114,7 +106,7 @@ class LineageStep(_Part):
     finished: datetime
 
 
-class Lineage(_Part):
+class Lineage(BaseModel, extra="forbid", frozen=True):
     """`lineage.json`: all steps, first to last. Those of further inputs stand in their own folders."""
 
     schema_version: int = 1
@@ -167,11 +159,7 @@ class Output:
     """Told the bytes of each tensor written."""
 
     def refuse_to_replace(self) -> None:
-        """Say early what `new_checkpoint` would refuse, before hours of work.
-
-        Raises:
-            SetupError: the folder is there and must not be replaced, or is no checkpoint.
-        """
+        """Say early what `new_checkpoint` would refuse, before hours of work. Errors as there."""
         refuse_to_replace(self.folder, CHECKPOINT, overwrite=self.overwrite)
 
 

@@ -94,13 +94,7 @@ def _run(source: Path, raw: Path, job: Path, python: Path) -> None:
         "GPTQMODEL_CPU_WORKERS": str(max(2, min(12, (os.cpu_count() or 1) // 2))),
         "TOKENIZERS_PARALLELISM": "false",
     }
-    command = [
-        str(python.absolute()),
-        gptq_process.__file__,
-        str(source.resolve()),
-        str(raw.resolve()),
-        str(job.resolve()),
-    ]
+    command = [str(python.absolute()), gptq_process.__file__, *(str(path.resolve()) for path in (source, raw, job))]
     complaints = job.with_name("stderr.txt")
     # Hours on a large model: its progress is shown to people, and kept out of what programs read.
     shown = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL

@@ -33,9 +33,7 @@ Maxima = dict[str, torch.Tensor]
 
 
 @torch.inference_mode()
-def activation_maxima(
-    network: nn.Module, prompts: Sequence[Sequence[int]], advance: Callable[[int], None] = lambda _: None
-) -> Maxima:
+def activation_maxima(network: nn.Module, prompts: Sequence[Sequence[int]]) -> Maxima:
     """What the normalisations give out on the prompts, at most, by channel."""
     maxima: dict[str, torch.Tensor] = {}
 
@@ -52,7 +50,6 @@ def activation_maxima(
     device = next(network.parameters()).device
     for ids in prompts:
         network(torch.tensor([list(ids)], device=device))
-        advance(1)
     for handle in handles:
         handle.remove()
     return maxima

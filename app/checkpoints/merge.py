@@ -1,12 +1,11 @@
 """A base and its adapter as one checkpoint, held against base + adapter on real prompts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import JsonValue
 
 from app.checkpoints.answering import encoded_prompts
 from app.checkpoints.folder import (
@@ -83,34 +82,18 @@ def read_adapter_config(adapter: Path) -> dict[str, Any]:
     return config
 
 
-DtypeName = Literal["float32", "bfloat16", "float16"]
-
-
-@dataclass(frozen=True, slots=True)
-class MergeChecks:
-    """What the two steps of a merge change, against base + adapter in float32."""
-
-    merged: LogitDifference
-    """The merged weights, still in float32."""
-    saved: LogitDifference
-    """The weights as they were read back from the new folder, in the number format chosen."""
-
-    def to_json(self) -> dict[str, JsonValue]:
-        """The figures by name."""
-        return {"merged": self.merged.to_json(), "saved": self.saved.to_json()}
-
-
 def merge_adapter(
     base: Path,
     adapter: Path,
     output: Output,
     samples: Sequence[Sample],
     *,
-    dtype: DtypeName = "bfloat16",
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16",
     another_base: bool = False,
-) -> MergeChecks:
+) -> tuple[LogitDifference, LogitDifference]:
     """Add the adapter's products to the base's matrices in float32 (PEFT) and save the sum as a checkpoint.
 
+    Returns what two steps change against base + adapter in float32: merging, and saving in the number format chosen.
     Memory: the base in float32, 4 bytes a parameter; the saved one is read back after it is freed.
 
     Args:
@@ -146,9 +129,8 @@ def merge_adapter(
         made.carry_over(dtype_fields(config, dtype), adapter)
         saved = compare_logits(wanted, last_logits(load_network(made.folder), prompts))
         _refuse(saved, dtype, f"saving in {dtype}")
-        checks = MergeChecks(merged, saved)
-        made.checks |= checks.to_json()
-    return checks
+        made.checks |= {"merged": asdict(merged), "saved": asdict(saved)}
+    return merged, saved
 
 
 def _refuse(difference: LogitDifference, dtype: str, what: str) -> None:

@@ -1,13 +1,12 @@
 """Checkpoints and adapters as networks in memory, for what needs a forward pass."""
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import JsonValue
 from torch import nn
 
 from app.checkpoints.tensors import CheckpointTensors
@@ -42,11 +41,7 @@ def load_network(checkpoint: Path, *, on_gpus: bool = False) -> nn.Module:
 
 
 def check_memory(checkpoint: Path) -> None:
-    """Refuse a checkpoint that does not fit the free memory in float32: the system would end the process midway.
-
-    Raises:
-        SetupError: there is not enough memory.
-    """
+    """Refuse, with a `SetupError`, what does not fit the memory in float32: the system would end the process midway."""
     plans = CheckpointTensors(checkpoint).plans.values()
     needed = sum(plan.bytes // plan.dtype.itemsize for plan in plans) * torch.float32.itemsize
     free = free_memory()
@@ -116,22 +111,15 @@ class LogitDifference:
     same_top: float
     """Share of positions whose most probable token is the same."""
 
-    def to_json(self) -> dict[str, JsonValue]:
-        """The figures by name."""
-        return asdict(self)
-
 
 @torch.inference_mode()
-def last_logits(
-    model: nn.Module, prompts: Sequence[Sequence[int]], advance: Callable[[int], None] = lambda _: None
-) -> Logits:
+def last_logits(model: nn.Module, prompts: Sequence[Sequence[int]]) -> Logits:
     """The logits of each prompt's last `POSITIONS` positions."""
     device = next(model.parameters()).device
     found = []
     for ids in prompts:
         logits = model(torch.tensor([list(ids)], device=device)).logits[0, -POSITIONS:]
         found.append(logits.float().cpu())
-        advance(1)
     return found
 
 

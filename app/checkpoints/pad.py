@@ -36,11 +36,7 @@ def padded_size(size: int, tensor_parallel: int, group: int) -> int:
 
 
 def check_even(config: Mapping[str, Any], tensor_parallel: int, group: int) -> None:
-    """Refuse what padding the MLP cannot mend.
-
-    Raises:
-        InputError: heads or the residual stream do not divide; the message says which.
-    """
+    """Refuse heads and a residual stream that do not divide, with an `InputError`: padding the MLP cannot mend them."""
     heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
     kv_heads = int(config.get("num_key_value_heads") or heads)
     head_size = int(config.get("head_dim") or hidden // heads)

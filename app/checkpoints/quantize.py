@@ -44,16 +44,10 @@ class Quantization(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Bytes of the weight files."""
-
-    bytes_before: int
-    bytes_after: int
-
-
-def quantize(source: Path, output: Output, samples: Sequence[Sample], how: Quantization) -> Sizes:
+def quantize(source: Path, output: Output, samples: Sequence[Sample], how: Quantization) -> tuple[int, int]:
     """Write the quantized checkpoint, calibrated on the samples' prompts with their answers.
+
+    Returns the bytes of the weight files before and after.
 
     Args:
         source: folder of a checkpoint in 16 or 32 bits.
@@ -73,9 +67,9 @@ def quantize(source: Path, output: Output, samples: Sequence[Sample], how: Quant
     calibrated: dict[str, JsonValue] = {"calibration_prompts": len(prompts), "tokens": sum(map(len, prompts))}
     with new_checkpoint(output, "quantize", {"source": source}, source, {**how.settings, **calibrated}) as made:
         made.carry_over({"quantization_config": how.write(made, prompts)})
-        sizes = Sizes(weight_bytes(source), weight_bytes(made.folder))
-        made.checks |= asdict(sizes)
-    return sizes
+        before, after = weight_bytes(source), weight_bytes(made.folder)
+        made.checks |= {"bytes_before": before, "bytes_after": after}
+    return before, after
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +94,7 @@ class QuantizationLoss:
         """The figures by name."""
         interval = self.interval
         return {
-            "agreement": self.agreement.to_json(),
+            "agreement": asdict(self.agreement),
             "macro_before": self.before.macro.score,
             "macro_after": self.after.macro.score,
             "loss": self.loss,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from app.checkpoints.answering import MacroScore, ask, score_answers
 from app.checkpoints.card import row
@@ -26,18 +26,14 @@ DECIMALS = 4
 """Of an alpha: closer ones count as the same."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Point(_Part):
+class Point(BaseModel, extra="forbid", frozen=True):
     """One alpha and what it scores."""
 
     alpha: float
     macro: MacroScore
 
 
-class Sweep(_Part):
+class Sweep(BaseModel, extra="forbid", frozen=True):
     """Everything that was measured, and the alpha that was picked."""
 
     identity: dict[str, str]
@@ -125,10 +121,8 @@ def sweep_table(points: Sequence[Point], chosen: float) -> str:
     lines = [row("alpha", "macro score", "95 % interval", *types), "|---" * (3 + len(types)) + "|"]
     for point in points:
         mark = " (chosen)" if point.alpha == chosen else ""
-        interval = point.macro.interval
-        ends = f"{interval.low:.3f} to {interval.high:.3f}" if interval else "-"
         scores = (f"{point.macro.by_type[name]:.4f}" for name in types)
-        lines.append(row(f"{point.alpha:g}{mark}", f"{point.macro.score:.4f}", ends, *scores))
+        lines.append(row(f"{point.alpha:g}{mark}", f"{point.macro.score:.4f}", point.macro.interval or "-", *scores))
     return "\n".join(lines) + "\n"
 
 

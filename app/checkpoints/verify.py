@@ -3,11 +3,9 @@
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-
-from pydantic import JsonValue
 
 from app.checkpoints.answering import ask
 from app.checkpoints.merge import check_adapter_fits
@@ -35,10 +33,6 @@ class Agreement:
     mean_kl: float | None
     """Kullback-Leibler divergence of the second model's label distribution from the first's, nats, mean."""
 
-    def to_json(self) -> dict[str, JsonValue]:
-        """The figures by name."""
-        return asdict(self)
-
 
 def compare_answers(first: Sequence[Prediction], second: Sequence[Prediction]) -> Agreement:
     """Compare what two models wrote for the same questions, in the same order.
@@ -55,18 +49,15 @@ def compare_answers(first: Sequence[Prediction], second: Sequence[Prediction]) -
     labelled = [(one, two) for one, two in pairs if one.label_probs is not None and two.label_probs is not None]
     labels = [one.raw == two.raw for one, two in labelled]
     divergences = [_divergence(one.label_probs or {}, two.label_probs or {}) for one, two in labelled]
+    logprobs = [(_logprobs(one), _logprobs(two)) for one, two in labelled]
     return Agreement(
         prompts=len(pairs),
         same_text=fmean(one.raw == two.raw for one, two in pairs),
         choices=len(labelled),
         same_label=fmean(labels) if labels else None,
-        largest_logprob=max((_largest(_logprobs(one), _logprobs(two)) for one, two in labelled), default=None),
+        largest_logprob=max((abs(one[label] - two[label]) for one, two in logprobs for label in one), default=None),
         mean_kl=fmean(divergences) if divergences else None,
     )
-
-
-def _largest(one: Mapping[str, float], two: Mapping[str, float]) -> float:
-    return max(abs(one[label] - two[label]) for label in one)
 
 
 def _logprobs(prediction: Prediction) -> dict[str, float]:

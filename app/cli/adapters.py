@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.table import Table
 
 from app.cli.options import command_group, numbers
-from app.cli.output import stderr, stdout, track_steps
+from app.cli.output import stderr, stdout, table_of, track_steps
 from app.cli.train import loading_training_libraries
 
 cli = command_group("adapters", "Combine LoRA adapters of one base model.")
@@ -75,11 +74,9 @@ def learn_gates(
     )  # fmt: skip
     with track_steps(steps, "Learning gates") as advance:
         gates = learn(settings, lambda _step, _loss: advance(1))
-    table = Table(title="Share of each adapter, and loss on other rows (nats a token)", title_justify="left")
-    for heading in (by.replace("_", " "), *(f"share of {path.name}" for path in adapters)):
-        table.add_column(heading)
-    for heading in next(iter(gates.values())).losses:
-        table.add_column(heading, justify="right")
+    headings = (by.replace("_", " "), *(f"share of {path.name}" for path in adapters))
+    losses_of = next(iter(gates.values())).losses
+    table = table_of("Share of each adapter, and loss on other rows (nats a token)", *headings, numbers=losses_of)
     for task, gate in gates.items():
         losses = (f"{loss:.4f}" for loss in gate.losses.values())
         table.add_row(task, *(f"{share:.2f}" for share in gate.shares), *losses)

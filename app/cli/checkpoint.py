@@ -2,18 +2,16 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.table import Table
 
 from app.cli.options import Config, Engine, command_group, numbers
-from app.cli.output import figure, interval_text, stderr, stdout, told, track_steps, waiting
+from app.cli.output import figure, stderr, stdout, table_of, told, track_steps, waiting
 
 if TYPE_CHECKING:
-    from pydantic import JsonValue
-
     from app.checkpoints.combine import Combination
     from app.checkpoints.quantize import QuantizationLoss
     from app.checkpoints.sweep import Point
@@ -58,18 +56,12 @@ def merge(
 
     samples = read_samples(prompts or DATA, limit)
     with waiting(f"Merging {adapter} into {base}"):
-        checks = merge_adapter(
-            local_checkpoint(base),
-            adapter,
-            Output(target, overwrite, int(shard_size * GIGABYTE)),
-            samples,
-            dtype=dtype,
-            another_base=another_base,
+        output = Output(target, overwrite, int(shard_size * GIGABYTE))
+        merged, saved = merge_adapter(
+            local_checkpoint(base), adapter, output, samples, dtype=dtype, another_base=another_base
         )
-    _print_figures(
-        f"Against base + adapter, {checks.merged.prompts} prompts",
-        {"merged, float32": checks.merged.to_json(), f"saved, {dtype}": checks.saved.to_json()},
-    )
+    title = f"Against base + adapter, {merged.prompts} prompts"
+    _print_figures(title, {"merged, float32": asdict(merged), f"saved, {dtype}": asdict(saved)})
     told(target)
 
 
@@ -124,12 +116,6 @@ def slerp(
 def _combine(
     checkpoints: list[str], target: Path, combination: "Combination", overwrite: bool, shard_size: float
 ) -> None:
-    """Write the combined checkpoint.
-
-    Raises:
-        InputError: the checkpoints do not fit together.
-        SetupError: one is missing, or the folder cannot be written.
-    """
     from app.checkpoints.combine import combine
     from app.checkpoints.folder import Output
     from app.checkpoints.tensors import CheckpointTensors
@@ -166,24 +152,21 @@ def sweep(
     chosen = tuple(numbers(alphas, "--alphas"))
     settings = load_settings(config, {"engine": engine})
     samples = read_samples(data, limit=10**9)
-    request = SweepRequest(
-        local_checkpoint(base), local_checkpoint(tuned), target, data, chosen, settings, seed, overwrite
-    )
+    ends = (local_checkpoint(base), local_checkpoint(tuned))
+    request = SweepRequest(*ends, target, data, chosen, settings, seed, overwrite)
 
     with track_steps(len(chosen), "sweep") as advance:
 
         def on_point(point: "Point", was_known: bool) -> None:
-            known = " (known)" if was_known else ""
-            stderr.print(f"alpha {point.alpha:g}: {point.macro.score:.4f}{known}", markup=False)
+            stderr.print(f"alpha {point.alpha:g}: {point.macro.score:.4f}{' (known)' * was_known}", markup=False)
             advance(1)
 
         sweep = run_sweep(request, samples, Scorer(), on_point)
-    table = Table(title=f"{data.name}: {len(samples)} samples", title_justify="left")
-    for name in ("alpha", "macro score", "95 % interval"):
-        table.add_column(name, justify="right")
+    headings = ("alpha", "macro score", "95 % interval")
+    table = table_of(f"{data.name}: {len(samples)} samples", numbers=headings)
     for point in sweep.points:
         style = "bold" if point.alpha == sweep.chosen else None
-        table.add_row(f"{point.alpha:g}", figure(point.macro.score), interval_text(point.macro.interval), style=style)
+        table.add_row(f"{point.alpha:g}", figure(point.macro.score), str(point.macro.interval or ""), style=style)
     stdout.print(table)
     if left_out := sweep.points[0].macro.not_scored:
         stderr.print(f"note: {left_out} samples could not be scored and are left out", markup=False)
@@ -263,8 +246,7 @@ def quantize(
     how = Gptq(group_size, seed, python or Path(sys.executable)) if scheme == "w4a16" else Int8(smoothing)
     with track_steps(CheckpointTensors(folder).bytes, f"quantize to {scheme}") as advance:
         output = Output(target, overwrite, int(shard_size * GIGABYTE), advance)
-        sizes = write_quantized(folder, output, samples, how)
-    before, after = sizes.bytes_before, sizes.bytes_after
+        before, after = write_quantized(folder, output, samples, how)
     stdout.print(f"{before:,} bytes -> {after:,} bytes ({after / before:.0%})")
     within = True
     if held_out:
@@ -302,7 +284,7 @@ def verify(
     samples = read_samples(prompts or DATA, limit)
     with waiting(f"Answering with {reference.checkpoint}, then with {checkpoint}"):
         agreement = compare_answers(checkpoint, reference, samples, settings)
-    _print_figures(f"{checkpoint} against its reference", {settings.engine: agreement.to_json()})
+    _print_figures(f"{checkpoint} against its reference", {settings.engine: asdict(agreement)})
     broken = Limits(logprob, same_text).broken_by(agreement)
     for reason in broken:
         stderr.print(f"[red]{reason}[/]")
@@ -336,25 +318,18 @@ def card(
     told(write_card(request))
 
 
-def _print_figures(title: str, columns: "Mapping[str, Mapping[str, JsonValue]]") -> None:
+def _print_figures(title: str, columns: Mapping[str, Mapping[str, int | float | None]]) -> None:
     """Figures by name, one column for each thing that was measured."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("figure")
-    for name in columns:
-        table.add_column(name, justify="right")
+    from app.checkpoints.card import shown
+
+    table = table_of(title, "figure", numbers=columns)
     for name in next(iter(columns.values())):
-        table.add_row(name.replace("_", " "), *(_shown(column[name]) for column in columns.values()))
+        table.add_row(name.replace("_", " "), *(shown(column[name]) or "-" for column in columns.values()))
     stdout.print(table)
 
 
-def _shown(value: "JsonValue") -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _print_loss(found: "QuantizationLoss", max_loss: float) -> bool:
-    _print_figures("Quantized against its source", {"agreement": found.agreement.to_json()})
+    _print_figures("Quantized against its source", {"agreement": asdict(found.agreement)})
     interval = found.interval
     told_interval = f" (95 % interval {interval.low:+.4f} to {interval.high:+.4f})" if interval else ""
     stdout.print(

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.options import command_group
-from app.cli.output import progress_bar, stderr, stdout, track
+from app.cli.output import progress_bar, stderr, stdout, table_of, track
 from app.data.row import Capability
 from app.errors import SetupError
 from app.files import FolderKind, whole_folder, write_lines
@@ -121,11 +121,7 @@ def build(
 def generated_tasks(
     names: Sequence[str], capabilities: Sequence[Capability], task_types: Sequence[TaskType]
 ) -> "list[Declaration]":
-    """The tasks that fit the filters and need no published data.
-
-    Raises:
-        SetupError: a name is unknown or that of a task over published data, or nothing is left.
-    """
+    """The tasks that fit the filters and need no published data; a name of one that does is refused."""
     from app.data.tasks.declared import select_tasks, source_of, task_named
     from app.data.tasks.task import GeneratedSource
 
@@ -196,7 +192,6 @@ class BuildProgress:
     """Shows each phase of a build as a bar of its own (a `Watch`, see `app.data.mixing`)."""
 
     def __init__(self, bar: Progress) -> None:
-        """Show nothing yet."""
         self._bar = bar
         self._task: TaskID | None = None
 
@@ -237,11 +232,7 @@ def _print_mixture(manifest: "Manifest", target: Path) -> None:
 
 
 def _bars(chart: "MixtureChart", splits: list[str]) -> Table:
-    table = Table(title=f"Rows by {chart.title}", title_justify="left")
-    table.add_column(chart.title, overflow="fold")
-    for split in splits:
-        table.add_column(split, justify="right")
-    table.add_column("share", justify="right")
+    table = table_of(f"Rows by {chart.title}", chart.title, numbers=[*splits, "share"])
     table.add_column("", no_wrap=True, min_width=BAR_WIDTH)
     for bar in chart.bars:
         table.add_row(
@@ -254,10 +245,7 @@ def _bars(chart: "MixtureChart", splits: list[str]) -> Table:
 
 
 def _reasons(manifest: "Manifest") -> Table:
-    table = Table(title="Repaired and left out", title_justify="left")
-    table.add_column("")
-    table.add_column("reason", overflow="fold")
-    table.add_column("rows", justify="right")
+    table = table_of("Repaired and left out", "", "reason", numbers=["rows"])
     for name, source in manifest.sources.items():
         for reason, n in source.faults.items():
             table.add_row(f"source {name}", reason, f"{n:,}")

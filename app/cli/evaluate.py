@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.options import Config, Engine, Model
-from app.cli.output import figure, interval_text, stderr, stdout, told, track_steps, waiting
+from app.cli.output import figure, stderr, stdout, told, track_steps, waiting
 from app.errors import InputError
 from app.files import write_whole
 
@@ -110,11 +110,8 @@ def _ask(settings: "Settings", samples: "Sequence[Sample]") -> "Answers":
     with waiting(f"Loading {settings.model}"):
         predictor = create_predictor(settings)
     load_seconds = time.monotonic() - started
-    try:
-        with track_steps(len(samples), "Answering") as advance:
-            answers = ask(predictor, samples, {"seed": settings.seed}, advance)
-    finally:
-        predictor.close()
+    with predictor, track_steps(len(samples), "Answering") as advance:
+        answers = ask(predictor, samples, {"seed": settings.seed}, advance)
     return replace(answers, load_seconds=load_seconds)
 
 
@@ -183,18 +180,18 @@ def _score_table(report: "EvalReport") -> Table:
         table.add_section()
         for name in track.tasks:
             task = report.tasks[name]
-            figures = (f"{task.n:,}", figure(task.score), interval_text(task.interval))
+            figures = (f"{task.n:,}", figure(task.score), str(task.interval or ""))
             table.add_row(name, task.metric, *figures, *_baselines(task.baselines))
         title = f"Track {track.number}" if track.number else "Track"
         base = _baselines(track.baselines)
-        table.add_row(title, track.name, "", figure(track.score), interval_text(track.interval), *base, style="bold")
+        table.add_row(title, track.name, "", figure(track.score), str(track.interval or ""), *base, style="bold")
     table.add_section()
     whole = report.overall
     for title, over, score, interval, base in (
         ("All tasks", "tasks", whole.mean_over_tasks, whole.mean_over_tasks_interval, _baselines(whole.baselines)),
         ("All tracks", "tracks", whole.mean_over_tracks, whole.mean_over_tracks_interval, ("", "")),
     ):
-        table.add_row(title, f"mean over {over}", "", figure(score), interval_text(interval), *base, style="bold")
+        table.add_row(title, f"mean over {over}", "", figure(score), str(interval or ""), *base, style="bold")
     return table
 
 
@@ -221,7 +218,7 @@ def _comparison_table(comparison: "Comparison") -> Table:
 
 
 def _differences(row: "TaskComparison | GroupComparison") -> tuple[str, str, str, str]:
-    return f"{row.score_a:.4f}", f"{row.score_b:.4f}", f"{row.delta:+.4f}", interval_text(row.interval)
+    return f"{row.score_a:.4f}", f"{row.score_b:.4f}", f"{row.delta:+.4f}", str(row.interval or "")
 
 
 def _p(value: float) -> str:

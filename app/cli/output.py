@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -18,10 +18,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column, Table
 from rich.text import Text
-
-if TYPE_CHECKING:
-    from app.evaluation.schema import Interval
 
 PIPE_WIDTH = 120
 """Characters a line where no terminal sets a width."""
@@ -76,6 +74,12 @@ def waiting(message: str) -> AbstractContextManager[object]:
     return stderr.status(message) if stderr.is_terminal else nullcontext()
 
 
+def table_of(title: str, *words: str, numbers: Iterable[str] = ()) -> Table:
+    """A table with its title on the left: columns of words, which fold, then columns of numbers, flush right."""
+    columns = [Column(name, overflow="fold") for name in words] + [Column(name, justify="right") for name in numbers]
+    return Table(*columns, title=title, title_justify="left")
+
+
 def told(target: Path) -> None:
     """Say where the result is."""
     stderr.print(f"-> {target}", markup=False)
@@ -84,8 +88,3 @@ def told(target: Path) -> None:
 def figure(value: float | None) -> str:
     """A score for a table."""
     return "not scored" if value is None else f"{value:.4f}"
-
-
-def interval_text(interval: "Interval | None") -> str:
-    """An interval for a table; blank where there is none."""
-    return "" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"

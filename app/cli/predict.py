@@ -112,7 +112,7 @@ def predict(
     job = FileJob(source, target, input_format, output_format, overwrite, max_errors, seconds, started)
     settings = load_settings(config, {"engine": engine, "model": model, "seed": seed})
     if executor == "ray":
-        summary = predict_on_cluster(job, settings, ray_address, replicas, quiet=quiet)
+        summary = _predict_on_cluster(job, settings, ray_address, replicas, quiet=quiet)
     elif ray_address or replicas:
         raise InputError("--ray-address and --replicas are for --executor ray: add it, or leave them out")
     else:
@@ -138,10 +138,8 @@ def demo(config: Config = None, engine: Engine = None, model: Model = None, seed
         predictor = create_predictor(settings)
     loaded = time.monotonic()
     questions = [row.question for row in read_rows(source) if row.question is not None]
-    try:
+    with predictor:
         predictions = predictor.predict(questions)
-    finally:
-        predictor.close()
     answered = time.monotonic()
     pairs = zip((question.prompt for question in questions), predictions, strict=True)
     stdout.print(prediction_table(pairs, f"{source.name}: {len(predictions)} questions"))
@@ -154,13 +152,7 @@ def demo(config: Config = None, engine: Engine = None, model: Model = None, seed
 def predict_file(
     job: "FileJob", settings: "Settings", create: "Callable[[Settings], Predictor]", *, quiet: bool = False
 ) -> "Summary":
-    """Answer a file with the predictor that the settings make, as `app.jobs.file_job.answer_file` does.
-
-    Raises:
-        SetupError: the engine cannot be made ready.
-        InputError: the source cannot be read, or the target not written or not continued.
-        EngineError: the engine failed.
-    """
+    """Answer a file with the predictor that the settings make. Errors as `app.jobs.file_job.answer_file`."""
     from app.cli.progress import BatchProgress
     from app.files import STANDARD_STREAM, real_path
     from app.jobs.file_job import answer_file
@@ -181,16 +173,9 @@ def predict_file(
             raise EngineError(f"{error}. Give the same command again to go on; answers are kept in {kept}") from error
 
 
-def predict_on_cluster(
-    job: "FileJob", settings: "Settings", address: str | None, replicas: int | None, *, quiet: bool = False
+def _predict_on_cluster(
+    job: "FileJob", settings: "Settings", address: str | None, replicas: int | None, *, quiet: bool
 ) -> "Summary":
-    """As `predict_file`, with engines on a Ray cluster.
-
-    Raises:
-        SetupError: Ray is not installed or not to be reached, or an engine cannot be made ready.
-        InputError: as `predict_file`, or a time budget is given.
-        EngineError: an engine or Ray failed.
-    """
     try:
         from app.jobs.ray.engine import MOST_OPEN_ROWS, create_ray_predictor
     except ModuleNotFoundError as error:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.options import SOME_ROWS_FAILED, TOO_MANY_FAILED
-from app.cli.output import progress_bar, stderr
+from app.cli.output import progress_bar, stderr, table_of
 from app.files import STANDARD_STREAM
 from app.jobs.file_job import FileJob, Summary, Watcher
 from app.jobs.job import Origin, Result
@@ -35,7 +35,6 @@ class BatchProgress(Watcher):
     """A progress bar on a terminal; in a pipe, or when told to be quiet, only the lines that matter."""
 
     def __init__(self, *, quiet: bool) -> None:
-        """Show nothing until the job begins."""
         self._shown = stderr.is_terminal and not quiet
         self._resumed = 0
         self._asking = False
@@ -87,16 +86,11 @@ def prediction_table(pairs: Iterable[tuple[str, Prediction]], title: str) -> Tab
     table.add_column("outcome", no_wrap=True, min_width=9)
     table.add_column("time", justify="right", no_wrap=True, min_width=7)
     for prompt, prediction in pairs:
+        reason = prediction.error.message if prediction.error else ""
         table.add_row(
             Text(" ".join(prompt.split())),
             (prediction.task_type or "-").replace("_", " "),
-            Text(
-                prediction.answer
-                if prediction.answer is not None
-                else prediction.error.message
-                if prediction.error
-                else ""
-            ),
+            Text(reason if prediction.answer is None else prediction.answer),
             Text(prediction.outcome, style=OUTCOME_STYLES[prediction.outcome]),
             f"{prediction.seconds * 1000:,.0f} ms",
         )
@@ -105,11 +99,8 @@ def prediction_table(pairs: Iterable[tuple[str, Prediction]], title: str) -> Tab
 
 def summary_table(counts: Counter[tuple[TaskType | None, Outcome]]) -> Table:
     """How many answers of each type came about in which way."""
-    table = Table(title="Answers by type and outcome", title_justify="left")
-    table.add_column("type")
     seen = [outcome for outcome in Outcome if any(key[1] is outcome for key in counts)]
-    for outcome in seen:
-        table.add_column(outcome.value, justify="right")
+    table = table_of("Answers by type and outcome", "type", numbers=seen)
     for task_type in [*TaskType, None]:
         row = [counts[task_type, outcome] for outcome in seen]
         if any(row):

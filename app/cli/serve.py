@@ -64,11 +64,7 @@ def serve(
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take the address before the model is loaded. Connections are refused until the server is ready for them.
-
-    Raises:
-        SetupError: there is no such address, or it is taken.
-    """
+    """Take the address, before the model is loaded: connections are refused until the server is ready for them."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
@@ -82,11 +78,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def check_address(server: "ServerSettings", keys: "ApiKeys") -> None:
-    """Refuse to be open to everyone by accident.
-
-    Raises:
-        SetupError: an address beyond this machine, and no keys.
-    """
+    """Refuse to be open to everyone by accident: an address beyond this machine, and no keys."""
     from app.serve.middleware.keys import VARIABLE, is_loopback
 
     if not keys and not server.insecure and not is_loopback(server.host):

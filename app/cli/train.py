@@ -86,7 +86,6 @@ class TrainingProgress:
     """A watcher (`app.train.callbacks.Watcher`) for people."""
 
     def __init__(self, *, quiet: bool) -> None:
-        """Show nothing until the run begins."""
         self._quiet = quiet
         self._bar = progress_bar(TextColumn("steps"), WINDOW)
         self._live: Live | None = None

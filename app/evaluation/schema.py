@@ -31,6 +31,9 @@ class Interval(_Closed):
     level: float = 0.95
     method: Literal["wilson", "bootstrap", "pooled bootstrap", "stratified bootstrap"]
 
+    def __str__(self) -> str:
+        return f"{self.low:.3f} to {self.high:.3f}"
+
 
 class Baselines(_Closed):
     """What an answer without understanding scores on the same samples; None where it has no meaning."""

@@ -35,11 +35,6 @@ class AnswerKind(StrEnum):
             return cls.TEXT
         return cls.CHOICE if isinstance(request.constraint, Choice) else cls.CONSTRAINED
 
-    @property
-    def is_text(self) -> bool:
-        """Whether a shorter answer is an answer still."""
-        return self is AnswerKind.TEXT
-
 
 @dataclass(slots=True)
 class _Mean:
@@ -76,7 +71,6 @@ class Pace:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Know nothing yet."""
         self._clock = clock
         self._at = clock()
         self._work = 0.0

@@ -208,15 +208,15 @@ def _store(job: FileJob) -> Store:
 
 
 def _check_target(target: Path, source: Path) -> None:
-    """Refuse an output that could not be written, or would destroy the input, before anything is asked.
-
-    Raises:
-        InputError: the target is a folder, its folder is missing or not writable, or the source is the target or
-            a file beside it that the run writes.
-    """
+    """Refuse an output that could not be written, or would destroy the input, before anything is asked."""
     if target == STANDARD_STREAM:
         return
-    if source != STANDARD_STREAM and _overwrites(target, source):
+    written = (target, _partial_path(target), *database_paths(journal_path(target)))
+    if (
+        source != STANDARD_STREAM
+        and source.exists()
+        and any(path.exists() and path.samefile(source) for path in written)
+    ):
         raise InputError(f"{source} would be overwritten by the output or a file beside it: name another output")
     if target.is_dir():
         raise InputError(f"{target} is a folder: name the file to write, such as {target / 'out.jsonl'}")
@@ -226,11 +226,6 @@ def _check_target(target: Path, source: Path) -> None:
         raise InputError(f"the folder {target.parent} does not exist: create it, or write somewhere else")
     if not os.access(target.parent, os.W_OK):
         raise InputError(f"the folder {target.parent} is not writable: write somewhere else")
-
-
-def _overwrites(target: Path, source: Path) -> bool:
-    written = (target, _partial_path(target), *database_paths(journal_path(target)))
-    return source.exists() and any(path.exists() and path.samefile(source) for path in written)
 
 
 def _partial_path(target: Path) -> Path:

@@ -72,7 +72,7 @@ def _named(value: SamplingParams | OutputConstraint) -> dict[str, object]:
 
 
 def _value(identity: Identity, name: str) -> str:
-    shown = identity.get("model", "") if name == "model revision" else ""
+    shown = identity.get("model") if name == "model revision" else None
     return f"{identity[name]} ({shown})" if shown else identity[name]
 
 

@@ -122,7 +122,8 @@ class Job:
             prediction = Prediction(self.row.id, None, answer, outcome, error=completion.error)
         else:
             prediction = predictor.finish(self.prepared, completion)
-        if self.cap is not None and completion.finish_reason == "length" and prediction.outcome in _WHOLE:
+        whole = prediction.outcome in (Outcome.CLEAN, Outcome.REPAIRED)
+        if self.cap is not None and completion.finish_reason == "length" and whole:
             prediction = replace(prediction, outcome=Outcome.SHORTENED)
         return Result(self.row, prediction, Origin.ASKED, usage)
 
@@ -131,9 +132,6 @@ class Job:
         if self.prepared is None:
             return _no_time(self.row)
         return _default(self.row, self.prepared.task, self.prepared.reading)
-
-
-_WHOLE = frozenset({Outcome.CLEAN, Outcome.REPAIRED})
 
 
 def question_job(predictor: Predictor, run: bytes, row: Row, question: Question, number: str) -> Job | Result:

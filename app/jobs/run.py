@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import attrgetter
 
-from app.jobs.budget import Budget, Pace
+from app.jobs.budget import AnswerKind, Budget, Pace
 from app.jobs.identity import identity_digest
 from app.jobs.intake import MOST_OPEN, InOrder, Intake
 from app.jobs.job import NO_TIME, Job, Origin, Result, for_row, unasked
@@ -41,9 +41,8 @@ class Limits:
 class BatchRun:
     """Answers rows with one predictor and, where there is one, a store.
 
-    `sink` gets every result once, in the rows' order. There is no barrier: a row is read for each one that
-    the engine takes, and results leave as they finish. The rows in memory are
-    bounded, see `app/jobs/intake.py`.
+    `sink` gets every result once, in the rows' order. There is no barrier: a row is read for each one that the engine
+    takes, and results leave as they finish. The rows in memory are bounded, see `app/jobs/intake.py`.
     """
 
     def __init__(
@@ -119,10 +118,7 @@ class BatchRun:
     def _must_pause(self) -> bool:
         """Asked before each row that is read, and now and then while none comes."""
         self._keep()
-        return self._over or (self._order.crowded and self._busy())
-
-    def _busy(self) -> bool:
-        return bool(self._in_flight)
+        return self._over or (self._order.crowded and bool(self._in_flight))
 
     def _keep(self) -> None:
         """Answers must not wait for the next one to be forced to the disk: that may be long in coming."""
@@ -132,7 +128,7 @@ class BatchRun:
     def _requests(self, intake: Intake) -> Iterator[GenerationRequest | None]:
         """What the engine pulls from. It ends early to stop; None stands where nothing is to be asked yet."""
         while not (self._over or intake.empty):
-            job = intake.next(self._must_pause, self._busy)
+            job = intake.next(self._must_pause, lambda: bool(self._in_flight))
             if job is None:
                 yield None
             elif self._may_ask(job):
@@ -167,7 +163,7 @@ class BatchRun:
         if job.kind not in allowance.kinds:
             self._finish(job, job.unasked())
             return False
-        if allowance.text_tokens is not None and job.kind.is_text:
+        if allowance.text_tokens is not None and job.kind is AnswerKind.TEXT:
             whole = job.key
             job.shorten(self._run, allowance.text_tokens)
             self._waiting_for[job.key] = self._waiting_for.pop(whole)
@@ -215,20 +211,12 @@ class BatchRun:
         for job in [*self._in_flight.values(), *intake.drain()]:
             self._finish(job, job.unasked())
         self._in_flight.clear()
+        # Answers of an earlier run are looked for only where there are any: that takes several times a default answer.
+        resumes = self._store is not None and self._store.found > 0
         for row in intake.rest():
             self._order.expect(row)
-            self._settle(self._known(intake.job(row)) if self._resumes else unasked(row))
-
-    @property
-    def _resumes(self) -> bool:
-        """Whether answers of an earlier run may be there: looking for one takes several times a default answer."""
-        return self._store is not None and self._store.found > 0
-
-    def _known(self, found: Job | Result) -> Result:
-        """What can be said of a row without the engine."""
-        if isinstance(found, Result):
-            return found
-        return self._stored(found) or found.unasked()
+            found = intake.job(row) if resumes else unasked(row)
+            self._settle(found if isinstance(found, Result) else self._stored(found) or found.unasked())
 
     def _probe(self, intake: Intake, budget: Budget) -> None:
         """Measure one token, so that the first answers asked are no longer than the limit allows.
@@ -264,12 +252,9 @@ class TimedPredictor:
 
     def predict(self, questions: Sequence[Question]) -> list[Prediction]:
         """Answers in the order of the questions, one each, never empty."""
-        predictions: list[Prediction] = []
-
-        def sink(result: Result) -> None:
-            predictions.append(result.prediction)
+        results: list[Result] = []
 
         budget = Budget(self._seconds * len(questions), len(questions), self._pace, self._clock)
-        run = BatchRun(self.predictor, None, identity_digest({}), sink, Limits(budget=budget), self._clock)
+        run = BatchRun(self.predictor, None, identity_digest({}), results.append, Limits(budget=budget), self._clock)
         run.run(Row(number, question.id, question) for number, question in enumerate(questions))
-        return predictions
+        return [result.prediction for result in results]

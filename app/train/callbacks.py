@@ -44,7 +44,6 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]  # transformers is not 
     """One JSON object a line, by step; lines of steps that are made again are taken back first."""
 
     def __init__(self, folder: Path) -> None:
-        """The log is `metrics.jsonl` in `folder`."""
         self._path = folder / METRICS
         self._before = 0.0
         self._started = time.monotonic()
@@ -94,23 +93,18 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is no
         self, _: TrainingArguments, state: TrainerState, control: TrainerControl, **__: object
     ) -> TrainerControl:
         """Look whether somebody asked."""
-        if self._asked() and state.global_step < state.max_steps:
+        asked = self._interruption.requested
+        if PartialState().num_processes > 1:
+            asked = bool(reduce(torch.tensor(float(asked), device=PartialState().device), "sum"))
+        if asked and state.global_step < state.max_steps:
             self.stopped = control.should_save = control.should_training_stop = True
         return control
-
-    def _asked(self) -> bool:
-        asked = self._interruption.requested
-        if PartialState().num_processes == 1:
-            return asked
-        votes: torch.Tensor = reduce(torch.tensor(float(asked), device=PartialState().device), "sum")
-        return bool(votes)
 
 
 class Narrator(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
     """Tells a watcher, from the first process only."""
 
     def __init__(self, watcher: Watcher) -> None:
-        """`watcher` hears of every step."""
         self._watcher = watcher
 
     def on_train_begin(self, _: TrainingArguments, state: TrainerState, __: TrainerControl, **___: object) -> None:

@@ -70,22 +70,21 @@ def _read(path: Path) -> Iterator[PlacedRow]:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield PlacedRow(f"{path}, line {number}", _row(path, number, line))
+                    place = f"{path}, line {number}"
+                    yield PlacedRow(place, _row(place, line))
     except OSError as error:
         raise SetupError(f"cannot read {path}: {error.strerror}; make it with 'shopbench data build'") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text; make it with 'shopbench data build'") from error
 
 
-def _row(path: Path, number: int, line: str) -> TrainingRow:
+def _row(place: str, line: str) -> TrainingRow:
     try:
         return row_from_json(json.loads(line))
     except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path}, line {number} is not JSON: {error.msg}; make it with 'shopbench data build'"
-        ) from error
+        raise InputError(f"{place} is not JSON: {error.msg}; make it with 'shopbench data build'") from error
     except InputError as error:
-        raise InputError(f"{path}, line {number}: {error}") from error
+        raise InputError(f"{place}: {error}") from error
 
 
 IGNORED = -100
@@ -182,14 +181,11 @@ def _encode(placed: PlacedRow, encoder: RowEncoder, too_long: str, counts: Count
             raise InputError(f"{placed.place}: {error}; raise max_length or set too_long: drop") from error
         counts["too long, dropped"] += 1
         return None
+    if encoded.shortened and too_long == "refuse":
+        raise InputError(f"{placed.place} is too long; raise max_length or set too_long: shorten")
     if encoded.shortened:
-        if too_long == "refuse":
-            raise InputError(f"{placed.place} is too long; raise max_length or set too_long: shorten")
-        if too_long == "drop":
-            counts["too long, dropped"] += 1
-            return None
-        counts["prompt shortened"] += 1
-    return encoded
+        counts["too long, dropped" if too_long == "drop" else "prompt shortened"] += 1
+    return None if encoded.shortened and too_long == "drop" else encoded
 
 
 def _columns(encoded: EncodedRow, exponent: float, capability: int) -> dict[str, list[Any]]:

@@ -57,9 +57,7 @@ class RunFolder:
     """Saved states are whole or they do not count."""
 
     def __init__(self, path: Path, output: Path) -> None:
-        """Nothing is read or written yet."""
-        self.path = path
-        self.output = output
+        self.path, self.output = path, output
 
     @property
     def finished(self) -> bool:
@@ -73,8 +71,10 @@ class RunFolder:
             SetupError: the folder holds another run, or the output something else.
         """
         refuse_to_replace(self.output, OUTPUT, overwrite=True)
-        if overwrite:
-            self._clear()
+        if overwrite and (self.path / IDENTITY).is_file():
+            shutil.rmtree(self.path)
+        if overwrite and self.finished:
+            shutil.rmtree(self.output)
         self.path.mkdir(parents=True, exist_ok=True)
         known = self._identity()
         if known is not None and (changed := differences(known, identity)):
@@ -84,18 +84,13 @@ class RunFolder:
             )
         if known is None:
             write_whole(self.path / IDENTITY, json.dumps(dict(identity), indent=2) + "\n")
-        return self._last_state()
-
-    def state_steps(self) -> list[int]:
-        """The steps of the whole states, in order."""
-        return sorted(step for path in self.path.glob("checkpoint-*") if (step := _step_of(path)) is not None)
-
-    def _last_state(self) -> Path | None:
+        states: dict[int, Path] = {}
         for path in self.path.glob("checkpoint-*"):
-            if _step_of(path) is None:
+            if (step := _step_of(path)) is None:
                 shutil.rmtree(path, ignore_errors=True)
-        steps = self.state_steps()
-        return self.path / f"checkpoint-{steps[-1]}" if steps else None
+            else:
+                states[step] = path
+        return states[max(states)] if states else None
 
     def _identity(self) -> Identity | None:
         path = self.path / IDENTITY
@@ -108,12 +103,6 @@ class RunFolder:
         except ValueError as error:
             raise SetupError(f"{path} is damaged: start afresh with --overwrite") from error
         return values
-
-    def _clear(self) -> None:
-        if (self.path / IDENTITY).is_file():
-            shutil.rmtree(self.path)
-        if self.finished:
-            shutil.rmtree(self.output)
 
 
 def _digests(files: Sequence[DataFile]) -> str:
@@ -192,10 +181,9 @@ def _of(line: Mapping[str, Any], name: str) -> dict[str, float]:
 
 
 def _machine() -> dict[str, object]:
-    gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "gpus": gpus,
+        "gpus": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
         "threads": torch.get_num_threads(),
         "processes": PartialState().num_processes,
     }

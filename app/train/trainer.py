@@ -146,28 +146,22 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
         """
         if "loss" in logs:
             logs.update(self._train_losses.read(self.accelerator, LOSS))
-            self._refuse_no_number(logs["loss"])
+            if not math.isfinite(logs["loss"]):
+                raise SetupError(
+                    f"the loss is {logs['loss']} at step {self.state.global_step}: what is learnt is lost. Lower "
+                    "optimizer.learning_rate, or set precision: float32, and start afresh with --overwrite"
+                )
         super().log(logs, start_time)
 
     def _run_epoch(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - the trainer's
         # The trainer looks whether it is done after a step only: a run that goes on from its last state would make
         # one step too many.
-        if self._done():
-            self.control.should_training_stop = True
-            return
-        super()._run_epoch(*arguments, **named)
-
-    def _done(self) -> bool:
         stopping = [one for one in self.callback_handler.callbacks if isinstance(one, EarlyStoppingCallback)]
         out_of_patience = any(one.early_stopping_patience_counter >= one.early_stopping_patience for one in stopping)
-        return out_of_patience or self.state.global_step >= self.state.max_steps
-
-    def _refuse_no_number(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise SetupError(
-                f"the loss is {loss} at step {self.state.global_step}: what is learnt is lost. Lower "
-                "optimizer.learning_rate, or set precision: float32, and start afresh with --overwrite"
-            )
+        if out_of_patience or self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*arguments, **named)
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
         data = train_dataset if train_dataset is not None else self.train_dataset

@@ -33,9 +33,9 @@ def test_rounding_is_within_half_a_step(rows: list[list[float]]) -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.5])
 def test_the_stored_model_is_the_model_to_half_a_step(checkpoint: Path, tmp_path: Path, smoothing: float) -> None:
     out = tmp_path / "w8"
-    sizes = quantize(checkpoint, Output(out), SAMPLES, Int8(smoothing))
+    bytes_before, bytes_after = quantize(checkpoint, Output(out), SAMPLES, Int8(smoothing))
 
-    assert sizes.bytes_after < sizes.bytes_before
+    assert bytes_after < bytes_before
     before, after = CheckpointTensors(checkpoint), CheckpointTensors(out)
     assert after.plans[QUERY].dtype is torch.int8
     restored = after.read(QUERY).float() * after.read(QUERY + "_scale")

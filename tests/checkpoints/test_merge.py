@@ -22,11 +22,11 @@ SAMPLES = read_samples(DATA, 4)
 
 def test_the_merged_checkpoint_answers_as_base_and_adapter(checkpoint: Path, lora: Path, tmp_path: Path) -> None:
     out = tmp_path / "merged"
-    checks = merge_adapter(checkpoint, lora, Output(out, shard_bytes=200_000), SAMPLES, dtype="float32")
+    merged, saved = merge_adapter(checkpoint, lora, Output(out, shard_bytes=200_000), SAMPLES, dtype="float32")
 
-    assert checks.merged.relative < 1e-5
-    assert checks.saved == checks.merged
-    assert checks.merged.same_top == 1.0
+    assert merged.relative < 1e-5
+    assert saved == merged
+    assert merged.same_top == 1.0
     prompts = encoded_prompts(SAMPLES, checkpoint, 1024)
     plain = last_logits(load_network(checkpoint), prompts)
     adapted = last_logits(with_adapter(load_network(checkpoint), lora), prompts)
@@ -43,8 +43,8 @@ def test_the_merged_checkpoint_answers_as_base_and_adapter(checkpoint: Path, lor
 
 
 def test_rounding_is_measured_and_named(checkpoint: Path, lora: Path, tmp_path: Path) -> None:
-    checks = merge_adapter(checkpoint, lora, Output(tmp_path / "half"), SAMPLES, dtype="bfloat16")
-    assert checks.merged.relative < checks.saved.relative < 6e-2
+    merged, saved = merge_adapter(checkpoint, lora, Output(tmp_path / "half"), SAMPLES, dtype="bfloat16")
+    assert merged.relative < saved.relative < 6e-2
     assert {plan.dtype for plan in CheckpointTensors(tmp_path / "half").plans.values()} == {torch.bfloat16}
     assert json.loads((tmp_path / "half" / "config.json").read_text())["dtype"] == "bfloat16"
 

@@ -5,23 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from app.files import is_stream
 from app.jobs.job import Result
 from app.rows import Row
-
-
-class ResultWriter(Protocol):
-    """Writes results in the order given, into an open file that stays its caller's."""
-
-    def write(self, result: Result) -> None:
-        """Add one result."""
-        ...
-
-    def close(self) -> None:
-        """Write what is still held back. The file stays open."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +20,20 @@ class Header:
     """Fingerprint of the prompt templates."""
     model: str
     """Name of the checkpoint."""
+
+
+class ResultWriter:
+    """Writes results in the order given, into an open file that stays its caller's."""
+
+    def __init__(self, file: BinaryIO, header: Header) -> None:
+        self._file, self._header = file, header
+
+    def write(self, result: Result) -> None:
+        """Add one result."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Write what is still held back: here nothing is. The file stays open."""
 
 
 @dataclass(frozen=True, slots=True)

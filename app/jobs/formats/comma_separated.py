@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from app.errors import InputError
 from app.files import open_bytes
-from app.jobs.formats.base import Format, Header, as_they_arrive
+from app.jobs.formats.base import Format, Header, ResultWriter, as_they_arrive
 from app.jobs.job import Result
 from app.rows import Row, prediction_row, row_of
 from app.types import Failure
@@ -43,22 +43,17 @@ def count(path: Path) -> int:
     return sum(1 for _ in _records(path))
 
 
-class CsvWriter:
+class CsvWriter(ResultWriter):
     """A header line and a line for each result; probabilities and errors are JSON in their columns."""
 
     def __init__(self, file: BinaryIO, header: Header) -> None:
-        """Write into an open file."""
-        self._file = file
-        self._header = header
+        super().__init__(file, header)
         self._put(COLUMNS)
 
     def write(self, result: Result) -> None:
         """Add one line."""
         row = prediction_row(result.prediction, self._header.prompts)
         self._put([_cell(row.get(column)) for column in COLUMNS])
-
-    def close(self) -> None:
-        """Nothing is held back."""
 
     def _put(self, cells: Sequence[str]) -> None:
         text = io.StringIO(newline="")

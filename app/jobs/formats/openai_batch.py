@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.files import dump, open_bytes
-from app.jobs.formats.base import Format, Header, as_they_arrive
-from app.jobs.job import Result
+from app.jobs.formats.base import Format, Header, ResultWriter, as_they_arrive
+from app.jobs.job import Result, Usage
 from app.openai.batches import CHAT, read_line
 from app.openai.chat import ChatRequest, Limits, completion_body
 from app.openai.wire import RequestError, encodes, read_body
@@ -47,13 +47,11 @@ def is_batch_line(data: object) -> bool:
     return isinstance(data, dict) and {"custom_id", "body"} <= data.keys()
 
 
-class OpenAIBatchWriter:
+class OpenAIBatchWriter(ResultWriter):
     """A line for each line of the input: `response` with the body that the server would have sent, or `error`."""
 
     def __init__(self, file: BinaryIO, header: Header) -> None:
-        """Write into an open file."""
-        self._file = file
-        self._header = header
+        super().__init__(file, header)
         self._parts: list[Result] = []
 
     def write(self, result: Result) -> None:
@@ -62,9 +60,6 @@ class OpenAIBatchWriter:
         if result.row.part + 1 >= (result.row.parts or 1):
             self._file.write(dump(self._line(self._parts)).encode() + b"\n")
             self._parts = []
-
-    def close(self) -> None:
-        """Nothing is held back."""
 
     def _line(self, parts: list[Result]) -> dict[str, Any]:
         row = parts[0].row
@@ -80,17 +75,11 @@ class OpenAIBatchWriter:
         return line | {"response": {"status_code": 200, "request_id": f"req_{name}", "body": body}, "error": None}
 
     def _completion(self, name: str, asked: ChatRequest, parts: list[Result]) -> dict[str, Any]:
-        completions = [
-            Completion(
-                "",
-                part.prediction.answer or "",
-                part.usage.finish_reason if part.usage else "stop",
-                part.usage.prompt_tokens if part.usage else 0,
-                part.usage.output_tokens if part.usage else 0,
-                logprobs=part.usage.logprobs if part.usage else None,
-            )
-            for part in parts
-        ]
+        completions = []
+        for part in parts:
+            cost = part.usage or Usage(0, 0, "stop")
+            ending = (cost.finish_reason, cost.prompt_tokens, cost.output_tokens)
+            completions.append(Completion("", part.prediction.answer or "", *ending, logprobs=cost.logprobs))
         # The time of day would make every run's file another one.
         return completion_body(name, 0, asked.model, completions)
 

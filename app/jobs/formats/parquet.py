@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.errors import InputError, SetupError
-from app.jobs.formats.base import Format, Header
+from app.jobs.formats.base import Format, Header, ResultWriter
 from app.jobs.job import Result
 from app.rows import Row, prediction_row, row_of
 
@@ -45,15 +45,11 @@ def count(path: Path) -> int:
     return int(file.metadata.num_rows)
 
 
-class ParquetWriter:
+class ParquetWriter(ResultWriter):
     """Row groups of `GROUP_ROWS` results. `label_probs` is a map, `error` a struct; what is absent is null."""
 
     def __init__(self, file: BinaryIO, header: Header) -> None:
-        """Write into an open file.
-
-        Raises:
-            SetupError: pyarrow is not installed.
-        """
+        super().__init__(file, header)
         self._arrow = _pyarrow("pyarrow")
         text, number = self._arrow.string(), self._arrow.float64()
         columns = [(name, text) for name in ("id", "task_type", "answer", "outcome", "prompts", "raw")]
@@ -61,7 +57,6 @@ class ParquetWriter:
         columns += [("error", self._arrow.struct([("code", text), ("message", text)]))]
         self._schema = self._arrow.schema(columns)
         self._writer = _pyarrow("pyarrow.parquet").ParquetWriter(file, self._schema, compression="zstd")
-        self._header = header
         self._rows: list[dict[str, Any]] = []
 
     def write(self, result: Result) -> None:

@@ -59,15 +59,8 @@ class Replica:
         """
         self._engine = engine = self._create()
         Thread(target=self._run, daemon=True).start()
-        return Loaded(
-            engine.name,
-            engine.version,
-            engine.dtype,
-            engine.model,
-            engine.context_length,
-            frozenset(engine.adapters),
-            os.uname().nodename,
-        )
+        known = (engine.name, engine.version, engine.dtype, engine.model, engine.context_length)
+        return Loaded(*known, frozenset(engine.adapters), os.uname().nodename)
 
     def answer(self, requests: Sequence[GenerationRequest]) -> Answered:
         """Take requests in; what is finished by now, or soon.
