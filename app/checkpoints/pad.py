@@ -104,9 +104,7 @@ def _width(config: Mapping[str, Any], tensors: CheckpointTensors) -> int:
 
 def _planned(plan: TensorPlan, width: int) -> TensorPlan:
     axis = _axis(plan.name)
-    if axis is None:
-        return plan
-    return replace(plan, shape=(*plan.shape[:axis], width, *plan.shape[axis + 1 :]))
+    return plan if axis is None else replace(plan, shape=(*plan.shape[:axis], width, *plan.shape[axis + 1 :]))
 
 
 def _padded(name: str, tensor: torch.Tensor, width: int) -> torch.Tensor:

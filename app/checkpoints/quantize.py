@@ -116,10 +116,7 @@ def measure_loss(
         served: how the quantized checkpoint will be served.
         scorer: the evaluation's.
 
-    Raises:
-        InputError: no sample can be scored, or one does not fit the context.
-        SetupError: a checkpoint cannot be loaded.
-        EngineError: an engine failed.
+    Errors as `ask`, `compare_answers` and `score_answers`.
     """
     before, after = ask(reference, source, samples), ask(served, quantized, samples)
     agreement = compare_answers(before, after)

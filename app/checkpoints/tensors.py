@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 
@@ -195,13 +193,8 @@ def _write_shard(
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for plan in plans:
-            file.write(_bytes(plan, compute(plan.name)).data)
+            tensor = compute(plan.name)
+            if tuple(tensor.shape) != plan.shape:
+                raise InputError(f"{plan.name} came out as {tuple(tensor.shape)} where {plan.shape} was planned")
+            file.write(tensor.to(plan.dtype).contiguous().reshape(-1).view(torch.uint8).numpy().data)
             advance(plan.bytes)
-
-
-def _bytes(plan: TensorPlan, tensor: torch.Tensor) -> npt.NDArray[np.uint8]:
-    if tuple(tensor.shape) != plan.shape:
-        raise InputError(f"{plan.name} came out as {tuple(tensor.shape)} where {plan.shape} was planned")
-    flat = tensor.to(plan.dtype).contiguous().reshape(-1)
-    numbers: npt.NDArray[np.uint8] = flat.view(torch.uint8).numpy()
-    return numbers

@@ -117,10 +117,7 @@ def parse_reference(text: str) -> Reference:
 def verify(checkpoint: Path, reference: Reference, samples: Sequence[Sample], settings: Settings) -> Agreement:
     """Ask both the same questions in the engine of the settings, one model in memory at a time.
 
-    Raises:
-        InputError: an adapter that does not belong to its base, or prompts that do not fit.
-        SetupError: a checkpoint cannot be loaded.
-        EngineError: the engine failed.
+    Errors as `ask`, `compare_answers` and `check_adapter_fits`.
     """
     if reference.adapter is not None:
         check_adapter_fits(CheckpointTensors(reference.checkpoint), reference.adapter)

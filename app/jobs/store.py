@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from app.database import DamagedError, Database, remove_database
@@ -148,31 +147,19 @@ class Store:
             return [key for (key,) in connection.execute("SELECT key FROM answers ORDER BY number")]
 
     def sync_if_due(self) -> None:
-        """Force answers to the disk that may have waited for `SYNC_SECONDS`; cheap enough to be called at every step.
-
-        Raises:
-            InputError: the disk refuses.
-        """
+        """Force to the disk what may have waited for `SYNC_SECONDS`; cheap enough to be called at every step."""
         if self._unsynced and self._clock() - self._synced_at >= SYNC_SECONDS:
             self.sync()
 
     def sync(self) -> None:
-        """Force what was added to the disk.
-
-        Raises:
-            InputError: the disk refuses.
-        """
+        """Force what was added to the disk. Errors as `add`, here and in what notes something."""
         with self._explained() as database:
             database.force()
         self._unsynced = 0
         self._synced_at = self._clock()
 
     def finish(self) -> None:
-        """Note that the run came to its end.
-
-        Raises:
-            InputError: the disk is full, or refuses otherwise.
-        """
+        """Note that the run came to its end."""
         self.write_note("finished", True)
         self.finished = True
 
@@ -183,11 +170,7 @@ class Store:
         return None if found is None else json.loads(found[0])
 
     def write_note(self, name: str, value: object) -> None:
-        """Note a JSON value. It is on the disk when the call returns, with all that was added before.
-
-        Raises:
-            InputError: the disk is full, or refuses otherwise.
-        """
+        """Note a JSON value. It is on the disk when the call returns, with all that was added before."""
         with self._explained() as database, database.transaction() as connection:
             connection.execute("REPLACE INTO notes VALUES (?, ?)", (name, json.dumps(value)))
         self.sync()
@@ -201,9 +184,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _open(self) -> None:

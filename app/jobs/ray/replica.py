@@ -52,22 +52,14 @@ class Replica:
         self._in_flight = 0
 
     def load(self) -> Loaded:
-        """Make the engine ready.
-
-        Raises:
-            SetupError: it cannot be made ready.
-        """
+        """Make the engine ready. Errors as the engine's own."""
         self._engine = engine = self._create()
         Thread(target=self._run, daemon=True).start()
         known = (engine.name, engine.version, engine.dtype, engine.model, engine.context_length)
         return Loaded(*known, frozenset(engine.adapters), os.uname().nodename)
 
     def answer(self, requests: Sequence[GenerationRequest]) -> Answered:
-        """Take requests in; what is finished by now, or soon.
-
-        Raises:
-            EngineError: the engine failed.
-        """
+        """Take requests in; what is finished by now, or soon. Raises what ended the engine, if anything did."""
         for request in requests:
             self._waiting.put(request)
         found: list[Completion] = []
