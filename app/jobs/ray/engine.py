@@ -86,10 +86,8 @@ class RayEngine:
             machines = stack.enter_context(connected(address))
             self._plan = plan_replicas(machines, replicas, gpus_each)
             self._members = [self._start() for _ in range(self._plan.count)]
-            while self._loaded is None:
-                deque(self._gather(), maxlen=0)
+            first = self._first()
             self._connection: ExitStack = stack.pop_all()
-        first = self._loaded
         self.name, self.version, self.dtype = first.name, first.version, first.dtype
         self.model, self.context_length, self.adapters = first.model, first.context_length, first.adapters
 
@@ -117,6 +115,11 @@ class RayEngine:
     def close(self) -> None:
         """End the replicas. Safe to call twice."""
         self._connection.close()
+
+    def _first(self) -> Loaded:
+        while self._loaded is None:
+            deque(self._gather(), maxlen=0)
+        return self._loaded
 
     def _start(self) -> _Member:
         """A new replica, which begins to load."""
