@@ -31,8 +31,8 @@ def serve(
     """Answer questions over HTTP, with a page for people at /. Keys come from SHOPBENCH_API_KEYS."""
     from app.serve.app import build_app, check_data_folder, create_batches, create_service
     from app.serve.http_server import HttpServer, uvicorn_config
-    from app.serve.logs import set_up_logging
     from app.serve.middleware.keys import VARIABLE, ApiKeys
+    from app.serve.operations import set_up_logging
     from app.serve.server_settings import ServerSettings
     from app.settings import load_settings
 

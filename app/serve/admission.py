@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.serve.metrics import Metrics
-from app.serve.problems import ProblemError
+from app.serve.operations import Metrics
+from app.serve.problems import ProblemError, respond, try_later
 
 MEMORY_SECONDS = 10.0
 """The rate of answers is a mean that forgets with this time constant."""
@@ -32,11 +32,7 @@ class Admission:
 
     @contextmanager
     def enter(self, questions: int) -> Iterator[None]:
-        """Hold places for all questions of a request, or for none.
-
-        Raises:
-            ProblemError: 429 where there is no room; 422 where there never will be.
-        """
+        """Hold places for all questions of a request, or for none, as `check` says."""
         self.check(questions)
         self.pending += questions
         try:
@@ -52,19 +48,13 @@ class Admission:
         """Refuse what does not fit.
 
         Raises:
-            ProblemError: as `enter`.
+            ProblemError: 429 where there is no room; 422 where there never will be.
         """
         if questions > self.capacity:
             detail = f"{questions} questions at once are more than this server holds ({self.capacity}): send fewer"
             raise ProblemError(422, "too_many_questions", detail)
         if self.pending + questions > self.capacity:
-            wait = self.wait_for(questions)
-            raise ProblemError(
-                429,
-                "overloaded",
-                f"{self.pending} questions are waiting; try again in {wait} s",
-                headers={"Retry-After": str(wait)},
-            )
+            raise try_later("overloaded", f"{self.pending} questions are waiting", self.wait_for(questions))
 
     def wait_for(self, questions: int) -> int:
         """Seconds until there will be room at the present rate of answers."""
@@ -102,12 +92,7 @@ class RateLimit:
         # Rounding must not keep a caller out who waited as long as the header said.
         if left + 1e-6 < needed:
             wait = max(1, math.ceil((needed - left) * 60 / self._per_minute))
-            raise ProblemError(
-                429,
-                "too_fast",
-                f"this key may ask {self._per_minute:g} questions a minute; try again in {wait} s",
-                headers={"Retry-After": str(wait)},
-            )
+            raise try_later("too_fast", f"this key may ask {self._per_minute:g} questions a minute", wait)
         self._buckets[key] = (left - questions, now)
 
 
@@ -131,6 +116,6 @@ class ShedLoad:
             except ProblemError as problem:
                 self._metrics.refused(problem.code, 1)
                 scope["shopbench.shed"] = True
-                await problem.response()(scope, receive, send)
+                await respond(problem)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

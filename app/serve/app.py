@@ -1,4 +1,7 @@
-"""The application: `uvicorn --factory app.serve.app:create_app`."""
+"""The application: `uvicorn --factory app.serve.app:create_app`.
+
+What is missing or wrong before it serves is a SetupError that names the fix.
+"""
 
 import asyncio
 import gc
@@ -19,20 +22,18 @@ from app.serve.admission import Admission, RateLimit, ShedLoad
 from app.serve.batches.api import batch_router
 from app.serve.batches.service import Batches
 from app.serve.batches.state import State
-from app.serve.chat.api import openai_router
-from app.serve.logs import set_up_logging, take_over
-from app.serve.metrics import Metrics
+from app.serve.chat import openai_router
 from app.serve.middleware.bodies import CheckBody
 from app.serve.middleware.context import RequestContext
 from app.serve.middleware.headers import RefuseRanges, SecurityHeaders
 from app.serve.middleware.keys import PUBLIC, VARIABLE, ApiKeys, RequireKey
 from app.serve.middleware.tracing import TraceRequests, create_provider, tracing_wanted
-from app.serve.operations import operations_router
-from app.serve.pages import docs_router, playground_router
-from app.serve.predict.api import question_router
+from app.serve.operations import Health, Metrics, operations_router, set_up_logging, take_over
+from app.serve.pages import pages_router
+from app.serve.predict import question_router
 from app.serve.problems import Problem, add_problem_responses
 from app.serve.server_settings import ServerSettings
-from app.serve.service import Health, Service
+from app.serve.service import Service
 from app.settings import OUTPUT_ROOT, Settings, load_settings
 
 DESCRIPTION = (
@@ -43,11 +44,7 @@ CONFIG_VARIABLE = "SHOPBENCH_CONFIG"
 
 
 def create_app() -> FastAPI:
-    """The application from the environment: settings from the file that `SHOPBENCH_CONFIG` names, if any.
-
-    Raises:
-        SetupError: what is missing or wrong, with the fix.
-    """
+    """The application from the environment: settings from the file that `SHOPBENCH_CONFIG` names, if any."""
     named = os.environ.get(CONFIG_VARIABLE)
     settings = load_settings(Path(named) if named else None)
     server = ServerSettings.parse(settings.server_settings)
@@ -59,11 +56,7 @@ def create_app() -> FastAPI:
 
 
 def create_service(settings: Settings, server: ServerSettings) -> Service:
-    """Load the model.
-
-    Raises:
-        SetupError: what is missing or wrong, with the fix.
-    """
+    """Load the model."""
     predictor = create_async_predictor(settings)
     for library in ("vllm", "transformers"):
         take_over(library)
@@ -87,11 +80,7 @@ def guard(predictor: AsyncPredictor, server: ServerSettings) -> Service:
 
 
 def check_data_folder(server: ServerSettings) -> None:
-    """See that files and batches can be kept, before the model is loaded.
-
-    Raises:
-        SetupError: the folder cannot be used, or another server uses it.
-    """
+    """See that files and batches can be kept, before the model is loaded, and that no other server does so there."""
     if server.data_dir is not None:
         State(OUTPUT_ROOT / server.data_dir).close()
 
@@ -109,10 +98,7 @@ def create_batches(settings: Settings, service: Service) -> Batches | None:
 
 
 def build_app(
-    service: Service,
-    keys: ApiKeys,
-    when_dead: Callable[[], None] | None = None,
-    batches: Batches | None = None,
+    service: Service, keys: ApiKeys, when_dead: Callable[[], None] | None = None, batches: Batches | None = None
 ) -> FastAPI:
     """Routes and middleware around a loaded model. `when_dead` is called once the engine has failed for good."""
 
@@ -143,11 +129,9 @@ def build_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(question_router(service))
-    app.include_router(operations_router(service))
-    app.include_router(playground_router())
-    app.include_router(docs_router())
-    app.include_router(openai_router(service))
+    operations = operations_router(service.health, service.metrics)
+    for router in (question_router(service), operations, pages_router(), openai_router(service)):
+        app.include_router(router)
     if batches is not None:
         app.include_router(batch_router(batches))
     add_problem_responses(app)

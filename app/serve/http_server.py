@@ -71,17 +71,14 @@ class HttpServer(uvicorn.Server):
             if not self.server_state.connections:
                 return
             for connection in self.server_state.connections:
-                if isinstance(connection, HttpToolsProtocol) and _is_answering(connection):
+                cycle = connection.cycle if isinstance(connection, HttpToolsProtocol) else None
+                if cycle is not None and not cycle.response_complete:
                     # Only lets the response say so too, where the request came before that.
                     connection.shutdown()
 
     def _limit(self) -> float:
         allowed = self.config.timeout_graceful_shutdown
         return _now() + (LAST_WORDS if allowed is None else min(LAST_WORDS, allowed))
-
-
-def _is_answering(connection: HttpToolsProtocol) -> bool:
-    return connection.cycle is not None and not connection.cycle.response_complete
 
 
 def _now() -> float:

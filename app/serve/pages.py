@@ -1,4 +1,4 @@
-"""The page at `/`: static files of this package, and the project's own sample questions."""
+"""Pages: static files of this package, the project's own sample questions, and Swagger UI."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -13,27 +13,32 @@ from app.settings import ROOT
 
 STATIC = Path(__file__).parent / "static"
 SAMPLE = ROOT / "data" / "sample.jsonl"
-FILES = {
-    "/": "index.html",
-    "/playground.css": "playground.css",
-    "/playground.js": "playground.js",
-    "/small-file.js": "small-file.js",
-    "/favicon.svg": "favicon.svg",
+FILES = {"/": STATIC / "index.html"} | {
+    f"/{name}": STATIC / name for name in ("playground.css", "playground.js", "small-file.js", "favicon.svg")
+}
+SWAGGER_UI = Path(str(files("fastapi_offline"))) / "static"
+SWAGGER_FILES = {
+    "/docs": STATIC / "docs.html",
+    "/docs/start.js": STATIC / "docs.js",
+    "/docs/swagger-ui-bundle.js": SWAGGER_UI / "swagger-ui-bundle.js",
+    "/docs/swagger-ui.css": SWAGGER_UI / "swagger-ui.css",
 }
 
 
-def playground_router() -> APIRouter:
-    """The routes, which are no part of the interface for programs."""
+def pages_router() -> APIRouter:
+    """The routes, which are no part of the interface for programs. Swagger UI needs a key once keys are set."""
     router = APIRouter(include_in_schema=False)
     questions = _samples()
 
-    def serve_file(path: str, name: str) -> None:
-        @router.api_route(path, methods=["GET", "HEAD"])
-        async def file() -> Response:
-            return FileResponse(STATIC / name, headers={"Cache-Control": "no-cache"})
+    def serve_file(path: str, file: Path, methods: list[str]) -> None:
+        @router.api_route(path, methods=methods)
+        async def page() -> Response:
+            return FileResponse(file, headers={"Cache-Control": "no-cache"})
 
-    for path, name in FILES.items():
-        serve_file(path, name)
+    for path, file in FILES.items():
+        serve_file(path, file, ["GET", "HEAD"])
+    for path, file in SWAGGER_FILES.items():
+        serve_file(path, file, ["GET"])
 
     @router.api_route("/samples.json", methods=["GET", "HEAD"])
     async def samples() -> Response:
@@ -56,26 +61,3 @@ def _samples() -> list[dict[str, Any]]:
         }
         for question in questions
     ]
-
-
-SWAGGER_UI = Path(str(files("fastapi_offline"))) / "static"
-SWAGGER_FILES = {
-    "/docs": STATIC / "docs.html",
-    "/docs/start.js": STATIC / "docs.js",
-    "/docs/swagger-ui-bundle.js": SWAGGER_UI / "swagger-ui-bundle.js",
-    "/docs/swagger-ui.css": SWAGGER_UI / "swagger-ui.css",
-}
-
-
-def docs_router() -> APIRouter:
-    """The routes. They are closed like any other once keys are set."""
-    router = APIRouter(include_in_schema=False)
-
-    def serve_file(path: str, file: Path) -> None:
-        @router.get(path)
-        async def page() -> Response:
-            return FileResponse(file, headers={"Cache-Control": "no-cache"})
-
-    for path, file in SWAGGER_FILES.items():
-        serve_file(path, file)
-    return router

@@ -2,12 +2,10 @@
 
 import json
 import logging
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any
-from uuid import uuid4
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,16 +16,8 @@ from starlette.responses import Response
 from app.errors import EngineError
 from app.openai.wire import FieldError, RequestError, field_errors, invalid
 
-HEADER = "x-request-id"
-GIVEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """Empty outside of a request."""
-
-
-def choose_id(given: str) -> str:
-    """The client's id where it is harmless in a log and a header, else a new one."""
-    return given if GIVEN.fullmatch(given) else uuid4().hex
 
 
 MEDIA_TYPE = "application/problem+json"
@@ -53,9 +43,11 @@ class ProblemError(RequestError):
         super().__init__(status, code, detail)
         self.headers = dict(headers or {})
 
-    def response(self) -> Response:
-        """The document as a response."""
-        return respond(self, self.headers)
+
+def try_later(code: str, detail: str, seconds: int) -> ProblemError:
+    """429, with the header that says when."""
+    headers = {"Retry-After": str(seconds)}
+    return ProblemError(429, code, f"{detail}; try again in {seconds} s", headers=headers)
 
 
 def document(error: RequestError) -> dict[str, Any]:
@@ -72,8 +64,9 @@ def document(error: RequestError) -> dict[str, Any]:
     return problem.model_dump(exclude_none=True)
 
 
-def respond(error: RequestError, headers: Mapping[str, str] | None = None) -> Response:
+def respond(error: RequestError) -> Response:
     """The problem document as a response."""
+    headers = error.headers if isinstance(error, ProblemError) else None
     return Response(json.dumps(document(error)), error.status, headers, MEDIA_TYPE)
 
 
@@ -83,34 +76,32 @@ def engine_failed(error: EngineError) -> ProblemError:
     return ProblemError(503, "engine_failed", "the engine failed; try again shortly")
 
 
-CODES = {
-    400: "bad_request",
-    404: "no_such_path",
-    405: "method_not_allowed",
-    408: "body_too_slow",
-    413: "body_too_large",
+KNOWN: dict[int, tuple[str, str | None]] = {
+    400: ("bad_request", "the body is not JSON: send one JSON object"),
+    404: ("no_such_path", "there is nothing at this path; /docs lists what there is"),
+    405: ("method_not_allowed", "this path does not take this method; the header Allow lists those it takes"),
+    408: ("body_too_slow", None),
+    413: ("body_too_large", None),
 }
-DETAILS = {
-    400: "the body is not JSON: send one JSON object",
-    404: "there is nothing at this path; /docs lists what there is",
-    405: "this path does not take this method; the header Allow lists those it takes",
-}
+"""Code and detail, by status, of what Starlette and FastAPI raise; without a detail, theirs."""
 
 
 def add_problem_responses(app: FastAPI) -> None:
     """Let every error that reaches the application become a problem document."""
 
     async def raised(request: Request, error: Exception) -> Response:
-        if isinstance(error, ProblemError):
-            return error.response()
+        if isinstance(error, RequestValidationError):
+            found = error.errors()
+            if any(one["type"] == "json_invalid" for one in found):
+                reason = found[0].get("ctx", {}).get("error", "")
+                return respond(ProblemError(400, "bad_request", f"the body is not JSON: {reason}"))
+            return respond(invalid(field_errors(found)))
+        if isinstance(error, EngineError):
+            return respond(engine_failed(error))
+        if isinstance(error, HTTPException):
+            return respond(_of_http(error, request.headers.get("content-type", "")))
         if isinstance(error, RequestError):
             return respond(error)
-        if isinstance(error, RequestValidationError):
-            return respond(_invalid_body(error.errors()))
-        if isinstance(error, EngineError):
-            return engine_failed(error).response()
-        if isinstance(error, HTTPException):
-            return _of_http(error, request.headers.get("content-type", "")).response()
         raise error
 
     for kind in (RequestError, RequestValidationError, EngineError, HTTPException):
@@ -122,17 +113,10 @@ def _of_http(error: HTTPException, kind: str) -> ProblemError:
         # FastAPI calls whatever happens while it reads a form a fault of the form.
         log.error("a form could not be kept", extra={"reason": str(error.__cause__)})
         return ProblemError(507, "storage_full", "the server's temporary folder does not take it: try again later")
-    code = CODES.get(error.status_code, "http_error")
+    code, detail = KNOWN.get(error.status_code, ("http_error", None))
     if error.status_code == HTTPStatus.BAD_REQUEST and kind.startswith("multipart/"):
         return ProblemError(400, code, f"the form cannot be read: {error.detail}", headers=error.headers)
-    detail = DETAILS.get(error.status_code, str(error.detail))
-    return ProblemError(error.status_code, code, detail, headers=error.headers)
-
-
-def _invalid_body(errors: Sequence[Any]) -> RequestError:
-    if any(error["type"] == "json_invalid" for error in errors):
-        return ProblemError(400, "bad_request", f"the body is not JSON: {errors[0].get('ctx', {}).get('error', '')}")
-    return invalid(field_errors(errors))
+    return ProblemError(error.status_code, code, detail or str(error.detail), headers=error.headers)
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -16,17 +16,8 @@ from app.serve.problems import ProblemError
 from app.serve.server_settings import ServerSettings
 
 TIMEOUT_HEADER = "x-request-timeout"
-TIMEOUT_PARAMETER: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": TIMEOUT_HEADER,
-            "in": "header",
-            "required": False,
-            "description": "Seconds until an answer is late.",
-            "schema": {"type": "number", "exclusiveMinimum": 0},
-        }
-    ]
-}
+_SECONDS = {"description": "Seconds until an answer is late.", "schema": {"type": "number", "exclusiveMinimum": 0}}
+TIMEOUT_PARAMETER = {"parameters": [{"name": TIMEOUT_HEADER, "in": "header", "required": False, **_SECONDS}]}
 """For a route's part of the OpenAPI document."""
 T = TypeVar("T")
 Tell = Callable[[T], None]
@@ -38,8 +29,13 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     Raises:
         ClientGoneError: it did.
     """
+
+    async def disconnected() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnected(request))
+    leaving = asyncio.ensure_future(disconnected())
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -105,9 +101,8 @@ class Stream(StreamingResponse):
 
     def __init__(self, source: AsyncGenerator[str, None], media_type: str) -> None:
         # Buffering proxies would turn a stream back into one late answer.
-        super().__init__(
-            source, media_type=media_type, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        )
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(source, media_type=media_type, headers=headers)
         self._source = source
 
     async def stream_response(self, send: Send) -> None:
@@ -124,22 +119,14 @@ def deadline(request: Request, named: float | None, settings: ServerSettings) ->
     """
     seconds, where = named, "timeout"
     if seconds is None and (given := request.headers.get(TIMEOUT_HEADER)) is not None:
-        seconds, where = _number(given), TIMEOUT_HEADER
+        where = TIMEOUT_HEADER
+        try:
+            seconds = float(given)
+        except ValueError:
+            seconds = math.nan
     if seconds is None:
         seconds = settings.default_timeout
     elif not 0 < seconds <= settings.max_timeout:
         message = f"seconds, more than 0 and at most {settings.max_timeout:g}, are needed"
         raise invalid([FieldError(field=where, message=message)])
     return asyncio.get_running_loop().time() + seconds
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

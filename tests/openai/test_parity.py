@@ -102,7 +102,7 @@ class Served:
 @pytest.fixture(autouse=True)
 def no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Online, who names no seed gets a new one each time; a file's answers are the same in every run."""
-    monkeypatch.setattr("app.serve.chat.service.secrets.randbits", lambda _: 0)
+    monkeypatch.setattr("app.serve.chat.secrets.randbits", lambda _: 0)
 
 
 def shape(body: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from app.serve.app import build_app
 from app.serve.middleware.keys import ApiKeys
-from app.serve.predict.service import Answering, Asked
+from app.serve.predict import Answering, Asked
 from app.serve.service import Service
 from app.types import GenerationRequest, Question
 from tests.serve.calls import CHOICE, TEXT, problem, service_of, talk

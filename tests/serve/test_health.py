@@ -3,7 +3,7 @@ import time
 
 import httpx
 
-from app.serve.service import Health
+from app.serve.operations import Health
 from tests.serve.calls import app_of, call, happens, problem, talk
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
 

@@ -7,7 +7,7 @@ from logging.config import dictConfig
 import pytest
 from uvicorn.config import LOGGING_CONFIG
 
-from app.serve.logs import set_up_logging, take_over
+from app.serve.operations import set_up_logging, take_over
 
 NAMES = ("", "uvicorn", "uvicorn.access", "vllm")
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.cli.serve import bind
 from app.errors import SetupError
-from app.serve.logs import JsonFormatter
+from app.serve.operations import JsonFormatter
 from app.serve.server_settings import ServerSettings
 from app.settings import ROOT, load_settings
 

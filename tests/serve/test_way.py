@@ -22,6 +22,7 @@ from tests.serve.calls import CHOICE, talk
 APP = str(ROOT / "app")
 MINI = ROOT / "tests" / "fixtures" / "mini"
 MOST = 8
+ROUTES = ("serve/predict.py:predict", "serve/chat.py:complete")
 CHAT = {"model": "mini", "messages": [{"role": "user", "content": "Name a garden chair."}]}
 
 
@@ -90,8 +91,8 @@ def way(path: str, body: dict[str, object]) -> list[str]:
         return await connection.post(path, json=body)
 
     assert talk(app, work).status_code == 200
-    (asking,) = [found for found in llm.tasks if any("/api.py:" in one for one in found)]
-    start = next(place for place, one in enumerate(asking) if "/api.py:" in one)
+    (asking,) = [found for found in llm.tasks if any(one in ROUTES for one in found)]
+    start = next(place for place, one in enumerate(asking) if one in ROUTES)
     return asking[start:] + llm.here
 
 

@@ -17,7 +17,6 @@ from app.serve.problems import problem_responses
 JSON_LINES = "application/jsonl"
 FORM_BYTES = 4096
 """More than a form takes around its file: what would fit is not refused early."""
-COMMON = (401, 403, 422)
 Name = Annotated[str, Path(max_length=256)]
 After = Annotated[ShortText | None, Query(description="The last one of the page before.")]
 
@@ -54,14 +53,14 @@ class BatchList(_List):
 
 def batch_router(batches: Batches) -> APIRouter:
     """The routes. Those that only read wait for the disk in a thread of FastAPI's."""
-    router = APIRouter(tags=["OpenAI-compatible"])
-    uploads = APIRouter(tags=["OpenAI-compatible"], route_class=_upload_route(batches))
+    router = APIRouter(tags=["OpenAI-compatible"], responses=problem_responses(401, 403, 422))
+    uploads = APIRouter(route_class=_upload_route(batches))
 
     @uploads.post(
         "/v1/files",
         summary="Upload a file of requests",
         response_model=FileObject,
-        responses=problem_responses(*COMMON, 400, 408, 413, 415, 507),
+        responses=problem_responses(400, 408, 413, 415, 507),
     )
     async def upload(form: Annotated[UploadForm, Form(media_type="multipart/form-data")], request: Request) -> Response:
         """JSON lines as of OpenAI's batch interface: `custom_id`, `method` (POST), `url` and `body`."""
@@ -69,7 +68,7 @@ def batch_router(batches: Batches) -> APIRouter:
 
     router.include_router(uploads)
 
-    @router.get("/v1/files", summary="List files", response_model=FileList, responses=problem_responses(*COMMON, 404))
+    @router.get("/v1/files", summary="List files", response_model=FileList, responses=problem_responses(404))
     def files(
         request: Request,
         after: After = None,
@@ -82,10 +81,7 @@ def batch_router(batches: Batches) -> APIRouter:
         return _json(FileList(data=found, has_more=more, **_ends(found)))
 
     @router.get(
-        "/v1/files/{name}",
-        summary="Tell of a file",
-        response_model=FileObject,
-        responses=problem_responses(*COMMON, 404),
+        "/v1/files/{name}", summary="Tell of a file", response_model=FileObject, responses=problem_responses(404)
     )
     def file(name: Name, request: Request) -> Response:
         """One of the above."""
@@ -96,7 +92,7 @@ def batch_router(batches: Batches) -> APIRouter:
         summary="Download a file",
         response_class=Response,
         responses={
-            **problem_responses(*COMMON, 400, 404, 416),
+            **problem_responses(400, 404, 416),
             200: {"description": "The file.", "content": {JSON_LINES: {"schema": {"type": "string"}}}},
         },
     )
@@ -108,7 +104,7 @@ def batch_router(batches: Batches) -> APIRouter:
         "/v1/files/{name}",
         summary="Delete a file",
         response_model=FileDeleted,
-        responses=problem_responses(*COMMON, 404, 409, 507),
+        responses=problem_responses(404, 409, 507),
     )
     async def delete(name: Name, request: Request) -> Response:
         """A file that a batch still reads stays."""
@@ -119,23 +115,19 @@ def batch_router(batches: Batches) -> APIRouter:
         "/v1/batches",
         summary="Answer a file of requests",
         response_model=Batch,
-        responses=problem_responses(*COMMON, 400, 404, 408, 413, 415, 429, 507),
+        responses=problem_responses(400, 404, 408, 413, 415, 429, 507),
     )
     async def create(body: BatchRequest, request: Request) -> Response:
         """The requests are answered beside the online ones, which go first."""
         return _json(await batches.create(_owner(request), body))
 
-    @router.get(
-        "/v1/batches", summary="List batches", response_model=BatchList, responses=problem_responses(*COMMON, 404)
-    )
+    @router.get("/v1/batches", summary="List batches", response_model=BatchList, responses=problem_responses(404))
     def listed(request: Request, after: After = None, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
         """The batches of this key, the latest first."""
         found, more = batches.page(_owner(request), after, limit)
         return _json(BatchList(data=found, has_more=more, **_ends(found)))
 
-    @router.get(
-        "/v1/batches/{name}", summary="Tell of a batch", response_model=Batch, responses=problem_responses(*COMMON, 404)
-    )
+    @router.get("/v1/batches/{name}", summary="Tell of a batch", response_model=Batch, responses=problem_responses(404))
     def batch(name: Name, request: Request) -> Response:
         """How far it is, and at its end the files with answers and errors."""
         return _json(batches.find(_owner(request), name))
@@ -144,7 +136,7 @@ def batch_router(batches: Batches) -> APIRouter:
         "/v1/batches/{name}/cancel",
         summary="Cancel a batch",
         response_model=Batch,
-        responses=problem_responses(*COMMON, 404, 409, 413, 507),
+        responses=problem_responses(404, 409, 413, 507),
     )
     async def cancel(name: Name, request: Request) -> Response:
         """Nothing more is asked; what was answered is kept and written."""

@@ -15,8 +15,8 @@ from app.rows import read_predict_line
 from app.serve.admission import Admission
 from app.serve.batches.lines import Line
 from app.serve.batches.state import OK
-from app.serve.chat.service import complete
-from app.serve.predict.service import ENGINE_FAILED, Answering, asked_of, predict_response
+from app.serve.chat import completion_of
+from app.serve.predict import ENGINE_FAILED, Answering, asked_of, predict_response
 from app.serve.problems import document
 from app.serve.service import Service
 from app.serve.waiting import until
@@ -35,7 +35,7 @@ async def reply_to(line: Line, endpoint: str, service: Service) -> Reply:
         if endpoint == CHAT:
             request = read_body(ChatRequest, line.body)
             request.check(service.settings.chat_limits, in_batch=True)
-            return Reply(OK, await until(late, complete(service, request)))
+            return Reply(OK, await until(late, completion_of(service, request)))
         return Reply(OK, await _predict(line, service, late))
     except RequestError as problem:
         if problem.code == ENGINE_FAILED:

@@ -23,7 +23,7 @@ from app.serve.batches.asking import Asked, Share, refused, reply_to
 from app.serve.batches.files import Files
 from app.serve.batches.lines import Line, check, read, write_results
 from app.serve.batches.state import Entry, Kind, Record, State
-from app.serve.predict.service import ENGINE_FAILED
+from app.serve.predict import ENGINE_FAILED
 from app.serve.problems import REQUEST_ID, ProblemError
 from app.serve.service import Service
 
@@ -64,12 +64,6 @@ BROKEN = Cause(
 )
 
 
-def server_changed(different: list[str]) -> Cause:
-    """The server came back as another one; `different` says in what."""
-    error = f"the batch was begun with another model: {'; '.join(different)}"
-    return Cause("failed", "server_changed", "not answered: the batch was begun with another model", error)
-
-
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What all batches work with. Stores are used on the one thread of `disk` only."""
@@ -85,13 +79,11 @@ class Tools:
 
 
 class Run:
-    """The work on one batch."""
+    """The work on one batch, from where `record` says it is."""
 
     def __init__(self, entry: Entry, tools: Tools) -> None:
-        """Go on from where `entry` says it is."""
         self._tools = tools
         self.record = Record(entry, self._put)
-        """How it stands."""
         self._stop = asyncio.Event()
         self._faults = 0
         if self.record.cancelled:
@@ -170,7 +162,8 @@ class Run:
         identity = self._tools.identity(self.record.document.endpoint != CHAT)
         if different := differences(store.identity, identity):
             # Answers of two models must not end up in one file.
-            return server_changed(different)
+            changed = "the batch was begun with another model"
+            return Cause("failed", "server_changed", f"not answered: {changed}", f"{changed}: {'; '.join(different)}")
         store.begin(identity)
         return None
 

@@ -206,18 +206,13 @@ def _as_it_stands(entry: Entry, run: Run | None) -> Batch:
 
 def _document(name: str, request: BatchRequest) -> dict[str, Any]:
     now = int(time.time())
-    window = int(max(1, parse_duration(request.completion_window)))
-    document: dict[str, Any] = {
+    document: dict[str, Any] = request.model_dump(exclude={"output_expires_after"}) | {
         "id": name,
         "object": "batch",
-        "endpoint": request.endpoint,
-        "input_file_id": request.input_file_id,
-        "completion_window": request.completion_window,
         "status": "validating",
         "created_at": now,
-        "expires_at": now + window,
+        "expires_at": now + int(max(1, parse_duration(request.completion_window))),
         "request_counts": {"total": 0, "completed": 0, "failed": 0},
-        "metadata": request.metadata,
     }
     if request.output_expires_after is not None:
         document["output_expires_after"] = request.output_expires_after.seconds

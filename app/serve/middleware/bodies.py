@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.serve.problems import ProblemError
+from app.serve.problems import ProblemError, respond
 from app.serve.server_settings import ServerSettings
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -27,49 +27,58 @@ class CheckBody:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the whole body first, but for uploads, which are too large for that."""
-        if scope["type"] != "http" or scope["method"] not in WITH_BODY:
-            await self._app(scope, receive, send)
-            return
+        checked: Receive | None = receive
+        if scope["type"] == "http" and scope["method"] in WITH_BODY:
+            try:
+                checked = await self._check(scope, receive)
+            except ProblemError as refusal:
+                await respond(refusal)(scope, receive, send)
+                return
+        if checked is not None:
+            await self._app(scope, checked, send)
+
+    async def _check(self, scope: Scope, receive: Receive) -> Receive | None:
         headers = Headers(scope=scope)
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        length = headers.get("content-length", "")
+        declared = int(length) if length.isdecimal() else 0
         if scope["path"] == UPLOAD_PATH:
-            await self._pass_upload(kind, scope, receive, send)
-            return
-        nothing = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
-        if kind != "application/json" and not nothing:
-            refusal = ProblemError(415, "not_json", "send the body as 'Content-Type: application/json'")
-            await refusal.response()(scope, receive, send)
-            return
-        declared = headers.get("content-length", "")
-        too_large = declared.isdecimal() and int(declared) > self._max_bytes
+            return self._upload(kind, declared, receive)
+        if kind != "application/json" and (length not in ("", "0") or "transfer-encoding" in headers):
+            raise ProblemError(415, "not_json", "send the body as 'Content-Type: application/json'")
+        return await self._whole(declared, receive)
+
+    async def _whole(self, declared: int, receive: Receive) -> Receive | None:
+        """Gives the body that was read; None where the client went away."""
         try:
             async with asyncio.timeout(self._seconds):
-                body = b"" if too_large else await self._read(receive)
+                body = b"" if declared > self._max_bytes else await self._read(receive)
         except TimeoutError:
-            refusal = ProblemError(408, "body_too_slow", _slow(self._seconds), headers=CLOSE)
-            await refusal.response()(scope, receive, send)
-            return
+            raise ProblemError(408, "body_too_slow", _slow(self._seconds), headers=CLOSE) from None
         if body is None:
-            return
-        if too_large or len(body) > self._max_bytes:
+            return None
+        if max(declared, len(body)) > self._max_bytes:
             detail = f"the body is larger than {self._max_bytes} bytes: send fewer questions at once"
-            refusal = ProblemError(413, "body_too_large", detail, headers=CLOSE)
-            await refusal.response()(scope, receive, send)
-            return
-        await self._app(scope, _replay(body, receive), send)
+            raise ProblemError(413, "body_too_large", detail, headers=CLOSE)
+        sent = False
 
-    async def _pass_upload(self, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
+        async def replayed() -> Message:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        return replayed
+
+    def _upload(self, kind: str, declared: int, receive: Receive) -> Receive:
+        """Gives the body as it comes."""
         most = self._max_upload_bytes
         detail = f"the upload is larger than {most} bytes: split it into several files"
-        declared = Headers(scope=scope).get("content-length", "")
-        refusal: ProblemError | None = None
         if kind != "multipart/form-data":
-            refusal = ProblemError(415, "not_a_form", "send the file as 'Content-Type: multipart/form-data'")
-        elif declared.isdecimal() and int(declared) > most:
-            refusal = ProblemError(413, "body_too_large", detail, headers=CLOSE)
-        if refusal is not None:
-            await refusal.response()(scope, receive, send)
-            return
+            raise ProblemError(415, "not_a_form", "send the file as 'Content-Type: multipart/form-data'")
+        if declared > most:
+            raise ProblemError(413, "body_too_large", detail, headers=CLOSE)
         size = 0
         late: float | None = asyncio.get_running_loop().time() + self._upload_seconds
 
@@ -89,7 +98,7 @@ class CheckBody:
                 late = None
             return message
 
-        await self._app(scope, checked, send)
+        return checked
 
     async def _read(self, receive: Receive) -> bytes | None:
         """The body up to just over the limit, or None where the client went away."""
@@ -108,16 +117,3 @@ class CheckBody:
 
 def _slow(seconds: float) -> str:
     return f"the body was not there within {seconds:g} s: send less at once, or over a faster line"
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    sent = False
-
-    async def replayed() -> Message:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replayed

@@ -2,17 +2,22 @@
 
 import asyncio
 import logging
+import re
 import time
 from contextlib import AsyncExitStack
 from http import HTTPStatus
+from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.serve.metrics import Metrics
-from app.serve.problems import HEADER, REQUEST_ID, ProblemError, choose_id
+from app.serve.operations import Metrics
+from app.serve.problems import REQUEST_ID, ProblemError, respond
 
+HEADER = "x-request-id"
+GIVEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""A client's id that is harmless in a log and a header."""
 CLIENT_GONE = 499
 """The log's status of a request whose client went away, as nginx writes it. Nobody receives it."""
 
@@ -21,12 +26,6 @@ log = logging.getLogger(__name__)
 
 class ClientGoneError(Exception):
     """The client closed the connection before its answer was there, or stopped taking it."""
-
-
-def shutting_down() -> ProblemError:
-    """503 for what the end of the server leaves without an answer."""
-    detail = "the server is shutting down and has no time left for this request: send it again"
-    return ProblemError(503, "shutting_down", detail, headers={"Retry-After": "1", "Connection": "close"})
 
 
 def clean_up(scope: Scope) -> AsyncExitStack:
@@ -48,7 +47,8 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        name = choose_id(Headers(scope=scope).get(HEADER, ""))
+        given = Headers(scope=scope).get(HEADER, "")
+        name = given if GIVEN.fullmatch(given) else uuid4().hex
         token = REQUEST_ID.set(name)
         try:
             await self._run(scope, receive, send, name)
@@ -80,13 +80,15 @@ class RequestContext:
         except asyncio.CancelledError:
             # Only a server that ends does this, when `drain_timeout` is over.
             if status == 0:
-                await shutting_down().response()(scope, receive, send_with_id)
+                detail = "the server is shutting down and has no time left for this request: send it again"
+                headers = {"Retry-After": "1", "Connection": "close"}
+                await respond(ProblemError(503, "shutting_down", detail, headers=headers))(scope, receive, send_with_id)
             status = HTTPStatus.SERVICE_UNAVAILABLE
         except Exception:  # the boundary: whatever it is, the client gets a document and the log the rest
             log.exception("unexpected error", extra={"path": scope["path"]})
             if status == 0:
                 error = ProblemError(500, "internal", "an error of the server; the log has it under this request id")
-                await error.response()(scope, receive, send_with_id)
+                await respond(error)(scope, receive, send_with_id)
             status = 500
         finally:
             self._finish(scope, status or CLIENT_GONE, time.monotonic() - started)

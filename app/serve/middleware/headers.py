@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.serve.problems import ProblemError
+from app.serve.problems import ProblemError, respond
 
 STRICT = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
 CLOSED = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -78,7 +78,7 @@ class RefuseRanges:
             if refusal is None:
                 await send(message)
             elif message["type"] == "http.response.body" and not message.get("more_body", False):
-                await refusal.response()(scope, receive, send)
+                await respond(refusal)(scope, receive, send)
 
         await self._app(scope, receive, send_problem)
 

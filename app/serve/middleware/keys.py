@@ -3,7 +3,6 @@
 import hmac
 import ipaddress
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import SetupError
-from app.serve.problems import ProblemError
+from app.serve.problems import ProblemError, respond
 
 VARIABLE = "SHOPBENCH_API_KEYS"
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -69,11 +68,10 @@ class ApiKeys:
 class RequireKey:
     """Closed unless opened."""
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys, *, insecure: bool, public: Iterable[str] = PUBLIC) -> None:
+    def __init__(self, app: ASGIApp, keys: ApiKeys, *, insecure: bool) -> None:
         self._app = app
         self._keys = keys
         self._insecure = insecure
-        self._public = frozenset(public)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer 401 or 403."""
@@ -81,26 +79,21 @@ class RequireKey:
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(scope)
-        await (refusal.response() if refusal else self._app)(scope, receive, send)
+        await (respond(refusal) if refusal else self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> ProblemError | None:
-        if scope["path"] in self._public and scope.get("method") in READING:
+        if scope["path"] in PUBLIC and scope.get("method") in READING:
             return None
         if not self._keys:
             if not self._insecure and not _stays_here(scope):
-                return ProblemError(
-                    403, "no_keys", f"no keys are set, so only this machine is served: set {VARIABLE} on the server"
-                )
+                detail = f"no keys are set, so only this machine is served: set {VARIABLE} on the server"
+                return ProblemError(403, "no_keys", detail)
             return None if scope.get("method") in READING or _own_page(scope) else CROSS_SITE
         scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
         name = self._keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
         if name is None:
-            return ProblemError(
-                401,
-                "no_valid_key",
-                "send a key as 'Authorization: Bearer <key>'",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
+            detail = "send a key as 'Authorization: Bearer <key>'"
+            return ProblemError(401, "no_valid_key", detail, headers={"WWW-Authenticate": "Bearer"})
         scope["shopbench.key"] = name
         return None
 

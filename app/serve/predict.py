@@ -1,4 +1,4 @@
-"""A request's questions answered side by side, each with what a client may want to know about it."""
+"""`/v1/predict` and `/v1/route`: a request's questions side by side, each with what a client may want to know of it."""
 
 import asyncio
 import logging
@@ -7,25 +7,135 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Request
+from pydantic import BaseModel, Field, JsonValue
+from starlette.responses import JSONResponse, Response
 
 from app.errors import EngineError
+from app.files import dump
 from app.openai.chat import adapter_of
 from app.openai.wire import FieldError, invalid
 from app.predictor import Prepared
 from app.routing import explain
 from app.rows import PredictRequest, Questions, prediction_row
-from app.serve.problems import ProblemError
+from app.serve.problems import ProblemError, problem_responses
 from app.serve.service import Service
-from app.serve.waiting import Tell, side_by_side
+from app.serve.waiting import TIMEOUT_PARAMETER, Stream, Tell, deadline, side_by_side, unless_gone, until
 from app.tasks.base import Task
 from app.tasks.registry import task_of
 from app.types import Failure, Outcome, Prediction, Question, TaskType
 
 TIMEOUT, ENGINE_FAILED = "timeout", "engine_failed"
-NAMED = "named in the request"
-UNROUTED = "not routed in time"
 log = logging.getLogger(__name__)
+NDJSON = "application/x-ndjson"
+COMMON = (400, 401, 403, 405, 408, 413, 415, 422, 429, 500)
+STREAM_DOC = {
+    "description": "Predictions in the order of the questions, or as a stream in order of completion.",
+    "content": {NDJSON: {"schema": {"type": "string", "description": "One prediction a line."}}},
+}
+EXAMPLE: dict[str, JsonValue] = {
+    "id": "wattage",
+    "prompt": "Which of these is sold by its wattage?\n0. bookmark\n1. hair dryer\n2. doormat\nAnswer: ",
+    "is_multiple_choice": True,
+}
+EXAMPLES = Body(examples=[{"questions": [EXAMPLE]}])
+
+
+class RouteBody(BaseModel):
+    """A question's type, and the wording that gave it away."""
+
+    id: str
+    task_type: TaskType
+    reason: str
+
+
+class RouteResponse(BaseModel):
+    """One route a question, in their order."""
+
+    routes: list[RouteBody]
+
+
+class MessageBody(BaseModel):
+    """One turn of the conversation that the model saw."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ErrorBody(BaseModel):
+    """Why a question has no answer, or only a fallback."""
+
+    code: str = Field(examples=["timeout", "engine_failed", "too_long", "prompt_too_long"])
+    message: str
+
+
+class PredictionBody(BaseModel):
+    """The answer to one question."""
+
+    id: str
+    task_type: TaskType | None = Field(description="Null only where the time was over before the type was known.")
+    answer: str | None = Field(description="As the competition's evaluator reads it; null only beside an error.")
+    outcome: Outcome
+    label_probs: dict[str, float] | None = Field(None, description="For a choice: the labels' probabilities, sum 1.")
+    label_mass: float | None = Field(None, description="The sum of the labels' probabilities before that.")
+    error: ErrorBody | None = None
+    reason: str | None = Field(None, description="With `explain`: why the question is of this type.")
+    messages: list[MessageBody] | None = Field(None, description="With `explain`: the prompt as rendered.")
+    raw: str | None = Field(None, description="With `explain`: the model's own text.")
+    seconds: float | None = Field(None, description="With `explain`: from handing over to the engine to the answer.")
+
+
+class PredictResponse(BaseModel):
+    """One prediction a question, in their order."""
+
+    model: str
+    prompts: str = Field(description="Fingerprint of the prompt templates.")
+    predictions: list[PredictionBody]
+
+
+def question_router(service: Service) -> APIRouter:
+    """The routes that take questions."""
+    router = APIRouter(tags=["questions"])
+
+    @router.post(
+        "/v1/predict",
+        summary="Answer questions",
+        response_model=PredictResponse,
+        openapi_extra=TIMEOUT_PARAMETER,
+        responses={**problem_responses(*COMMON, 404, 503, 504), 200: STREAM_DOC},
+    )
+    async def predict(body: Annotated[PredictRequest, EXAMPLES], request: Request) -> Response:
+        """Answers 1 to 256 questions, each routed, rendered and constrained as in the competition.
+
+        With `Accept: application/x-ndjson` each answer is a line, sent as soon as it is there. A question that
+        fails or is late has an `error` of its own; where all of them do, the status says so (503, 504).
+        """
+        questions = asked_of(body, service)
+        late = deadline(request, body.timeout, service.settings)
+        service.admit(request, len(questions))
+        if NDJSON in request.headers.get("accept", ""):
+            return Stream(_lines(Answering(service, late, questions), explained=body.explain), NDJSON)
+        answers = await unless_gone(request, Answering(service, late, questions).all())
+        return JSONResponse(predict_response(service, body, answers))
+
+    @router.post(
+        "/v1/route",
+        summary="Tell the type of questions",
+        response_model=RouteResponse,
+        openapi_extra=TIMEOUT_PARAMETER,
+        responses=problem_responses(*COMMON, 504),
+    )
+    async def route(body: Annotated[Questions, EXAMPLES], request: Request) -> Response:
+        """The type of each question and the wording that gave it away. Needs no engine, but its places in the queue."""
+        questions = asked_of(body, service)
+        late = deadline(request, None, service.settings)
+        service.hold(request, len(questions))
+        routes = await until(late, unless_gone(request, routes_of(service, questions)))
+        return JSONResponse({"routes": routes})
+
+    return router
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +149,7 @@ class Asked:
     def route(self) -> tuple[Task, str]:
         """The task, and why."""
         if self.task_type is not None:
-            return task_of(self.task_type), NAMED
+            return task_of(self.task_type), "named in the request"
         found = explain(self.question)
         return found.task, found.reason
 
@@ -113,7 +223,7 @@ class Answering:
         """The answer, or the error that stands for it. What is late is aborted in the engine."""
         started = time.monotonic()
         task: Task | None = None
-        reason = UNROUTED
+        reason = "not routed in time"
         prepared: Prepared | None = None
         try:
             async with asyncio.timeout_at(self._late), self._places:
@@ -130,7 +240,10 @@ class Answering:
         except (TimeoutError, EngineError) as error:
             seconds = time.monotonic() - started
             prediction = replace(_without_answer(asked, task), error=_failure(error), seconds=seconds)
-        return self._done(Answered(prediction, reason, prepared))
+        self._service.metrics.answered(prediction)
+        if self._service.settings.log_prompts and prepared is not None:
+            log.info("answered", extra={"prompt": prepared.question.prompt, "answer": prediction.answer})
+        return Answered(prediction, reason, prepared)
 
     async def _told(self, prepared: Prepared, tell: Tell[dict[str, Any]]) -> Prediction:
         """The engine's answer; each piece of text is told as it comes."""
@@ -151,14 +264,11 @@ class Answering:
             made = replace(made, request=replace(made.request, adapter=asked.adapter))
         return made, _without_answer(asked, task)
 
-    def _done(self, answered: Answered) -> Answered:
-        self._service.metrics.answered(answered.prediction)
-        if self._service.settings.log_prompts and answered.prepared is not None:
-            log.info(
-                "answered",
-                extra={"prompt": answered.prepared.question.prompt, "answer": answered.prediction.answer},
-            )
-        return answered
+
+async def _lines(answering: Answering, *, explained: bool) -> AsyncGenerator[str, None]:
+    async with aclosing(answering.rows(explained=explained)) as rows:
+        async for row in rows:
+            yield dump(row) + "\n"
 
 
 def asked_of(body: Questions, service: Service) -> list[Asked]:
@@ -196,12 +306,9 @@ async def routes_of(service: Service, questions: list[Asked]) -> list[dict[str, 
 
 def predict_response(service: Service, body: PredictRequest, answers: list[Answered]) -> dict[str, Any]:
     """As `PredictResponse`."""
-    rows = [answered.row(explained=body.explain) for answered in answers]
-    return {
-        "model": body.model or service.predictor.model_name,
-        "prompts": service.predictor.prompts.fingerprint,
-        "predictions": rows,
-    }
+    predictor = service.predictor
+    head = {"model": body.model or predictor.model_name, "prompts": predictor.prompts.fingerprint}
+    return head | {"predictions": [answered.row(explained=body.explain) for answered in answers]}
 
 
 def characters_of(questions: Sequence[Asked]) -> int:

@@ -1,5 +1,6 @@
-"""Conversations answered by the engine as they are: whole, or piece by piece."""
+"""OpenAI-compatible routes: `/v1/models` and `/v1/chat/completions`, whole or piece by piece."""
 
+import asyncio
 import json
 import logging
 import secrets
@@ -11,18 +12,88 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from app.openai.chat import ChatRequest, completion_body, generation_request, logprobs_body, usage_body
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from app.errors import EngineError
+from app.openai.chat import ChatRequest, adapter_of, completion_body, generation_request, logprobs_body, usage_body
 from app.openai.wire import RequestError
+from app.serve.problems import REQUEST_ID, engine_failed, problem_responses
 from app.serve.service import Service
-from app.serve.waiting import Tell, side_by_side
+from app.serve.waiting import TIMEOUT_PARAMETER, Stream, Tell, deadline, side_by_side, too_late, unless_gone, until
 from app.types import Completion, GenerationRequest
 
 DONE = "data: [DONE]\n\n"
 Piece = tuple[int, str | Completion]
+EVENTS = "text/event-stream"
 log = logging.getLogger(__name__)
 
 
-async def complete(service: Service, body: ChatRequest) -> dict[str, Any]:
+def openai_router(service: Service) -> APIRouter:
+    """The routes."""
+    router = APIRouter(tags=["OpenAI-compatible"])
+
+    @router.get("/v1/models", summary="List the models", responses=problem_responses(401, 403))
+    async def models() -> Response:
+        """The model that is served and its LoRA adapters, each by the name to use as `model`."""
+        return JSONResponse({"object": "list", "data": _cards(service)})
+
+    @router.get("/v1/models/{model:path}", summary="Tell of one model", responses=problem_responses(401, 403, 404))
+    async def one_model(model: str) -> Response:
+        """One of the above."""
+        adapter_of(model, service.predictor.model_name, service.predictor.engine.adapters)
+        return JSONResponse(next(card for card in _cards(service) if card["id"] == model))
+
+    @router.post(
+        "/v1/chat/completions",
+        summary="Complete a conversation",
+        openapi_extra=TIMEOUT_PARAMETER,
+        responses={
+            **problem_responses(400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503, 504),
+            200: {
+                "description": "The completion, or with `stream` its pieces as server-sent events.",
+                "content": {EVENTS: {"schema": {"type": "object", "properties": {"data": {"type": "string"}}}}},
+            },
+        },
+    )
+    async def complete(body: ChatRequest, request: Request) -> Response:
+        """A conversation goes to the model as it is; for the competition's questions use `/v1/predict`."""
+        body.check(service.settings.chat_limits)
+        late = deadline(request, None, service.settings)
+        service.admit(request, body.choices)
+        if body.stream:
+            source = await until(late, unless_gone(request, _stream(service, body)))
+            return Stream(_until_late(source, late), EVENTS)
+        return JSONResponse(await until(late, unless_gone(request, completion_of(service, body))))
+
+    return router
+
+
+async def _until_late(source: AsyncGenerator[str, None], late: float) -> AsyncGenerator[str, None]:
+    """The stream, ended by an error event where it is late or the engine fails."""
+    async with aclosing(source):
+        while True:
+            try:
+                async with asyncio.timeout_at(late):
+                    event = await anext(source, None)
+            except TimeoutError:
+                yield _error_event(too_late())
+                return
+            except (EngineError, RequestError) as error:
+                yield _error_event(engine_failed(error) if isinstance(error, EngineError) else error)
+                return
+            if event is None:
+                return
+            yield event
+
+
+def _error_event(problem: RequestError) -> str:
+    """An error as OpenAI's clients look for it in a stream, whose status was sent long ago."""
+    error = {"message": problem.detail, "type": problem.code, "code": problem.status, "request_id": REQUEST_ID.get()}
+    return f"data: {json.dumps({'error': error})}\n\n"
+
+
+async def completion_of(service: Service, body: ChatRequest) -> dict[str, Any]:
     """The whole completion; cancelling it aborts its requests in the engine.
 
     Raises:
@@ -39,13 +110,8 @@ async def complete(service: Service, body: ChatRequest) -> dict[str, Any]:
     return completion_body(secrets.token_hex(12), int(time.time()), body.model, completions)
 
 
-async def stream(service: Service, body: ChatRequest) -> AsyncGenerator[str, None]:
-    """Server-sent events, the last one `[DONE]`. The first piece is waited for, so that a refusal still has its status.
-
-    Raises:
-        RequestError: the request cannot be served.
-        EngineError: the engine failed; as the refusal of one answer of many, also between two events.
-    """
+async def _stream(service: Service, body: ChatRequest) -> AsyncGenerator[str, None]:
+    """Server-sent events, `[DONE]` the last. The first piece is waited for, so that a refusal still has its status."""
     source = _pieces(service, await _requests(service, body))
     first = await anext(source)
     if isinstance(first[1], Completion):
@@ -53,7 +119,7 @@ async def stream(service: Service, body: ChatRequest) -> AsyncGenerator[str, Non
     return _events(service, body, first, source)
 
 
-def models(service: Service) -> list[dict[str, Any]]:
+def _cards(service: Service) -> list[dict[str, Any]]:
     """The model and its adapters, by the names to use as `model`."""
     predictor = service.predictor
     card = {"object": "model", "created": service.started, "owned_by": "shopbench"}
