@@ -94,12 +94,7 @@ def _error_event(problem: RequestError) -> str:
 
 
 async def completion_of(service: Service, body: ChatRequest) -> dict[str, Any]:
-    """The whole completion; cancelling it aborts its requests in the engine.
-
-    Raises:
-        RequestError: the request cannot be served.
-        EngineError: the engine failed.
-    """
+    """The whole completion, or RequestError or EngineError; cancelling it aborts its requests in the engine."""
     requests = await _requests(service, body)
     if len(requests) == 1:
         completions = [_served(await service.predictor.engine.generate(requests[0]))]

@@ -27,12 +27,7 @@ class Service:
     started: int = field(default_factory=lambda: int(time.time()))
 
     def admit(self, request: Request, questions: int) -> None:
-        """As `hold`, for what the engine shall answer.
-
-        Raises:
-            ProblemError: as `hold`.
-            EngineError: the engine has failed for good.
-        """
+        """As `hold`, for what the engine shall answer; EngineError where it has failed for good."""
         if not self.health.live:
             raise EngineError("the engine has failed")
         self.hold(request, questions)

@@ -24,11 +24,7 @@ Tell = Callable[[T], None]
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is cancelled as soon as the client closes the connection.
-
-    Raises:
-        ClientGoneError: it did.
-    """
+    """The result of `work`, which is cancelled as soon as the client closes the connection: ClientGoneError."""
 
     async def disconnected() -> None:
         while (await request.receive())["type"] != "http.disconnect":
@@ -48,11 +44,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def until(late: float, work: Awaitable[T]) -> T:
-    """The result of `work`.
-
-    Raises:
-        ProblemError: 504, it is late (on the event loop's clock).
-    """
+    """The result of `work`; ProblemError 504 where it is late (on the event loop's clock)."""
     try:
         async with asyncio.timeout_at(late):
             return await work
@@ -61,7 +53,7 @@ async def until(late: float, work: Awaitable[T]) -> T:
 
 
 def too_late() -> ProblemError:
-    """504."""
+    """504. A new one each time: an error that is raised again keeps the frames of every time."""
     return ProblemError(504, "timeout", "no answer within the request's time: allow more, or ask for less")
 
 

@@ -235,17 +235,15 @@ class Record:
 
     def recount(self) -> None:
         """Count replies from none again. Counts are not entered before the end: the store knows them."""
-        self._show_counts(BatchRequestCounts(total=self.total, completed=0, failed=0))
+        counts = BatchRequestCounts(total=self.total, completed=0, failed=0)
+        self.document = self.document.model_copy(update={"request_counts": counts})
 
     def count(self, status: int) -> None:
         """One more reply with this HTTP status."""
-        counts = self.document.request_counts
-        if counts is not None:
+        if (counts := self.document.request_counts) is not None:
             name = "completed" if status == OK else "failed"
-            self._show_counts(counts.model_copy(update={name: getattr(counts, name) + 1}))
-
-    def _show_counts(self, counts: BatchRequestCounts) -> None:
-        self.document = self.document.model_copy(update={"request_counts": counts})
+            counts = counts.model_copy(update={name: getattr(counts, name) + 1})
+            self.document = self.document.model_copy(update={"request_counts": counts})
 
     async def _write(self, changes: dict[str, Any], *files: Entry) -> None:
         document = Batch.model_validate(self.document.model_dump(mode="json") | changes)
