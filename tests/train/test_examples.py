@@ -105,6 +105,8 @@ def test_rows_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     path.write_text(path.read_text() + "{broken\n")
     with pytest.raises(InputError, match="line 3 is not JSON"):
         read_data([path], [])
-    path.write_text(json.dumps({"input_field": "x"}) + "\n")
+    write_rows(path, make_rows(1))
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in whole.items() if name != "target"}) + "\n")
     with pytest.raises(InputError, match="line 1: a training row needs the field 'target'"):
         read_data([path], [])
