@@ -63,30 +63,26 @@ class SpecialTokens:
 
     def hide(self, turns: Sequence[Turn]) -> list[dict[str, str]]:
         """The conversation with hidden special tokens, for the template."""
-        return [{name: self._pattern.sub(self._hide, value) for name, value in turn.items()} for turn in turns]
+        hidden = dict(zip(self._texts, self._hidden, strict=True))
+        return [
+            {name: self._pattern.sub(lambda found: hidden[found.group()], value) for name, value in turn.items()}
+            for turn in turns
+        ]
 
     def ids_of_templated(self, text: str) -> list[int]:
         """Token ids of what the template made of a hidden conversation."""
         shown = self._pattern.sub(lambda found: self._stand_ins[self._texts.index(found.group())], text)
-        return self.ids_of_text(self._hidden_pattern.sub(self._show, shown))
+        texts = dict(zip(self._hidden, self._texts, strict=True))
+        return self.ids_of_text(self._hidden_pattern.sub(lambda found: texts[found.group()], shown))
 
     def ids_of_text(self, text: str) -> list[int]:
         """Token ids of a text, special tokens read as the characters that they consist of."""
         ids = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         return [self._original.get(index, index) for index in ids]
 
-    def _hide(self, found: re.Match[str]) -> str:
-        return self._hidden[self._texts.index(found.group())]
-
-    def _show(self, found: re.Match[str]) -> str:
-        return self._texts[self._hidden.index(found.group())]
-
 
 class Templated(NamedTuple):
-    """What the chat template made of a conversation.
-
-    Where special tokens stand in its messages, they are hidden in `text`.
-    """
+    """What the chat template made of a conversation. Special tokens in its messages are hidden in `text`."""
 
     text: str
     hidden: bool
@@ -131,7 +127,17 @@ class ChatTokenizer:
         """
         clean = [{name: _without_surrogates(value) for name, value in turn.items()} for turn in turns]
         hidden = any(self.special.may_stand_in(value) for turn in clean for value in turn.values())
-        return Templated(self._render(self.special.hide(clean) if hidden else clean), hidden)
+        shown = self.special.hide(clean) if hidden else clean
+        try:
+            text: str = self.tokenizer.apply_chat_template(
+                shown, tokenize=False, add_generation_prompt=True, enable_thinking=False
+            )
+        except TemplateError as error:
+            roles = ", ".join(turn["role"] for turn in turns) or "no messages"
+            raise RefusedRequestError(
+                "unusable_conversation", f"the chat template refuses this conversation ({roles}): {error}"
+            ) from error
+        return Templated(text, hidden)
 
     def encode_templated(self, conversations: Sequence[Templated]) -> list[list[int]]:
         """Token ids of each conversation; many together take half the time of one by one.
@@ -160,18 +166,6 @@ class ChatTokenizer:
         text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
 
-    def _render(self, turns: list[dict[str, str]]) -> str:
-        try:
-            text: str = self.tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
-            )
-        except TemplateError as error:
-            roles = ", ".join(turn["role"] for turn in turns) or "no messages"
-            raise RefusedRequestError(
-                "unusable_conversation", f"the chat template refuses this conversation ({roles}): {error}"
-            ) from error
-        return text
-
 
 def turns_of(messages: Sequence[Message]) -> list[Turn]:
     """The messages as chat templates read them."""
@@ -192,32 +186,23 @@ def load_chat_tokenizer(model: str) -> ChatTokenizer:
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise SetupError(f"{model}: cannot load its tokenizer: {_first_line(error)}") from error
+        reason = str(error).strip().split("\n")[0]
+        raise SetupError(f"{model}: cannot load its tokenizer: {reason}") from error
     if not tokenizer.chat_template:
         raise SetupError(
             f"{model}: its tokenizer has no chat template; add chat_template.jinja to the checkpoint "
             "or use an instruction-tuned one"
         )
-    end_ids = _end_ids(model, tokenizer.eos_token_id)
     if tokenizer.eos_token_id is None:
         raise SetupError(f"{model}: its tokenizer names no eos_token; set it in tokenizer_config.json")
-    return ChatTokenizer(tokenizer, end_ids)
-
-
-def _end_ids(model: str, eos: int | None) -> tuple[int, ...]:
-    """The tokenizer's end token and those that the generation settings add."""
     try:
         more = GenerationConfig.from_pretrained(model).eos_token_id
     except OSError:
         more = None
-    listed = more if isinstance(more, list) else [more]
-    return tuple(sorted({index for index in (eos, *listed) if index is not None}))
+    end_ids = {tokenizer.eos_token_id, *(more if isinstance(more, list) else [more])} - {None}
+    return ChatTokenizer(tokenizer, tuple(sorted(end_ids)))
 
 
 def _without_surrogates(text: str) -> str:
     """Lone surrogates, which JSON can carry and UTF-8 cannot, become the replacement character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.engines.base import RefusedRequestError
@@ -47,15 +47,15 @@ def prepare(
     Raises:
         RefusedRequestError: the request cannot be served as it stands.
     """
-    checked = _check(request, tokenizer, adapters)
-    return _in_tokens(checked, tokenizer.encode_templated([checked.templated])[0], context_length)
+    checked, templated = _check(request, tokenizer, adapters)
+    return _in_tokens(checked, tokenizer.encode_templated([templated])[0], context_length)
 
 
 def prepare_all(
     requests: Iterable[GenerationRequest], tokenizer: ChatTokenizer, context_length: int, adapters: Collection[str]
 ) -> tuple[list[PreparedRequest], list[Completion]]:
     """As `prepare` for each request, their prompts tokenized together; and the completions of those refused."""
-    checked: list[_Checked] = []
+    checked: list[tuple[PreparedRequest, Templated]] = []
     prepared: list[PreparedRequest] = []
     refused: list[Completion] = []
     for request in requests:
@@ -63,8 +63,8 @@ def prepare_all(
             checked.append(_check(request, tokenizer, adapters))
         except RefusedRequestError as refusal:
             refused.append(refusal.completion(request.id))
-    encoded = tokenizer.encode_templated([one.templated for one in checked])
-    for one, prompt_ids in zip(checked, encoded, strict=True):
+    encoded = tokenizer.encode_templated([templated for _, templated in checked])
+    for (one, _), prompt_ids in zip(checked, encoded, strict=True):
         try:
             prepared.append(_in_tokens(one, prompt_ids, context_length))
         except RefusedRequestError as refusal:
@@ -72,15 +72,10 @@ def prepare_all(
     return prepared, refused
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    request: GenerationRequest
-    templated: Templated
-    labels: Mapping[str, tuple[int, ...]] | None
-    longest: int | None
-
-
-def _check(request: GenerationRequest, tokenizer: ChatTokenizer, adapters: Collection[str]) -> _Checked:
+def _check(
+    request: GenerationRequest, tokenizer: ChatTokenizer, adapters: Collection[str]
+) -> tuple[PreparedRequest, Templated]:
+    """The request, its prompt not yet in tokens, and that prompt."""
     sampling = request.sampling
     if sampling.max_tokens < 1 or not 0 <= sampling.temperature < math.inf or not 0 < sampling.top_p <= 1:
         raise RefusedRequestError(
@@ -99,11 +94,10 @@ def _check(request: GenerationRequest, tokenizer: ChatTokenizer, adapters: Colle
     elif request.constraint is not None:
         start_automaton(request.constraint, tokenizer.vocabulary)
         longest = longest_answer(request.constraint, tokenizer.vocabulary)
-    return _Checked(request, tokenizer.template(turns_of(request.messages)), labels, longest)
+    return PreparedRequest(request, [], labels, longest), tokenizer.template(turns_of(request.messages))
 
 
-def _in_tokens(checked: _Checked, prompt_ids: list[int], context_length: int) -> PreparedRequest:
-    prepared = PreparedRequest(checked.request, prompt_ids, checked.labels, checked.longest)
+def _in_tokens(prepared: PreparedRequest, prompt_ids: list[int], context_length: int) -> PreparedRequest:
     if len(prompt_ids) + prepared.max_tokens > context_length:
         fix = "shorten the prompt"
         if len(prompt_ids) < prepared.max_tokens:
@@ -113,7 +107,7 @@ def _in_tokens(checked: _Checked, prompt_ids: list[int], context_length: int) ->
             f"prompt of {len(prompt_ids)} tokens and output of up to {prepared.max_tokens} do not fit "
             f"the context of {context_length}; {fix}",
         )
-    return prepared
+    return replace(prepared, prompt_ids=prompt_ids)
 
 
 def finish(
@@ -152,15 +146,9 @@ def finish(
         ]
     if text is None:
         text = text_so_far(prepared, tokenizer, output_ids)
-    return Completion(
-        prepared.request.id,
-        text,
-        finish_reason,
-        len(prepared.prompt_ids),
-        length,
-        label_logprobs,
-        logprobs=logprobs,
-    )
+    prompt_tokens = len(prepared.prompt_ids)
+    request_id = prepared.request.id
+    return Completion(request_id, text, finish_reason, prompt_tokens, length, label_logprobs, logprobs=logprobs)
 
 
 def text_so_far(prepared: PreparedRequest, tokenizer: ChatTokenizer, output_ids: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ PARSED_LENGTH = 5_000
 
 _NUMBER = re.compile(r"(?<![0-9.])[0-9]{1,9}(?![0-9])(?!\.[0-9])")
 _NUMBER_RUN = re.compile(r"[0-9]{1,9}(?:[ \t]*[,;>、，|/][ \t]*[0-9]{1,9}(?![0-9]))+")
+_NUMBER_LIST = re.compile(r"\s*[0-9]{1,9}(?:\s*,\s*[0-9]{1,9})*\s*")
 _COMMA = re.compile(r"\s*(?:(?<![0-9]),|,(?![0-9]{3}(?![0-9]))|[;、，\n])\s*")
 _EDGES = " \t\r\n'\"`“”‘’*-•"
 _PREFACE = re.compile(
@@ -47,18 +48,13 @@ def join_numbers(numbers: Iterable[int]) -> str:
     return ",".join(str(number) for number in numbers)
 
 
-def is_number_list(text: str) -> bool:
-    """Whether a text is digits between commas and nothing else."""
-    return re.fullmatch(r"\s*[0-9]{1,9}(?:\s*,\s*[0-9]{1,9})*\s*", text) is not None
-
-
 def numbers_answer(text: str, numbers: Sequence[int], count: int) -> Answer:
     """`count` distinct numbers of the list: those that a model wrote, then the unwritten ones as listed."""
     found = numbers_in(text, numbers)
     chosen = join_numbers(complete(found, numbers, count))
     if not found:
         return Answer(chosen, Outcome.FALLBACK)
-    clean = is_number_list(text) and "".join(text.split()) == chosen
+    clean = _NUMBER_LIST.fullmatch(text) and "".join(text.split()) == chosen
     return Answer(chosen, Outcome.CLEAN if clean else Outcome.REPAIRED)
 
 
@@ -72,17 +68,13 @@ def parse_spans(answer: str) -> list[str]:
     """Rule: a Python list literal of strings if it is one, else split at commas, strip, drop empties."""
     text = answer[:PARSED_LENGTH]
     literal = string_list(text)
-    if literal is not None:
-        return literal
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return [part.strip() for part in text.split(",") if part.strip()] if literal is None else literal
 
 
 def string_list(text: str) -> list[str] | None:
     """The list of strings that a text is the Python literal of, or None."""
     value = literal(text)
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return value
-    return None
+    return value if isinstance(value, list) and all(isinstance(part, str) for part in value) else None
 
 
 def literal(text: str) -> object:
@@ -173,22 +165,17 @@ def copied(text: str, source: str, max_spans: int, fallback: str) -> Answer:
     return Answer(joined, Outcome.CLEAN if clean else Outcome.REPAIRED)
 
 
-def one_copied(text: str, source: str) -> tuple[str, bool] | None:
-    """The one span of `source` that a text stands for, commas included, and whether it stood there exactly."""
-    whole = text.strip()
-    for candidate in (whole, without_preface(whole).split("\n")[0], without_preface(whole).strip(" \t\r\n'\"`“”‘’.")):
-        found = find_in(source, candidate[:_LONGEST]) if candidate else None
-        if found and found.strip():
-            return found.strip(), found == whole
-    return None
-
-
 def _found(text: str, source: str, max_spans: int) -> tuple[list[str], bool]:
-    if max_spans == 1 and string_list(text[:PARSED_LENGTH].strip()) is None:
-        whole = one_copied(text[:PARSED_LENGTH], source)
-        if whole:
-            return [whole[0]], whole[1]
-    written = split_spans(without_preface(text[:PARSED_LENGTH]))
+    """The spans, and whether they stand in the source as they were written."""
+    whole = text[:PARSED_LENGTH].strip()
+    plain = without_preface(whole)
+    if max_spans == 1 and string_list(whole) is None:
+        # The one span may hold commas.
+        for candidate in filter(None, (whole, plain.split("\n")[0], plain.strip(" \t\r\n'\"`“”‘’."))):
+            one = find_in(source, candidate[:_LONGEST])
+            if one and one.strip():
+                return [one.strip()], one == whole
+    written = split_spans(plain)
     found = [find_in(source, span[:_LONGEST]) for span in list(dict.fromkeys(written))[:_TRIED]]
     spans = list(dict.fromkeys(span.strip() for span in found if span and span.strip()))[:max_spans]
     return spans, spans == written

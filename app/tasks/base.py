@@ -37,7 +37,10 @@ class Task(Protocol):
     type: TaskType
 
     def evidence(self, question: Question) -> str | None:
-        """Why a question is of this type, judged by its prompt's format: a phrase for people; None where it is not."""
+        """Why a question is of this type, judged by its prompt's format: a phrase for people; None where it is not.
+
+        Of a question that the evaluator marks, only multiple choice is asked.
+        """
         ...
 
     def read(self, question: Question) -> Reading:

@@ -1,6 +1,7 @@
 """Generation: free text in the language asked for, or a keyphrase copied from a review."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -81,62 +82,46 @@ _LANGUAGE = either(*(language.lower() for language in LANGUAGES))
 _PLACE = either("online", "shopping", "web", "store", "market", "version", "title")
 _KEY = either("key", "main", "primary", "significant", "essential", "important")
 
-_KINDS: tuple[tuple[GenerationKind, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(either(*patterns)))
-    for kind, patterns in (
-        (GenerationKind.REASONING, (WORKED_SOLUTION.pattern, r"\bhow (?:many|much)\b.*\?\s*(?:$|answer)")),
-        (
-            GenerationKind.TRANSLATION,
-            (
-                r"\btranslat",
-                rf"\bthe {_LANGUAGE} for\b",
-                r"\bübersetz|\btraduc|\btradui|\btraduz|\bterjemah|翻訳|翻译|번역",
-                rf"\bin(?:to)? {_LANGUAGE}\b",
-                rf"\bthe {_LANGUAGE} for\b",
-                rf"\b{_LANGUAGE}[- ](?:language )?{_PLACE}",
-            ),
+_KINDS: Mapping[GenerationKind, re.Pattern[str]] = {
+    kind: re.compile(either(*patterns))
+    for kind, patterns in {
+        GenerationKind.REASONING: (WORKED_SOLUTION.pattern, r"\bhow (?:many|much)\b.*\?\s*(?:$|answer)"),
+        GenerationKind.TRANSLATION: (
+            r"\btranslat",
+            rf"\bthe {_LANGUAGE} for\b",
+            r"\bübersetz|\btraduc|\btradui|\btraduz|\bterjemah|翻訳|翻译|번역",
+            rf"\bin(?:to)? {_LANGUAGE}\b",
+            rf"\b{_LANGUAGE}[- ](?:language )?{_PLACE}",
         ),
-        (
-            GenerationKind.ANSWER,
-            (rf"\b{_REPLY}\b[^\n]{{0,80}}\b{_ASKED}\b", rf"\b(?:question|inquiry)\b[^\n]{{0,60}}\b{_REPLY}\b"),
+        GenerationKind.ANSWER: (
+            rf"\b{_REPLY}\b[^\n]{{0,80}}\b{_ASKED}\b",
+            rf"\b(?:question|inquiry)\b[^\n]{{0,60}}\b{_REPLY}\b",
         ),
-        (
-            GenerationKind.KEYWORDS,
-            (
-                r"\bkey ?-?(?:word|phrase|term)s?\b",
-                rf"\b{_WRITE}\b[^.\n]{{0,40}}\b(?:search (?:terms|queries|phrases|strings)|queries)\b",
-                rf"\b{_KEY}\b[^\n]{{0,20}}\b(?:feature|attribute|characteristic|aspect)s?\b",
-            ),
+        GenerationKind.KEYWORDS: (
+            r"\bkey ?-?(?:word|phrase|term)s?\b",
+            rf"\b{_WRITE}\b[^.\n]{{0,40}}\b(?:search (?:terms|queries|phrases|strings)|queries)\b",
+            rf"\b{_KEY}\b[^\n]{{0,20}}\b(?:feature|attribute|characteristic|aspect)s?\b",
         ),
-        (
-            GenerationKind.CATEGORIES,
-            (
-                r"\bcategor(?:y|ies)\b[^\n]{0,80}\b(?:belong|fit|falls?|apply|applicable|pertain|possible|suit)",
-                r"\b(?:determin|decid|evaluat|which|assign|state|name|list)\w*\b[^\n]{0,40}\bcategories\b",
-                r"\b(?:classif|categori[sz])",
-                r"\bcategory (?:path|tree|name|hierarchy)\b(?! (?:mean|stand|is about))",
-            ),
+        GenerationKind.CATEGORIES: (
+            r"\bcategor(?:y|ies)\b[^\n]{0,80}\b(?:belong|fit|falls?|apply|applicable|pertain|possible|suit)",
+            r"\b(?:determin|decid|evaluat|which|assign|state|name|list)\w*\b[^\n]{0,40}\bcategories\b",
+            r"\b(?:classif|categori[sz])",
+            r"\bcategory (?:path|tree|name|hierarchy)\b(?! (?:mean|stand|is about))",
         ),
-        (
-            GenerationKind.SUMMARY,
-            (
-                r"\bsummar",
-                r"\btl;?dr\b",
-                r"\bboil\b[^.\n]{0,60}\bdown\b",
-                imperative("condense", "shorten", "sum up", "abridge", "compress"),
-            ),
+        GenerationKind.SUMMARY: (
+            r"\bsummar",
+            r"\btl;?dr\b",
+            r"\bboil\b[^.\n]{0,60}\bdown\b",
+            imperative("condense", "shorten", "sum up", "abridge", "compress"),
         ),
-        (
-            GenerationKind.EXPLANATION,
-            (
-                r"\b(?:explain|explanation|motivat)",
-                r"\b(?:why|tell me|describe|define|definition|what is|what are|reasons?|discuss|elaborate)\b",
-                r"\b(?:insights?|about)\b",
-            ),
+        GenerationKind.EXPLANATION: (
+            r"\b(?:explain|explanation|motivat)",
+            r"\b(?:why|tell me|describe|define|definition|what is|what are|reasons?|discuss|elaborate)\b",
+            r"\b(?:insights?|about)\b",
         ),
-        (GenerationKind.TITLE, (_TITLE.pattern,)),
-    )
-)
+        GenerationKind.TITLE: (_TITLE.pattern,),
+    }.items()
+}
 
 
 def kind_of(wanted: str, language: str) -> GenerationKind:
@@ -147,7 +132,7 @@ def kind_of(wanted: str, language: str) -> GenerationKind:
         return GenerationKind.KEYPHRASE
     if _TITLE.search(wanted) and language == "English" and "english" not in wanted:
         return GenerationKind.TITLE
-    kind = next((kind for kind, pattern in _KINDS if pattern.search(wanted)), None)
+    kind = next((kind for kind, pattern in _KINDS.items() if pattern.search(wanted)), None)
     return kind or (GenerationKind.ANSWER if "?" in wanted else GenerationKind.TEXT)
 
 
@@ -198,13 +183,10 @@ class GenerationReading:
         if self.kind in {GenerationKind.TRANSLATION, GenerationKind.TITLE}:
             written = _unquoted(_first_line(written), self.source)
         if not written.strip():
-            return Answer(self._fallback(), Outcome.FALLBACK)
+            # The text itself: untranslated names still count, and no metric reads an empty answer.
+            source = " ".join(self.source.split())[: PARSED_LENGTH // 10].strip()
+            return Answer(source or "unknown", Outcome.FALLBACK)
         return Answer(written, Outcome.CLEAN if written == text.strip() else Outcome.REPAIRED)
-
-    def _fallback(self) -> str:
-        """The text itself: untranslated names still count, and no metric reads an empty answer."""
-        stripped = " ".join(self.source.split())
-        return stripped[: PARSED_LENGTH // 10].strip() or "unknown"
 
 
 class Generation:
@@ -213,9 +195,7 @@ class Generation:
     type = TaskType.GENERATION
 
     def evidence(self, question: Question) -> str | None:
-        """The kind of text that is asked for; only the evaluator's mark speaks against it."""
-        if question.is_multiple_choice:
-            return None
+        """The kind of text that is asked for; nothing speaks against it."""
         return f"asks for text ({self.read(question).kind.value})"
 
     def read(self, question: Question) -> GenerationReading:

@@ -91,8 +91,7 @@ def quoted_type(parts: Parts) -> Quoted | None:
         return None
     source = None if source_fields(parts) or _INLINE.search(parts.prompt) else _quoted_source(parts)
     short = [span for span in parts.quoted if len(span.text) <= 40 and parts.in_instructions(span)]
-    others = [span for span in short if span != source]
-    return others[0] if others else None
+    return next((span for span in short if span != source), None)
 
 
 _MANY = 5
@@ -195,14 +194,13 @@ class EntityReading:
 
     def answer(self, text: str) -> Answer:
         """Spans that stand in the source; else a word that is likely for the entity type."""
-        return copied(text, self.source, self.max_spans, self._guess())
-
-    def _guess(self) -> str:
-        """Brands come first in a title, measures hold digits, and most else comes last."""
-        wanted = self.entity_type.lower()
+        # Brands come first in a title, measures hold digits, and most else comes last.
+        wanted, guess = self.entity_type.lower(), last_words(self.source, 1)
         if _QUANTITY.search(wanted):
-            return word_with_digit(self.source) or last_words(self.source, 1)
-        return first_words(self.source, 1) if _LEADING.search(wanted) else last_words(self.source, 1)
+            guess = word_with_digit(self.source) or guess
+        elif _LEADING.search(wanted):
+            guess = first_words(self.source, 1)
+        return copied(text, self.source, self.max_spans, guess)
 
 
 class NamedEntityRecognition:
@@ -212,9 +210,26 @@ class NamedEntityRecognition:
 
     def evidence(self, question: Question) -> str | None:
         """The wording: entities by that word, or a named attribute's phrase in a title or query."""
-        if question.is_multiple_choice:
+        parts = dissect(question.prompt)
+        asked = parts.wanted
+        entity = _ENTITY.search(asked) if "entit" in asked or "ner" in asked or "slot" in asked else None
+        if entity and not _OTHER.search(asked):
+            return f"names an entity ('{entity.group()}')"
+        if not has_source(parts) or _WRITES.search(asked):
             return None
-        return _wording(dissect(question.prompt))
+        named = quoted_type(parts)
+        if named and _ASKS_NAMED.search(asked) and _IN_SOURCE.search(asked):
+            return f"asks for '{named.text}' in a text"
+        if source_fields(parts) and _ATTRIBUTE_CUE.fullmatch(parts.cue):
+            return f"waits for a value ('{parts.cue}')"
+        found = _ASKS.search(_with_labels(parts))
+        if not found and (_NAMES_SOURCE.search(asked) or any(f.kind is FieldKind.LINE for f in source_fields(parts))):
+            found = _MARKS.search(asked)
+        if not found and source_fields(parts):
+            found = _EVERY.search(asked)
+        if not found and _ASKS_NAMED.search(asked) and not _REASONS.search(asked):
+            found = _LOCATED.search(asked)
+        return f"asks for part of a text ('{found.group()[:60]}')" if found else None
 
     def read(self, question: Question) -> EntityReading:
         """The text to copy from: the query or title of the prompt, else all its data, else all of it."""
@@ -240,28 +255,6 @@ class NamedEntityRecognition:
         if not words or len(words) != len(spans):
             raise InputError(f"an entity label is a list of texts, not {target!r}")
         return join_spans(words)
-
-
-def _wording(parts: Parts) -> str | None:
-    asked = parts.wanted
-    entity = _ENTITY.search(asked) if "entit" in asked or "ner" in asked or "slot" in asked else None
-    if entity and not _OTHER.search(asked):
-        return f"names an entity ('{entity.group()}')"
-    if not has_source(parts) or _WRITES.search(asked):
-        return None
-    named = quoted_type(parts)
-    if named and _ASKS_NAMED.search(asked) and _IN_SOURCE.search(asked):
-        return f"asks for '{named.text}' in a text"
-    if source_fields(parts) and _ATTRIBUTE_CUE.fullmatch(parts.cue):
-        return f"waits for a value ('{parts.cue}')"
-    found = _ASKS.search(_with_labels(parts))
-    if not found and (_NAMES_SOURCE.search(asked) or any(f.kind is FieldKind.LINE for f in source_fields(parts))):
-        found = _MARKS.search(asked)
-    if not found and source_fields(parts):
-        found = _EVERY.search(asked)
-    if not found and _ASKS_NAMED.search(asked) and not _REASONS.search(asked):
-        found = _LOCATED.search(asked)
-    return f"asks for part of a text ('{found.group()[:60]}')" if found else None
 
 
 def _with_labels(parts: Parts) -> str:

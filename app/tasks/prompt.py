@@ -5,6 +5,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
+from operator import itemgetter
 
 from app.tasks.lists import NumberedList, find_lists, principal
 
@@ -34,39 +35,34 @@ _WHOSE = (
 """Words before a label's noun: any one adjective ("German query"), but no verb that makes it an instruction."""
 _WHICH = r"(?: ?\([^()]*\))?(?: (?:[a-z]|#?\d{1,2}))?"
 """What tells labels of one kind apart: "title (German)", "review 2", "product A"."""
-_NOUNS: tuple[tuple[FieldKind, str], ...] = (
-    (
-        FieldKind.OUTPUT,
+_NOUNS = {
+    FieldKind.OUTPUT: (
         r"(?:(?:your|the|final|expected|correct|best) )?"
-        r"(?:output|answer|response|result|reply|solution|ranking|selection)s?(?: ?\(.*)?",
+        r"(?:output|answer|response|result|reply|solution|ranking|selection)s?(?: ?\(.*)?"
     ),
-    (
-        FieldKind.INSTRUCTION,
+    FieldKind.INSTRUCTION: (
         r"instructions?|tasks?|notes?|rules?|requirements?|guidelines?|(?:output |answer )?format|hints?|goal"
-        r"|objective|role|system|user|prompt|important|remember|attention|request",
+        r"|objective|role|system|user|prompt|important|remember|attention|request"
     ),
-    (
-        FieldKind.LIST,
+    FieldKind.LIST: (
         r".*\blist|products|items|candidates|candidate \w+|options|choices|aspects|(?:review )?snippets|queries"
-        r"|brands|categories|statements|numbered \w+|(?:product|query|brand|answer) (?:options|candidates|choices)",
+        r"|brands|categories|statements|numbered \w+|(?:product|query|brand|answer) (?:options|candidates|choices)"
     ),
-    (
-        FieldKind.PROSE,
+    FieldKind.PROSE: (
         rf"{_WHOSE}(?:reviews?(?: text| body)?|descriptions?|text|passage|article|paragraph|comments?|feedback|story"
         r"|context|document|details|specifications?|about(?: this item)?|bullet points?|sentence|statement|message"
         r"|conversation|dialogue|transcript|content|body|inputs?|question|inquiry|information|info|history|session"
-        rf"|(?:action|click|browsing|purchase|query|search|session|event) (?:sequence|history|session|log)){_WHICH}",
+        rf"|(?:action|click|browsing|purchase|query|search|session|event) (?:sequence|history|session|log)){_WHICH}"
     ),
-    (
-        FieldKind.LINE,
+    FieldKind.LINE: (
         rf"{_WHOSE}(?:query|queries|search(?: (?:term|query|string|text|phrase))?|title|name|keywords?|aspects?|brand"
         r"|category|attribute(?: name)?|entity(?: type)?|type|headline|listing|label|utterance|string"
         r"|product(?: title| name| type| category)?|item|(?:such)?anfrage|(?:produkt)?titel|produkt|consulta"
         r"|b[uú]squeda|t[ií]tulo|producto?|requête|recherche|titre|produit|kueri|pencarian|judul|produk"
-        rf"|クエリ|検索(?:語|キーワード)?|商品名?|タイトル|标题|商品标题|查询){_WHICH}",
+        rf"|クエリ|検索(?:語|キーワード)?|商品名?|タイトル|标题|商品标题|查询){_WHICH}"
     ),
-)
-_KINDS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _NOUNS)
+}
+_KINDS = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _NOUNS.items()}
 _SEPARATOR = r"(?:[ \t*_]*[:：]| ?=>?(?=[ \t])|[ \t][-–—](?=[ \t]))"
 _LABEL = re.compile(rf"^[ \t>*#_]*(?P<label>[^\W\d_][^\n:：=\"'.?!]{{0,70}}?){_SEPARATOR}", re.MULTILINE)
 """A label opens a line. A dash or an equals sign wants space behind it."""
@@ -92,15 +88,6 @@ class Field:
     """Whether the label stands inside a line, behind a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Label:
-    name: str
-    kind: FieldKind
-    inline: bool
-    line_start: int
-    start: int
-
-
 def find_fields(prompt: str) -> tuple[Field, ...]:
     """The labelled fields, in order. A label that is not known belongs to the text around it."""
     labels = [label for match in _LABEL.finditer(prompt) if (label := _label(match))]
@@ -115,18 +102,19 @@ def find_fields(prompt: str) -> tuple[Field, ...]:
     return tuple(_field(prompt, label, end) for label, end in zip(labels, bounds, strict=False))
 
 
-def _label(match: re.Match[str], *, inline: bool = False) -> _Label | None:
+def _label(match: re.Match[str], *, inline: bool = False) -> Field | None:
+    """A field whose text is not yet known: it is empty, at the end of the label."""
     name = " ".join(match["label"].lower().split())
-    for kind, pattern in _KINDS:
+    for kind, pattern in _KINDS.items():
         if pattern.fullmatch(name):
             if inline and kind not in _INLINE_KINDS:
                 return None
             shares_line = inline and not _LINE_END.match(match.string, match.end())
-            return _Label(name, kind, shares_line, match.start() + 2 * inline, match.end())
+            return Field(name, kind, "", match.start() + 2 * inline, match.end(), match.end(), shares_line)
     return None
 
 
-def _cue(prompt: str) -> _Label | None:
+def _cue(prompt: str) -> Field | None:
     """A few words and a colon at the very end ("Key phrase:"): whatever they are, the answer goes there."""
     end = len(prompt.rstrip())
     start = prompt.rfind("\n", 0, end) + 1
@@ -138,17 +126,18 @@ def _cue(prompt: str) -> _Label | None:
     match = _CUE.fullmatch(prompt, start, end)
     if match is None:
         return None
-    return _Label(" ".join(match["label"].lower().split()), FieldKind.OUTPUT, False, start, len(prompt))
+    name = " ".join(match["label"].lower().split())
+    return Field(name, FieldKind.OUTPUT, "", start, len(prompt), len(prompt))
 
 
-def _field(prompt: str, label: _Label, next_label: int) -> Field:
+def _field(prompt: str, label: Field, next_label: int) -> Field:
     end = next_label
     if label.kind is FieldKind.LINE or label.inline:
         end = _end_of_line(prompt, label.start, next_label)
     text = prompt[label.start : end]
     start = label.start + len(text) - len(text.lstrip())
     stripped = text.strip()
-    return Field(label.name, label.kind, stripped, label.line_start, start, start + len(stripped), label.inline)
+    return replace(label, text=stripped, start=start, end=start + len(stripped))
 
 
 def _end_of_line(prompt: str, start: int, limit: int) -> int:
@@ -314,7 +303,7 @@ class Parts:
 
     def in_instructions(self, span: Quoted) -> bool:
         """Whether a quotation stands in the instructions rather than in the data."""
-        index = bisect_right(self.spans, span.start, key=_start) - 1
+        index = bisect_right(self.spans, span.start, key=itemgetter(0)) - 1
         return index >= 0 and span.end <= self.spans[index][1]
 
     def embedded(self, found: NumberedList) -> bool:
@@ -344,23 +333,15 @@ def dissect(prompt: str) -> Parts:
         spans = ((asking.start, asking.end),) if asking else ((0, len(prompt)),)
         outside = [(0, spans[0][0]), (spans[0][1], len(prompt))]
         instructions = _BLANK.join(prompt[a:b] for a, b in _gaps(len(prompt), outside + quotations))
-    text = _both_ends(instructions.lower())
+    text = instructions.lower()
+    if len(text) > 2 * _LOOKED_AT:
+        text = f"{text[:_LOOKED_AT]}\n{text[-_LOOKED_AT:]}"
     wanted = _folded(_FORBIDDEN.sub(" ", text))
     return Parts(prompt, spans, _folded(text), wanted, fields, asking, lists, principal(lists), quoted)
 
 
-def _start(span: Span) -> int:
-    return span[0]
-
-
 def _folded(text: str) -> str:
     return " ".join(text.split())
-
-
-def _both_ends(text: str) -> str:
-    if len(text) <= 2 * _LOOKED_AT:
-        return text
-    return f"{text[:_LOOKED_AT]}\n{text[-_LOOKED_AT:]}"
 
 
 def _gaps(length: int, covered: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

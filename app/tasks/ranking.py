@@ -78,8 +78,6 @@ class Ranking:
 
     def evidence(self, question: Question) -> str | None:
         """The wording: a permutation is asked for, or a listed set is to be put in order rather than picked from."""
-        if question.is_multiple_choice:
-            return None
         parts = dissect(question.prompt)
         asked = parts.wanted
         if _PERMUTATION.search(asked):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.errors import InputError
 from app.tasks.answers import join_numbers, literal, numbers_answer, parse_integers
-from app.tasks.prompt import Parts, dissect
+from app.tasks.prompt import dissect
 from app.tasks.words import NUMBER, WORKED_SOLUTION, either, imperative, number
 from app.types import Answer, Question, SamplingParams, Selection, TaskType
 
@@ -97,15 +97,13 @@ class Retrieval:
 
     def evidence(self, question: Question) -> str | None:
         """The wording, with a numbered list outside running text: numbers are asked for, or one of a long list."""
-        if question.is_multiple_choice:
-            return None
         parts = dissect(question.prompt)
         asked = parts.wanted
         if parts.list is None or WORKED_SOLUTION.search(asked) or not _PICKS.search(asked):
             return None
         wording = _NUMBERS.search(asked)
         size = len(parts.list.entries)
-        if _few(parts) and not parts.embedded(parts.list) and not _WRITES.search(asked):
+        if 0 < _asked_count(asked) < size and not parts.embedded(parts.list) and not _WRITES.search(asked):
             return f"asks for some of a list of {size}"
         if wording and (not parts.embedded(parts.list) or "list" in asked or "ind" in wording.group()):
             return f"asks for numbers of a list of {size} ('{wording.group()[:40]}')"
@@ -117,7 +115,7 @@ class Retrieval:
         """The listed numbers (1 to 10 where none are), and the count asked for (three where none is)."""
         parts = dissect(question.prompt)
         numbers = parts.list.numbers if parts.list else _DEFAULT
-        return RetrievalReading(numbers, min(_count(parts), len(numbers)))
+        return RetrievalReading(numbers, min(_asked_count(parts.asked) or _READ, len(numbers)))
 
     def parse(self, answer: str) -> list[int]:
         """Rule: the first three integers between commas."""
@@ -137,19 +135,7 @@ class Retrieval:
         return join_numbers(numbers)
 
 
-def _count(parts: Parts) -> int:
-    """How many the instructions ask for."""
-    return _asked_count(parts.asked) or _READ
-
-
-def _few(parts: Parts) -> bool:
-    """Whether a count is asked for that leaves some of the listed entries out."""
-    return parts.list is not None and 0 < _asked_count(parts.wanted) < len(parts.list.entries)
-
-
 def _asked_count(asked: str) -> int:
-    for pattern in _COUNTS:
-        match = pattern.search(asked)
-        if match:
-            return number(match["n"])
-    return 0
+    """How many numbers are asked for; 0 where nothing is said."""
+    found = next((match for pattern in _COUNTS if (match := pattern.search(asked))), None)
+    return number(found["n"]) if found else 0

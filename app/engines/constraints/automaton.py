@@ -48,41 +48,35 @@ class Automaton(Protocol):
         ...
 
 
-class Rules(Protocol[State]):
+class _Rules(Protocol[State]):
     """A constraint as an automaton over bytes. No state is without a legal continuation or end."""
 
     @property
-    def start(self) -> State:
-        """Where an answer begins."""
-        ...
+    def start(self) -> State: ...
 
-    def complete(self, state: State) -> bool:
-        """Whether the answer may end here."""
-        ...
+    def complete(self, state: State) -> bool: ...
 
     def steps(self, state: State) -> Mapping[int, State]:
         """What each byte that may come next leads to."""
         ...
 
 
-class Tables(Generic[State]):
+class _Tables(Generic[State]):
     """The tokens that may follow, by state; shared by all answers under one constraint.
 
     The state None is the beginning where the vocabulary naturally opens a text with a space, which is dropped.
     """
 
-    def __init__(self, rules: Rules[State], vocabulary: Vocabulary) -> None:
+    def __init__(self, rules: _Rules[State], vocabulary: Vocabulary) -> None:
         self._rules = rules
         self.vocabulary = vocabulary
         self.start: State | None = None if vocabulary.leading_space else rules.start
         self._allowed: dict[State | None, NDArray[np.int64]] = {}
 
     def complete(self, state: State | None) -> bool:
-        """Whether the answer may end here."""
         return state is not None and self._rules.complete(state)
 
     def steps(self, state: State | None) -> Mapping[int, State]:
-        """What each byte that may come next leads to."""
         if state is None:
             return {**self._rules.steps(self._rules.start), SPACE: self._rules.start}
         return self._rules.steps(state)
@@ -106,31 +100,24 @@ class Tables(Generic[State]):
                 self._walk(child, following, found)
 
 
-class ByteAutomaton:
+class _ByteAutomaton:
     """`Automaton` of a constraint whose rules speak of bytes."""
 
-    def __init__(self, tables: Tables[Any]) -> None:
+    def __init__(self, tables: _Tables[Any]) -> None:
         self._tables = tables
         self._state = tables.start
         self._ended = False
 
     @property
     def complete(self) -> bool:
-        """Whether the answer may end here."""
         return self._tables.complete(self._state)
 
     def allowed(self) -> NDArray[np.int64]:
-        """The token ids that may follow."""
         if self._ended:
             return np.array(self._tables.vocabulary.end_ids, dtype=np.int64)
         return self._tables.allowed(self._state)
 
     def advance(self, token: int) -> None:
-        """Take one token.
-
-        Raises:
-            EngineError: the token was not among the allowed ones.
-        """
         if token in self._tables.vocabulary.end_ids and (self.complete or self._ended):
             self._ended = True
             return
@@ -150,7 +137,7 @@ def start_automaton(constraint: TextConstraint, vocabulary: Vocabulary) -> Autom
         RefusedRequestError: no answer can meet the constraint.
     """
     if isinstance(constraint, Selection | Copy):
-        return ByteAutomaton(_tables(constraint, vocabulary))
+        return _ByteAutomaton(_tables(constraint, vocabulary))
     return GrammarAutomaton(constraint, vocabulary)
 
 
@@ -180,10 +167,10 @@ class Follower:
 
 
 @lru_cache(TABLES_KEPT)
-def _tables(constraint: Selection | Copy, vocabulary: Vocabulary) -> Tables[Any]:
+def _tables(constraint: Selection | Copy, vocabulary: Vocabulary) -> _Tables[Any]:
     if isinstance(constraint, Selection):
-        return Tables(SelectionRules(constraint, vocabulary), vocabulary)
-    return Tables(CopyRules(constraint, vocabulary), vocabulary)
+        return _Tables(SelectionRules(constraint, vocabulary), vocabulary)
+    return _Tables(CopyRules(constraint, vocabulary), vocabulary)
 
 
 def longest_answer(constraint: TextConstraint, vocabulary: Vocabulary) -> int | None:

@@ -39,7 +39,14 @@ class Vocabulary:
         self.leading_space = leading_space
         self.edges: dict[int, int] = {}
         self.ids_at: dict[int, tuple[int, ...]] = {}
-        self._build()
+        nodes = ROOT
+        for index, piece in self.token_bytes.items():
+            node = ROOT
+            for byte in piece:
+                following = self.edges.setdefault(node << 8 | byte, nodes + 1)
+                nodes = max(nodes, following)
+                node = following
+            self.ids_at[node] = (*self.ids_at.get(node, ()), index)
 
     @classmethod
     def from_tokenizer(cls, tokenizer: "PreTrainedTokenizerBase", end_ids: Iterable[int]) -> Self:
@@ -68,15 +75,6 @@ class Vocabulary:
         """The node after one more byte, or None where no token goes on that way."""
         return self.edges.get(node << 8 | byte)
 
-    def node(self, text: bytes) -> int | None:
-        """The node that `text` leads to from the root."""
-        node: int | None = ROOT
-        for byte in text:
-            if node is None:
-                return None
-            node = self.step(node, byte)
-        return node
-
     @cached_property
     def single_bytes(self) -> frozenset[int]:
         """The bytes that some token consists of. Text made of these can always be written to its end."""
@@ -93,19 +91,6 @@ class Vocabulary:
             found.setdefault(piece.decode(errors="replace").strip(), []).append(index)
         return {text: tuple(ids) for text, ids in found.items()}
 
-    def _build(self) -> None:
-        edges, ids_at, nodes = self.edges, self.ids_at, ROOT
-        for index, piece in self.token_bytes.items():
-            node = ROOT
-            for byte in piece:
-                key = node << 8 | byte
-                following = edges.get(key)
-                if following is None:
-                    nodes += 1
-                    edges[key] = following = nodes
-                node = following
-            ids_at[node] = (*ids_at.get(node, ()), index)
-
 
 def _is_byte_level(tokenizer: "PreTrainedTokenizerBase") -> bool:
     """Whether tokens stand for bytes (True) or for sentencepiece-style text (False)."""
@@ -121,15 +106,10 @@ def _is_byte_level(tokenizer: "PreTrainedTokenizerBase") -> bool:
     )
 
 
-def _byte_of_character() -> dict[str, int]:
-    """The printable character that byte-level BPE (GPT-2) writes for each byte, inverted."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in set(printable)]
-    table = {chr(byte): byte for byte in printable}
-    return table | {chr(0x100 + rank): byte for rank, byte in enumerate(others)}
-
-
-_BYTE_OF_CHARACTER = _byte_of_character()
+_PRINTABLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
+_OTHERS = [byte for byte in range(256) if byte not in _PRINTABLE]
+_BYTE_OF_CHARACTER = {chr(byte): byte for byte in _PRINTABLE} | {chr(0x100 + i): byte for i, byte in enumerate(_OTHERS)}
+"""The printable character that byte-level BPE (GPT-2) writes for each byte, inverted."""
 
 
 def _byte_level_bytes(text: str) -> bytes:

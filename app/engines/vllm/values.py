@@ -5,8 +5,9 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from multiprocessing import resource_tracker
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from app.engines.base import RefusedRequestError
 from app.engines.options import VllmSettings, check_adapter, quantization_method
 from app.errors import EngineError, SetupError
-from app.types import Choice, Completion, Copy, GenerationRequest, JsonSchema, Regex, Selection, TextConstraint
+from app.types import Choice, Completion, Copy, JsonSchema, Regex, Selection, TextConstraint
 
 if TYPE_CHECKING:
     from vllm.logprobs import Logprob
@@ -27,17 +28,14 @@ if TYPE_CHECKING:
     from app.engines.prepared import PreparedRequest
 
 
+_CONSTRAINTS: Mapping[str, Callable[..., TextConstraint]] = {
+    kind.__name__: kind for kind in (Selection, Copy, Regex, JsonSchema)
+}
+
+
 def constraint_to_plain(constraint: TextConstraint) -> dict[str, Any]:
     """A value of strings, numbers and lists only."""
-    match constraint:
-        case Selection(numbers, count):
-            return {"kind": "selection", "numbers": list(numbers), "count": count}
-        case Copy(source, max_spans):
-            return {"kind": "copy", "source": source, "max_spans": max_spans}
-        case Regex(pattern):
-            return {"kind": "regex", "pattern": pattern}
-        case JsonSchema(schema):
-            return {"kind": "json", "schema": schema}
+    return {"kind": type(constraint).__name__, **asdict(constraint)}
 
 
 def constraint_from_plain(value: Mapping[str, Any]) -> TextConstraint:
@@ -46,16 +44,11 @@ def constraint_from_plain(value: Mapping[str, Any]) -> TextConstraint:
     Raises:
         EngineError: the value was not made by `constraint_to_plain`.
     """
-    match value:
-        case {"kind": "selection", "numbers": [*numbers], "count": int(count)}:
-            return Selection(tuple(int(number) for number in numbers), count)
-        case {"kind": "copy", "source": str(source), "max_spans": int(max_spans)}:
-            return Copy(source, max_spans)
-        case {"kind": "regex", "pattern": str(pattern)}:
-            return Regex(pattern)
-        case {"kind": "json", "schema": str(schema)}:
-            return JsonSchema(schema)
-    raise EngineError(f"not a constraint: {str(value)[:80]}")
+    fields = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}
+    try:
+        return _CONSTRAINTS[fields.pop("kind")](**fields)
+    except (KeyError, TypeError) as error:
+        raise EngineError(f"not a constraint: {str(value)[:80]}") from error
 
 
 LOGITS_PROCESSOR = "app.engines.vllm.logits:RequestLogitsProcessor"
@@ -92,9 +85,13 @@ def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> di
         values["allowed_token_ids"] = prepared.label_ids
     elif request.sampling.logprobs is not None:
         values["logprobs"] = request.sampling.logprobs
-    if extra := _extra_args(request):
-        values["extra_args"] = extra
-    return values
+    # What the logits processor must know, as plain data that can change process.
+    extra: dict[str, Any] = {}
+    if request.constraint is not None and not isinstance(request.constraint, Choice):
+        extra[CONSTRAINT] = constraint_to_plain(request.constraint)
+    if choosing := request.sampling.choosing:
+        extra[SAMPLING] = choosing
+    return values | ({"extra_args": extra} if extra else {})
 
 
 def engine_values(model: str, settings: VllmSettings, capability: tuple[int, int] | None) -> dict[str, Any]:
@@ -134,16 +131,6 @@ def engine_values(model: str, settings: VllmSettings, capability: tuple[int, int
     else:
         values["gpu_memory_utilization"] = settings.gpu_memory_utilization
     return values | _lora_values(settings, on_cpu=on_cpu)
-
-
-def _extra_args(request: GenerationRequest) -> dict[str, Any]:
-    """What the logits processor must know of a request, as plain data that can change process."""
-    extra: dict[str, Any] = {}
-    if request.constraint is not None and not isinstance(request.constraint, Choice):
-        extra[CONSTRAINT] = constraint_to_plain(request.constraint)
-    if choosing := request.sampling.choosing:
-        extra[SAMPLING] = choosing
-    return extra
 
 
 def _lora_values(settings: VllmSettings, *, on_cpu: bool) -> dict[str, Any]:
