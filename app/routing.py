@@ -1,6 +1,6 @@
 """Routing: the type of a question, from its prompt and the evaluator's mark. First match wins; total."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.tasks.base import Task
 from app.tasks.registry import TASKS
@@ -10,8 +10,7 @@ ROUTING = 1
 """Raised with every change after which a question may go to another task. Kept answers depend on it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """The task a question goes to, and the wording of its prompt that sent it there."""
 
     task: Task
@@ -20,12 +19,8 @@ class Route:
 
 def explain(question: Question) -> Route:
     """The first task with evidence for the question. The last one takes every question."""
-    for task in TASKS[:-1]:
-        reason = task.evidence(question)
-        if reason is not None:
-            return Route(task, reason)
-    last = TASKS[-1]
-    return Route(last, last.evidence(question) or "nothing else matched")
+    found = ((task, task.evidence(question)) for task in TASKS)
+    return next(Route(task, reason) for task, reason in found if reason is not None)
 
 
 def route(question: Question) -> Task:

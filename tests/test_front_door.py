@@ -61,7 +61,7 @@ class Online(ScriptedAsyncEngine):
 @pytest.fixture(autouse=True)
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     for table, engine in ((loading.ENGINES, Offline), (loading.ASYNC_ENGINES, Online)):
-        entry = EngineEntry(f"{__name__}:{engine.__name__}", TransformersSettings, ())
+        entry = EngineEntry(f"{__name__}:{engine.__name__}", TransformersSettings)
         monkeypatch.setitem(table, "scripted", entry)
 
 

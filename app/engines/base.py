@@ -156,13 +156,6 @@ class RefusedRequestError(EngineError):
         super().__init__(message)
         self.code = code
 
-    def completion(self, request_id: str, prompt_tokens: int = 0) -> Completion:
+    def completion(self, request_id: str) -> Completion:
         """The completion that stands for the refused request."""
-        return Completion(
-            id=request_id,
-            text="",
-            finish_reason="error",
-            prompt_tokens=prompt_tokens,
-            output_tokens=0,
-            error=Failure(self.code, str(self)),
-        )
+        return Completion(request_id, "", "error", 0, 0, error=Failure(self.code, str(self)))

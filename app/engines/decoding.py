@@ -7,7 +7,8 @@ the position in the answer. vLLM's own seeds would do on GPUs; on CPUs they fail
 computed in chunks ("CPU Generator does not use offset", vLLM 0.32).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +18,24 @@ _SPREAD = 0x9E3779B97F4A7C15
 """2**64 over the golden ratio: neighbouring seeds and positions land far apart (Knuth, TAOCP 3, 6.4)."""
 
 
-def choose(
+class Decoding(NamedTuple):
+    """How one answer goes on: the tokens that may follow its beginning (None: any), and `SamplingParams.choosing`."""
+
+    output_ids: Sequence[int]
+    allowed: Callable[[Sequence[int]], NDArray[np.int64]] | None
+    choosing: Mapping[str, Any]
+
+
+def decide(scores: torch.Tensor, rows: Mapping[int, Decoding]) -> torch.Tensor:
+    """Make the next token's score the highest in some rows of (rows, vocabulary), in place; the others stay."""
+    _keep_only(scores, {place: row.allowed(row.output_ids) for place, row in rows.items() if row.allowed})
+    for place, row in rows.items():
+        if row.choosing:
+            _choose(scores[place], row.output_ids, **row.choosing)
+    return scores
+
+
+def _choose(
     scores: torch.Tensor,
     output_ids: Sequence[int],
     *,
@@ -27,17 +45,7 @@ def choose(
     frequency_penalty: float,
     presence_penalty: float,
 ) -> None:
-    """Make the next token's score the highest, in place: penalties first, then temperature, `top_p` and chance.
-
-    Args:
-        scores: one row of next-token scores, masked ones at minus infinity: (vocabulary).
-        output_ids: the answer so far.
-        temperature: how far the distribution is flattened; at 0 the highest score is taken.
-        seed: the request's.
-        top_p: the least probability that the kept tokens make up together, those of the highest first.
-        frequency_penalty: taken off a token's score for each time that it stands in the answer.
-        presence_penalty: taken off once where it stands there at all.
-    """
+    """One row (vocabulary), masked scores at minus infinity: penalties first, then temperature, `top_p` and chance."""
     if output_ids and (frequency_penalty or presence_penalty):
         ids, counts = torch.unique(torch.tensor(output_ids, device=scores.device), return_counts=True)
         scores[ids] -= frequency_penalty * counts + presence_penalty
@@ -58,15 +66,10 @@ def _mixed(value: int) -> int:
     return (value * _SPREAD % 2**64) >> 32
 
 
-def keep_only(logits: torch.Tensor, allowed: Mapping[int, NDArray[np.int64]]) -> torch.Tensor:
-    """Set all but the allowed tokens of some rows to minus infinity, in place.
-
-    Args:
-        logits: scores, one row a sequence: (rows, vocabulary).
-        allowed: the allowed token ids by row; rows that are not named stay as they are.
-    """
+def _keep_only(logits: torch.Tensor, allowed: Mapping[int, NDArray[np.int64]]) -> None:
+    """Set all but the allowed tokens of the named rows to minus infinity."""
     if not allowed:
-        return logits
+        return
     counts = [len(ids) for ids in allowed.values()]
     numbers = np.fromiter(allowed, dtype=np.int64, count=len(allowed))
     rows = _to(np.repeat(numbers, counts), logits.device)
@@ -74,7 +77,6 @@ def keep_only(logits: torch.Tensor, allowed: Mapping[int, NDArray[np.int64]]) ->
     kept = logits[rows, columns]
     logits.index_fill_(0, _to(numbers, logits.device), float("-inf"))
     logits[rows, columns] = kept
-    return logits
 
 
 def _to(array: NDArray[np.int64], device: torch.device) -> torch.Tensor:

@@ -20,31 +20,20 @@ class EngineEntry:
     target: str
     """`module:Class`; the class takes the checkpoint and the settings."""
     settings: type[EngineSettings]
-    needs: tuple[str, ...]
-    """The libraries without which it does not run."""
     prepare: Callable[[], None] | None = None
-    """What must happen before the first of them is imported."""
+    """What must happen before the first of its libraries is imported."""
 
 
 ENGINES: Mapping[str, EngineEntry] = {
-    "vllm": EngineEntry(
-        "app.engines.vllm.offline:VllmEngine", VllmSettings, ("vllm", "torch", "transformers"), prepare_environment
-    ),
-    "transformers": EngineEntry(
-        "app.engines.transformers:TransformersEngine", TransformersSettings, ("torch", "transformers")
-    ),
+    "vllm": EngineEntry("app.engines.vllm.offline:VllmEngine", VllmSettings, prepare_environment),
+    "transformers": EngineEntry("app.engines.transformers:TransformersEngine", TransformersSettings),
 }
-
-
 ASYNC_ENGINES: Mapping[str, EngineEntry] = {
-    "vllm": EngineEntry(
-        "app.engines.vllm.online:AsyncVllmEngine",
-        VllmSettings,
-        ("vllm", "torch", "transformers"),
-        prepare_serving_environment,
-    ),
+    "vllm": EngineEntry("app.engines.vllm.online:AsyncVllmEngine", VllmSettings, prepare_serving_environment),
 }
 """The engines that can serve many callers at once."""
+LIBRARIES = ("vllm", "torch", "transformers", "peft")
+"""Those without which one or the other engine does not run."""
 
 
 def create_engine(name: str, model: str | Path, settings: Mapping[str, object]) -> Engine:
@@ -82,7 +71,19 @@ def check_engine(name: str, model: str | Path, settings: Mapping[str, object]) -
 
 def _create(engines: Mapping[str, EngineEntry], name: str, model: str | Path, settings: Mapping[str, object]) -> Any:  # noqa: ANN401  # the class is only named here
     entry, values = _checked(engines, name, model, settings)
-    return _load(name, entry)(str(model), values)
+    if entry.prepare is not None:
+        entry.prepare()
+    module, _, attribute = entry.target.partition(":")
+    try:
+        engine = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in LIBRARIES:
+            raise
+        raise SetupError(
+            f"engine {name} needs {error.name}, which is not installed: "
+            "pip install 'shopbench[cpu]' (or 'shopbench[cuda]' on a machine with an NVIDIA GPU)"
+        ) from error
+    return engine(str(model), values)
 
 
 def _checked(
@@ -98,18 +99,3 @@ def _checked(
     for adapter, path in values.adapters.items():
         check_adapter(adapter, path)
     return entry, values
-
-
-def _load(name: str, entry: EngineEntry) -> type:
-    if entry.prepare is not None:
-        entry.prepare()
-    module, _, attribute = entry.target.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]  # the table says what it is
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in (*entry.needs, "peft"):
-            raise
-        raise SetupError(
-            f"engine {name} needs {error.name}, which is not installed: "
-            "pip install 'shopbench[cpu]' (or 'shopbench[cuda]' on a machine with an NVIDIA GPU)"
-        ) from error

@@ -8,7 +8,7 @@ from typing import Any
 from app.engines.base import RefusedRequestError
 from app.engines.chat import ChatTokenizer, Templated, turns_of
 from app.engines.constraints.automaton import label_tokens, longest_answer, start_automaton
-from app.types import Choice, Completion, GenerationRequest
+from app.types import Choice, Completion, GenerationRequest, Message
 
 LOGPROB_DIGITS = 4
 """Further ones differ with the batch that a request shares, without meaning anything."""
@@ -37,6 +37,16 @@ class PreparedRequest:
     def label_ids(self) -> list[int]:
         """All tokens that count as a label, label by label."""
         return [index for ids in (self.labels or {}).values() for index in ids]
+
+
+class CountsTokens:
+    """The half of `LoadedModel` that every engine with a tokenizer of its own shares."""
+
+    _tokenizer: ChatTokenizer
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the conversation after the chat template, the assistant's opening included."""
+        return len(self._tokenizer.encode(messages))
 
 
 def prepare(

@@ -13,11 +13,11 @@ from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
 from app.engines.base import never, pull
 from app.engines.chat import ChatTokenizer, load_chat_tokenizer
 from app.engines.constraints.automaton import Follower
-from app.engines.decoding import choose, keep_only
+from app.engines.decoding import Decoding, decide
 from app.engines.options import TransformersSettings
-from app.engines.prepared import PreparedRequest, finish, prepare_all
+from app.engines.prepared import CountsTokens, PreparedRequest, finish, prepare_all
 from app.errors import EngineError, SetupError
-from app.types import Choice, Completion, GenerationRequest, Message
+from app.types import Choice, Completion, GenerationRequest
 
 
 class Row:
@@ -32,16 +32,14 @@ class Row:
         self._logprobs: torch.Tensor | None = None
         self.text: str | None = None
         self.sampling = prepared.request.sampling
-        constraint = prepared.request.constraint
-        self._follower = None
-        if constraint is not None and not isinstance(constraint, Choice):
-            self._follower = Follower(constraint, tokenizer.vocabulary)
+        self.decoding = Decoding(self.output_ids, self._allowed(), self.sampling.choosing)
 
-    def allowed(self) -> NDArray[np.int64] | None:
-        """The tokens that may follow, or None where any may."""
-        if self.prepared.labels is not None:
-            return np.array(self.prepared.label_ids, dtype=np.int64)
-        return self._follower.allowed(self.output_ids) if self._follower else None
+    def _allowed(self) -> Callable[[Sequence[int]], NDArray[np.int64]] | None:
+        constraint = self.prepared.request.constraint
+        if isinstance(constraint, Choice):
+            labels = np.array(self.prepared.label_ids, dtype=np.int64)
+            return lambda _: labels
+        return None if constraint is None else Follower(constraint, self.tokenizer.vocabulary).allowed
 
     def see(self, scores: torch.Tensor) -> None:
         """Note what the model itself holds of the next token: (vocabulary)."""
@@ -104,38 +102,30 @@ class RowScores(LogitsProcessor):  # type: ignore[misc]  # transformers is untyp
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """The scores to take the highest of: (rows, vocabulary)."""
         del input_ids
-        under_way = [(place, row) for place, row in enumerate(self._rows) if not row.done]
-        for place, row in under_way:
+        under_way = {place: row for place, row in enumerate(self._rows) if not row.done}
+        for place, row in under_way.items():
             row.see(scores[place])
-        allowed = {place: ids for place, row in under_way if (ids := row.allowed()) is not None}
-        scores = keep_only(scores, allowed)
-        for place, row in under_way:
-            if choosing := row.sampling.choosing:
-                choose(scores[place], row.output_ids, **choosing)
-        return scores
+        return decide(scores, {place: row.decoding for place, row in under_way.items()})
 
 
 WINDOW = 4
 """Batches' worth of requests that are pulled together, so that prompts of like length share a batch."""
 
 
-class TransformersEngine:
+class TransformersEngine(CountsTokens):
     """`Engine` on transformers' `generate`."""
 
     name = "transformers"
 
     def __init__(self, model: str, settings: TransformersSettings) -> None:
-        """Load the weights.
-
-        Raises:
-            SetupError: the checkpoint or an adapter cannot be loaded.
-        """
+        """Load the weights; raises what `create_engine` does."""
         self.model = model
         self.version: str = transformers.__version__
         self._settings = settings
         self.adapters = settings.adapters
         self._tokenizer = load_chat_tokenizer(model)
-        self._device = torch.device(_device(settings.device))
+        found = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = torch.device(found if settings.device == "auto" else settings.device)
         self._generating = False
         torch.manual_seed(settings.seed)
         self._network: PreTrainedModel | None = self._load()
@@ -143,22 +133,10 @@ class TransformersEngine:
         self.context_length = min(settings.max_model_len or most, most)
         self.dtype = str(self._loaded().dtype).removeprefix("torch.")
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Tokens of the conversation after the chat template, the assistant's opening included.
-
-        Raises:
-            EngineError: the chat template refuses the conversation.
-        """
-        return len(self._tokenizer.encode(messages))
-
     def generate(
         self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
     ) -> Iterator[Completion]:
-        """Completions in order of finishing.
-
-        Raises:
-            EngineError: the engine is closed or already generating.
-        """
+        """Completions in order of finishing."""
         self._loaded()
         if self._generating:
             raise EngineError("the transformers engine is already generating; finish that stream first")
@@ -187,7 +165,7 @@ class TransformersEngine:
         """The window's completions; returns whether to give up."""
         prepared, refused = prepare_all(window, self._tokenizer, self.context_length, self._settings.adapters)
         yield from refused
-        prepared.sort(key=_batching_order)
+        prepared.sort(key=lambda one: (one.request.adapter or "", one.max_tokens, len(one.prompt_ids)))
         for adapter, group in groupby(prepared, key=lambda one: one.request.adapter):
             remaining = iter(list(group))
             while batch := list(islice(remaining, self._settings.batch_size)):
@@ -195,28 +173,27 @@ class TransformersEngine:
                 self._run(batch, ends, adapter)
                 if ends.gave_up:
                     return True
-                yield from self._completions(ends.rows)
+                for row in ends.rows:
+                    logprobs = row.token_logprobs
+                    yield finish(row.prepared, self._tokenizer, row.output_ids, token_logprobs=logprobs, text=row.text)
         return give_up()
 
     def _run(self, batch: list[PreparedRequest], ends: RowEnds, adapter: str | None) -> None:
         input_ids, attention_mask = self._pad([prepared.prompt_ids for prepared in batch])
+        # Nothing but the length: the rows' own rules decide everything else.
+        longest, end = max(one.max_tokens for one in batch), self._tokenizer.end_ids[0]
+        config = GenerationConfig(max_new_tokens=longest, do_sample=False, pad_token_id=end)
         try:
             with torch.inference_mode(), self._adapted(adapter):
                 self._loaded().generate(
                     input_ids=input_ids,
                     attention_mask=attention_mask,
-                    generation_config=self._generation_config(max(one.max_tokens for one in batch)),
+                    generation_config=config,
                     logits_processor=[RowScores(ends.rows)],
                     stopping_criteria=[ends],
                 )
         except RuntimeError as error:
             raise EngineError(f"transformers failed: {str(error).splitlines()[0]}") from error
-
-    def _completions(self, rows: Sequence[Row]) -> list[Completion]:
-        return [
-            finish(row.prepared, self._tokenizer, row.output_ids, token_logprobs=row.token_logprobs, text=row.text)
-            for row in rows
-        ]
 
     def _pad(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Prompts padded on the left, and which places hold tokens: both (rows, longest prompt)."""
@@ -227,10 +204,6 @@ class TransformersEngine:
             input_ids[row, longest - len(ids) :] = torch.tensor(ids)
             mask[row, longest - len(ids) :] = 1
         return input_ids.to(self._device), mask.to(self._device)
-
-    def _generation_config(self, max_new_tokens: int) -> GenerationConfig:
-        """Nothing but the length: the rows' own rules decide everything else."""
-        return GenerationConfig(max_new_tokens=max_new_tokens, do_sample=False, pad_token_id=self._tokenizer.end_ids[0])
 
     def _adapted(self, adapter: str | None) -> AbstractContextManager[None]:
         if not self._settings.adapters:
@@ -256,10 +229,6 @@ class TransformersEngine:
         return network.to(self._device).eval()
 
 
-def _batching_order(prepared: PreparedRequest) -> tuple[str, int, int]:
-    return prepared.request.adapter or "", prepared.max_tokens, len(prepared.prompt_ids)
-
-
 def _with_adapter(network: PreTrainedModel, name: str, path: str) -> PreTrainedModel:
     from peft import PeftModel
 
@@ -270,12 +239,6 @@ def _with_adapter(network: PreTrainedModel, name: str, path: str) -> PreTrainedM
         return PeftModel.from_pretrained(network, path, adapter_name=name)
     except (OSError, ValueError, RuntimeError) as error:
         raise SetupError(f"adapter {name!r}: cannot load {path}: {str(error).splitlines()[0]}") from error
-
-
-def _device(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _dtype(wanted: str, device: torch.device) -> torch.dtype:

@@ -108,7 +108,7 @@ class CopyRules:
         self._is_end = bytearray(len(self._data) + 1)
         begins, offset = [], 0
         for place, encoded in enumerate(characters):
-            inside = encoded != b"\n" and not _is_margin(source[place])
+            inside = encoded != b"\n" and source[place] != "," and not source[place].isspace()
             if inside and is_boundary(source, place):
                 begins.append(offset)
             offset += len(encoded)
@@ -179,10 +179,6 @@ def _is_letter(character: str) -> bool:
 def _is_unspaced(character: str) -> bool:
     place = bisect_right(_UNSPACED_BEGINS, ord(character))
     return place > 0 and ord(character) <= UNSPACED[place - 1][1]
-
-
-def _is_margin(character: str) -> bool:
-    return character == "," or character.isspace()
 
 
 def _encoded(character: str, spellable: frozenset[int]) -> bytes:

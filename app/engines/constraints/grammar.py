@@ -25,7 +25,7 @@ class GrammarAutomaton:
             RefusedRequestError: the grammar cannot be read, or uses what llguidance does not know.
         """
         self._matcher = _matcher(constraint, vocabulary).deep_copy()
-        self._tokens = _tokens(vocabulary)
+        self._tokens, _ = _tokenizer(vocabulary)
         self._end_ids = vocabulary.end_ids
         self._mask = np.zeros((1, (len(self._tokens.tokens) + 31) // 32), dtype=np.int32)
 
@@ -92,13 +92,9 @@ class _Tokens:
 
 
 @lru_cache(4)
-def _tokens(vocabulary: Vocabulary) -> _Tokens:
-    return _Tokens(vocabulary)
-
-
-@lru_cache(4)
-def _tokenizer(vocabulary: Vocabulary) -> LLTokenizer:
-    return LLTokenizer(TokenizerWrapper(_tokens(vocabulary)), eos_token=list(vocabulary.end_ids))
+def _tokenizer(vocabulary: Vocabulary) -> tuple[_Tokens, LLTokenizer]:
+    tokens = _Tokens(vocabulary)
+    return tokens, LLTokenizer(TokenizerWrapper(tokens), eos_token=list(vocabulary.end_ids))
 
 
 @lru_cache(64)
@@ -116,7 +112,7 @@ def _matcher(constraint: Regex | JsonSchema, vocabulary: Vocabulary) -> LLMatche
     else:
         # Free to write blanks between the parts of a JSON answer, small models write nothing else.
         grammar = LLMatcher.grammar_from_json_schema(constraint.schema, overrides={"whitespace_flexible": False})
-    matcher = LLMatcher(_tokenizer(vocabulary), grammar, log_level=0)
+    matcher = LLMatcher(_tokenizer(vocabulary)[1], grammar, log_level=0)
     if matcher.is_error():
         lines = [line for line in matcher.get_error().splitlines() if line.strip()]
         # Of a regular expression's error the reason stands below the place.

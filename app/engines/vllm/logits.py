@@ -3,41 +3,15 @@
 vLLM loads this class by its path, in whichever process holds the model.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from vllm import SamplingParams
 from vllm.config import VllmConfig
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, process_dict_updates
 
 from app.engines.chat import load_chat_tokenizer
 from app.engines.constraints.automaton import Follower
-from app.engines.decoding import choose, keep_only
+from app.engines.decoding import Decoding, decide
 from app.engines.vllm.values import CONSTRAINT, SAMPLING, constraint_from_plain
-
-
-class _Row:
-    """One request of the batch that needs more than vLLM's own greedy choice."""
-
-    def __init__(self, model: str, extra: Mapping[str, Any], output_ids: list[int]) -> None:
-        self._output_ids = output_ids
-        self._sampling: Mapping[str, Any] | None = extra.get(SAMPLING)
-        self._follower = None
-        if CONSTRAINT in extra:
-            vocabulary = load_chat_tokenizer(model).vocabulary
-            self._follower = Follower(constraint_from_plain(extra[CONSTRAINT]), vocabulary)
-
-    def allowed(self) -> NDArray[np.int64] | None:
-        """The tokens that may follow, or None where any may."""
-        return self._follower.allowed(self._output_ids) if self._follower else None
-
-    def choose(self, scores: torch.Tensor) -> None:
-        """Have the next token chosen as the request asks, where that is not the highest score's."""
-        if self._sampling is not None:
-            choose(scores, self._output_ids, **self._sampling)
 
 
 class RequestLogitsProcessor(LogitsProcessor):  # type: ignore[misc]  # vLLM's types are not checked here
@@ -52,7 +26,7 @@ class RequestLogitsProcessor(LogitsProcessor):  # type: ignore[misc]  # vLLM's t
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
         del device, is_pin_memory
         self._model: str = vllm_config.model_config.tokenizer
-        self._rows: dict[int, _Row] = {}
+        self._rows: dict[int, Decoding] = {}
 
     def is_argmax_invariant(self) -> bool:
         """No: the most probable token may be a forbidden one."""
@@ -64,13 +38,16 @@ class RequestLogitsProcessor(LogitsProcessor):  # type: ignore[misc]  # vLLM's t
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Change the rows of `logits`, (requests, vocabulary), in place."""
-        allowed = {place: ids for place, row in self._rows.items() if (ids := row.allowed()) is not None}
-        logits = keep_only(logits, allowed)
-        for place, row in self._rows.items():
-            row.choose(logits[place])
-        return logits
+        return decide(logits, self._rows)
 
-    def _new_row(self, params: SamplingParams, prompt_ids: list[int] | None, output_ids: list[int]) -> _Row | None:
+    def _new_row(self, params: SamplingParams, prompt_ids: list[int] | None, output_ids: list[int]) -> Decoding | None:
+        """A request that needs more than vLLM's own greedy choice."""
         del prompt_ids
         extra = params.extra_args or {}
-        return _Row(self._model, extra, output_ids) if CONSTRAINT in extra or SAMPLING in extra else None
+        allowed = None
+        if CONSTRAINT in extra:
+            vocabulary = load_chat_tokenizer(self._model).vocabulary
+            allowed = Follower(constraint_from_plain(extra[CONSTRAINT]), vocabulary).allowed
+        elif SAMPLING not in extra:
+            return None
+        return Decoding(output_ids, allowed, extra.get(SAMPLING, {}))

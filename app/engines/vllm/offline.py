@@ -1,6 +1,6 @@
 """The thin half of the vLLM engine: it runs in the caller's process and is fed step by step."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import torch._dynamo
 from app.engines.base import never, pull
 from app.engines.chat import load_chat_tokenizer
 from app.engines.options import VllmSettings
-from app.engines.prepared import PreparedRequest, prepare_all
+from app.engines.prepared import CountsTokens, PreparedRequest, prepare_all
 from app.engines.vllm.values import (
     adapter_requests,
     compute_capability,
@@ -25,7 +25,7 @@ from app.engines.vllm.values import (
     starting,
 )
 from app.errors import EngineError
-from app.types import Completion, GenerationRequest, Message
+from app.types import Completion, GenerationRequest
 
 if TYPE_CHECKING:
     from vllm.v1.engine.llm_engine import LLMEngine
@@ -35,17 +35,13 @@ AHEAD = 2
 """Requests in flight, in multiples of `max_num_seqs`: enough that a freed place is filled in the next step."""
 
 
-class VllmEngine:
+class VllmEngine(CountsTokens):
     """`Engine` on vLLM, on GPUs and CPUs alike."""
 
     name = "vllm"
 
     def __init__(self, model: str, settings: VllmSettings) -> None:
-        """Load the weights.
-
-        Raises:
-            SetupError: the checkpoint cannot be loaded, or vLLM refuses a setting.
-        """
+        """Load the weights; raises what `create_engine` does."""
         self.model = model
         self._settings = settings
         self._tokenizer = load_chat_tokenizer(model)
@@ -61,22 +57,10 @@ class VllmEngine:
         self.context_length: int = self._running().model_config.max_model_len
         self.dtype = str(self._running().model_config.dtype).removeprefix("torch.")
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Tokens of the conversation after the chat template, the assistant's opening included.
-
-        Raises:
-            EngineError: the chat template refuses the conversation.
-        """
-        return len(self._tokenizer.encode(messages))
-
     def generate(
         self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
     ) -> Iterator[Completion]:
-        """Completions in order of finishing. At most `AHEAD * max_num_seqs` requests are in flight.
-
-        Raises:
-            EngineError: the engine is closed or already generating.
-        """
+        """Completions in order of finishing. At most `AHEAD * max_num_seqs` requests are in flight."""
         engine = self._running()
         if self._generating:
             raise EngineError("the vllm engine is already generating; finish that stream first")

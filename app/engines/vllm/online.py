@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from itertools import count
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from app.engines.base import SHORT_PROMPT, RefusedRequestError
 from app.engines.chat import load_chat_tokenizer
 from app.engines.options import VllmSettings
-from app.engines.prepared import PreparedRequest, prepare, text_so_far
+from app.engines.prepared import CountsTokens, PreparedRequest, prepare, text_so_far
 from app.engines.vllm.values import (
     adapter_requests,
     compute_capability,
@@ -28,7 +28,7 @@ from app.engines.vllm.values import (
     starting,
 )
 from app.errors import EngineError
-from app.types import Completion, GenerationRequest, Message
+from app.types import Completion, GenerationRequest
 
 if TYPE_CHECKING:
     from vllm.logprobs import Logprob
@@ -40,17 +40,13 @@ UNFINISHED = "\ufffd"
 """What the beginning of a character decodes to."""
 
 
-class AsyncVllmEngine:
+class AsyncVllmEngine(CountsTokens):
     """`AsyncEngine` on vLLM, on GPUs and CPUs alike."""
 
     name = "vllm"
 
     def __init__(self, model: str, settings: VllmSettings) -> None:
-        """Load the weights, which takes half a minute even for a small model.
-
-        Raises:
-            SetupError: the checkpoint cannot be loaded, or vLLM refuses a setting.
-        """
+        """Load the weights, which takes half a minute even for a small model; raises what `create_engine` does."""
         self.model = model
         self._tokenizer = load_chat_tokenizer(model)
         # An unknown kind of tokenizer is told before the long start.
@@ -80,20 +76,8 @@ class AsyncVllmEngine:
         """When the last token came, on `time.monotonic`'s clock."""
         return self._last_heard
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Tokens of the conversation after the chat template, the assistant's opening included.
-
-        Raises:
-            EngineError: the chat template refuses the conversation.
-        """
-        return len(self._tokenizer.encode(messages))
-
     async def generate(self, request: GenerationRequest) -> Completion:
-        """The completion of one request; cancelling it aborts the request in vLLM.
-
-        Raises:
-            EngineError: the engine is closed or failed.
-        """
+        """The completion of one request; cancelling it aborts the request in vLLM."""
         try:
             prepared = await self._prepare(request)
             async with aclosing(self._outputs(prepared, "FINAL_ONLY")) as outputs:
@@ -106,11 +90,7 @@ class AsyncVllmEngine:
         raise EngineError(f"vLLM ended request {request.id} without an answer")
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[str | Completion, None]:
-        """Pieces of the text, then the completion; closing the stream aborts the request in vLLM.
-
-        Raises:
-            EngineError: the engine is closed or failed.
-        """
+        """Pieces of the text, then the completion; closing the stream aborts the request in vLLM."""
         ids: list[int] = []
         logprobs: list[Mapping[int, Logprob]] = []
         cut, sent = "", ""
@@ -133,11 +113,7 @@ class AsyncVllmEngine:
             yield refusal.completion(request.id)
 
     async def probe(self) -> None:
-        """Generate one token.
-
-        Raises:
-            EngineError: the engine is closed or failed.
-        """
+        """Generate one token."""
         params = self._sampling_params(max_tokens=1, temperature=0, detokenize=False)
         prompt = self._inputs.tokens_input([self._tokenizer.end_ids[0]])
         try:

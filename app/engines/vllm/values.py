@@ -44,7 +44,7 @@ def constraint_from_plain(value: Mapping[str, Any]) -> TextConstraint:
     Raises:
         EngineError: the value was not made by `constraint_to_plain`.
     """
-    fields = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}
+    fields: dict[str, Any] = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}
     try:
         return _CONSTRAINTS[fields.pop("kind")](**fields)
     except (KeyError, TypeError) as error:
