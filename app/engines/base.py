@@ -101,7 +101,7 @@ class AsyncEngine(LoadedModel, Protocol):
     """An engine for a server: many requests at once, each with a caller of its own.
 
     Completions are those of `Engine`, refused requests included. A caller that is cancelled, or that closes
-    the stream early, has its request aborted in the engine.
+    the stream early, has its request aborted in the engine. An engine that is closed or failed raises `EngineError`.
     """
 
     @property
@@ -115,37 +115,20 @@ class AsyncEngine(LoadedModel, Protocol):
         ...
 
     async def generate(self, request: GenerationRequest) -> Completion:
-        """The completion of one request.
-
-        Raises:
-            EngineError: the engine is closed or failed.
-        """
+        """The completion of one request."""
         ...
 
     def stream(self, request: GenerationRequest) -> AsyncGenerator[str | Completion, None]:
-        """Pieces of the text as they come, then the completion, whose text is the one that counts.
-
-        Raises:
-            EngineError: the engine is closed or failed.
-        """
+        """Pieces of the text as they come, then the completion, whose text is the one that counts."""
         ...
 
     async def probe(self) -> None:
-        """Generate one token, past any queue of the caller's. It may hang where the engine does.
-
-        Raises:
-            EngineError: the engine is closed or failed.
-        """
+        """Generate one token, past any queue of the caller's. It may hang where the engine does."""
         ...
 
 
 RefusalCode = Literal[
-    "prompt_too_long",
-    "unknown_adapter",
-    "unusable_constraint",
-    "unusable_sampling",
-    "unusable_conversation",
-    "engine",
+    "prompt_too_long", "unknown_adapter", "unusable_constraint", "unusable_sampling", "unusable_conversation", "engine"
 ]
 
 

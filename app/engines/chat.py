@@ -110,11 +110,7 @@ class ChatTokenizer:
         return SpecialTokens(self.tokenizer)
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of the conversation, ending with the assistant's opening; see `template`.
-
-        Raises:
-            RefusedRequestError: the template refuses the conversation.
-        """
+        """Token ids of the conversation, ending with the assistant's opening; refused as by `template`."""
         return self.encode_templated([self.template(turns_of(messages))])[0]
 
     def template(self, turns: Sequence[Turn]) -> Templated:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from app.engines.base import AsyncEngine, Engine
 from app.engines.options import EngineSettings, TransformersSettings, VllmSettings, check_adapter, check_checkpoint
@@ -44,28 +44,18 @@ def create_engine(name: str, model: str | Path, settings: Mapping[str, object]) 
     Raises:
         SetupError: unknown engine, unknown setting, missing checkpoint or adapter, missing library.
     """
-    engine: Engine = _create(ENGINES, name, model, settings)
-    return engine
+    return cast("Engine", _create(ENGINES, name, model, settings))
 
 
 def create_async_engine(name: str, model: str | Path, settings: Mapping[str, object]) -> AsyncEngine:
-    """Load a model into an engine for a server.
-
-    Raises:
-        SetupError: as `create_engine`.
-    """
+    """Load a model into an engine for a server; raises what `create_engine` does."""
     if name in ENGINES and name not in ASYNC_ENGINES:
         raise SetupError(f"engine {name} works offline only; serve with: {', '.join(sorted(ASYNC_ENGINES))}")
-    engine: AsyncEngine = _create(ASYNC_ENGINES, name, model, settings)
-    return engine
+    return cast("AsyncEngine", _create(ASYNC_ENGINES, name, model, settings))
 
 
 def check_engine(name: str, model: str | Path, settings: Mapping[str, object]) -> EngineSettings:
-    """What can be checked of an offline engine without loading anything; its settings.
-
-    Raises:
-        SetupError: as `create_engine`, but for a missing library.
-    """
+    """What `create_engine` checks without loading anything; the settings."""
     return _checked(ENGINES, name, model, settings)[1]
 
 

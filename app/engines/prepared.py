@@ -130,14 +130,9 @@ def finish(
 ) -> Completion:
     """The completion of a served request.
 
-    Args:
-        prepared: the request.
-        tokenizer: the checkpoint's.
-        output_ids: the generated tokens, the end token included where there was one. An answer that is as long
-            as a legal one can be is a whole one without it.
-        token_logprobs: unmasked log-probabilities at each token of the answer: for a choice those of `label_ids`,
-            otherwise those that the sampling asks for, the token's own included.
-        text: the text where the engine had to cut it at a stop string.
+    `output_ids` hold the token that ends the answer, unless it is as long as a legal one can be. `token_logprobs` are
+    the unmasked log-probabilities at each of them: for a choice those of `label_ids`, otherwise those that the
+    sampling asks for, the token's own included. `text` is given where the engine had to cut it at a stop string.
     """
     ended = bool(output_ids) and output_ids[-1] in tokenizer.end_ids
     length = len(output_ids)

@@ -152,9 +152,8 @@ def copied(text: str, source: str, max_spans: int, fallback: str) -> Answer:
     stand there is dropped. `fallback` is the answer where nothing is left.
     """
     spans, exact = _found(text, source, max_spans)
-    if not spans:
-        shared = _shared_words(text, source)
-        spans = [shared] if shared else []
+    if not spans and (shared := _shared_words(text, source)):
+        spans = [shared]
     if not spans:
         return Answer(join_spans([fallback]), Outcome.FALLBACK)
     joined = join_spans(spans)

@@ -237,8 +237,7 @@ def _kind(parts: Parts, language: str) -> GenerationKind:
 def _max_spans(asked: str) -> int:
     if _ONE.search(asked):
         return 1
-    several = _SEVERAL.search(asked)
-    if several:
+    if several := _SEVERAL.search(asked):
         return number(several["n"])
     return _USUAL if _PLURAL.search(asked) else 1
 

@@ -177,7 +177,9 @@ def _build(prompt: str, run: list[_Marker], next_list: int) -> NumberedList:
         )
         for marker, (start, end) in zip(run, bounds, strict=True)
     )
-    return NumberedList(entries, _announced(prompt, run[0].line_start))
+    before = prompt[max(0, run[0].line_start - 400) : run[0].line_start].rstrip()
+    label = _PHRASE_END.split(before.rsplit("\n", 1)[-1])[-1]
+    return NumberedList(entries, label.endswith((":", "：")) and _LIST_LABEL.search(label) is not None)
 
 
 def _last_end(prompt: str, start: int, limit: int, *, one_line: bool) -> int:
@@ -186,9 +188,3 @@ def _last_end(prompt: str, start: int, limit: int, *, one_line: bool) -> int:
     end = limit if end < 0 else end
     cue = _OUTPUT_LINE.search(prompt, start, end)
     return cue.start() if cue else end
-
-
-def _announced(prompt: str, line_start: int) -> bool:
-    before = prompt[max(0, line_start - 400) : line_start].rstrip()
-    label = _PHRASE_END.split(before.rsplit("\n", 1)[-1])[-1]
-    return label.endswith((":", "：")) and _LIST_LABEL.search(label) is not None

@@ -82,11 +82,9 @@ class MultipleChoice:
             return ChoiceReading(scale, "rating scale")
         if listed:
             return ChoiceReading(listed, "listed options")
-        letters = find_letters(question.prompt)
-        if letters:
+        if letters := find_letters(question.prompt):
             return ChoiceReading(letters, "lettered options")
-        meanings = _meanings(parts)
-        if meanings:
+        if meanings := _meanings(parts):
             return ChoiceReading(meanings, "labels given a meaning")
         if _YES_NO.search(parts.asked):
             return ChoiceReading(("0", "1"), "no or yes")

@@ -33,8 +33,7 @@ def has_source(parts: Parts) -> bool:
 
 def source_text(parts: Parts) -> str:
     """The query or title of the prompt, else a text without label, else all of the prompt."""
-    fields = source_fields(parts)
-    if fields:
+    if fields := source_fields(parts):
         return _unquoted(fields[0].text)
     quoted = _quoted_source(parts)
     return _ending(parts) or (quoted.text if quoted else _bare_line(parts)) or parts.prompt.strip()
@@ -267,8 +266,7 @@ def _entity_type(parts: Parts) -> str:
     for field in parts.data(FieldKind.LINE):
         if TYPE_LABEL.search(field.label) and len(field.text) <= 60:
             return field.text
-    named = quoted_type(parts)
-    if named:
+    if named := quoted_type(parts):
         return named.text
     found = re.search(rf"\b{ATTRIBUTE}\b", parts.asked)
     return found.group() if found else "entity"

@@ -367,7 +367,7 @@ def _up_to_ask(prompt: str, fields: tuple[Field, ...], quoted: tuple[Quoted, ...
             return field
         if not _ASK.match(prompt[span.end + 1 : field.end].lstrip(" .,;:")):
             return field
-        return Field(field.label, field.kind, span.text, field.line_start, span.start, span.end)
+        return replace(field, text=span.text, start=span.start, end=span.end, inline=False)
 
     return tuple(shorter(field) for field in fields)
 
@@ -382,8 +382,7 @@ def _without_inline_ask(field: Field) -> Field:
         if not field.text[start].isupper() or not _ASK.match(field.text[start : start + _LONG]):
             break
         cut = end
-    text = field.text[:cut]
-    return replace(field, text=text, end=field.start + cut)
+    return replace(field, text=field.text[:cut], end=field.start + cut)
 
 
 def _without_trailing_ask(prompt: str, fields: tuple[Field, ...], lists: tuple[NumberedList, ...]) -> tuple[Field, ...]:

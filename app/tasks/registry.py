@@ -8,14 +8,7 @@ from app.tasks.ranking import Ranking
 from app.tasks.retrieval import Retrieval
 from app.types import TaskType
 
-TASKS: tuple[Task, ...] = (
-    MultipleChoice(),
-    Ranking(),
-    Retrieval(),
-    NamedEntityRecognition(),
-    Generation(),
-)
-
+TASKS: tuple[Task, ...] = (MultipleChoice(), Ranking(), Retrieval(), NamedEntityRecognition(), Generation())
 _BY_TYPE = {task.type: task for task in TASKS}
 
 

@@ -74,13 +74,11 @@ def target_language(asked: str, cue: str = "") -> str:
     if awaited := awaited_language(cue):
         return awaited
     for pattern in _TARGETS:
-        match = pattern.search(asked)
-        if match:
+        if match := pattern.search(asked):
             return _NAMES[match["name"]]
     if not _CONVERTS.search(asked):
         return DEFAULT
-    named = _NAMED.search(asked)
-    if named:
+    if named := _NAMED.search(asked):
         return _NAMES[named["name"]]
     code = _CODE.search(asked)
     return _CODES[code["code"]] if code else DEFAULT

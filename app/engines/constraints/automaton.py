@@ -134,7 +134,7 @@ def start_automaton(constraint: TextConstraint, vocabulary: Vocabulary) -> Autom
     """An automaton before its first token.
 
     Raises:
-        RefusedRequestError: no answer can meet the constraint.
+        RefusedRequestError: no answer can meet the constraint, or its grammar cannot be read.
     """
     if isinstance(constraint, Selection | Copy):
         return _ByteAutomaton(_tables(constraint, vocabulary))

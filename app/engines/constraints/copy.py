@@ -65,13 +65,7 @@ class CopyRules:
     start = Written()
 
     def __init__(self, constraint: Copy, vocabulary: Vocabulary) -> None:
-        """Find the places in the source where spans begin and end.
-
-        No span holds a byte that the vocabulary cannot write.
-
-        Raises:
-            RefusedRequestError: the source has no span, or none is asked for.
-        """
+        """Find the places in the source where spans begin and end. None holds a byte that no token writes."""
         if constraint.max_spans < 1:
             raise RefusedRequestError("unusable_constraint", "a copy needs max_spans of at least 1")
         several = constraint.max_spans > 1 and {COMMA, SPACE} <= vocabulary.single_bytes

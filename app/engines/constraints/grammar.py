@@ -19,11 +19,6 @@ class GrammarAutomaton:
     """`Automaton` of a grammar. One that grows beyond llguidance's limits on the way ends where it is."""
 
     def __init__(self, constraint: Regex | JsonSchema, vocabulary: Vocabulary) -> None:
-        """Begin an answer.
-
-        Raises:
-            RefusedRequestError: the grammar cannot be read, or uses what llguidance does not know.
-        """
         self._matcher = _matcher(constraint, vocabulary).deep_copy()
         self._tokens, _ = _tokenizer(vocabulary)
         self._end_ids = vocabulary.end_ids

@@ -21,11 +21,6 @@ class SelectionRules:
     """What may be written under one `Selection`."""
 
     def __init__(self, constraint: Selection, vocabulary: Vocabulary) -> None:
-        """Check that the constraint can be met.
-
-        Raises:
-            RefusedRequestError: fewer numbers than asked for, none asked for, or digits without tokens.
-        """
         numbers = frozenset(str(number).encode() for number in constraint.numbers)
         if not 1 <= constraint.count <= len(numbers):
             raise RefusedRequestError(

@@ -27,12 +27,9 @@ class Vocabulary:
     def __init__(
         self, token_bytes: Mapping[int, bytes], end_ids: Iterable[int], *, leading_space: bool = False
     ) -> None:
-        """Arrange the tokens.
+        """Arrange what each ordinary token adds to the text.
 
-        Args:
-            token_bytes: what each ordinary token adds to the text.
-            end_ids: the tokens that end an answer.
-            leading_space: whether the tokenizer naturally opens a text with a space that decoding drops.
+        `leading_space`: whether the tokenizer naturally opens a text with a space that decoding drops.
         """
         self.token_bytes = dict(token_bytes)
         self.end_ids = tuple(sorted(set(end_ids)))

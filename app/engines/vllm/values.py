@@ -39,11 +39,7 @@ def constraint_to_plain(constraint: TextConstraint) -> dict[str, Any]:
 
 
 def constraint_from_plain(value: Mapping[str, Any]) -> TextConstraint:
-    """The constraint again.
-
-    Raises:
-        EngineError: the value was not made by `constraint_to_plain`.
-    """
+    """The constraint again; an `EngineError` where the value was not made by `constraint_to_plain`."""
     fields: dict[str, Any] = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}
     try:
         return _CONSTRAINTS[fields.pop("kind")](**fields)
@@ -95,13 +91,7 @@ def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> di
 
 
 def engine_values(model: str, settings: VllmSettings, capability: tuple[int, int] | None) -> dict[str, Any]:
-    """The arguments of vLLM's `EngineArgs`.
-
-    Args:
-        model: path or hub name of the checkpoint.
-        settings: the engine's settings.
-        capability: the GPU's compute capability, or None on a CPU.
-    """
+    """The arguments of vLLM's `EngineArgs`; `capability` is the GPU's compute capability, or None on a CPU."""
     on_cpu = capability is None
     values: dict[str, Any] = {
         "model": model,
@@ -230,8 +220,7 @@ def adapter_requests(settings: VllmSettings) -> "dict[str, LoRARequest]":
 
 def refusals() -> tuple[type[Exception], ...]:
     """What vLLM raises where it does not take a request."""
-    faults = importlib.import_module("vllm.exceptions")
-    return ValueError, faults.VLLMClientError
+    return ValueError, importlib.import_module("vllm.exceptions").VLLMClientError
 
 
 def refused_by_vllm(error: Exception) -> RefusedRequestError:
