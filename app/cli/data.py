@@ -18,7 +18,7 @@ from app.files import FolderKind, whole_folder, write_lines
 from app.types import TaskType
 
 if TYPE_CHECKING:
-    from app.data.mixing.manifest import Manifest, MixtureChart
+    from app.data.mixing.manifest import Manifest, MixtureBar
     from app.data.row import TrainingRow
     from app.data.tasks.declared import Declaration
 
@@ -92,11 +92,14 @@ def catalogue(
 ) -> None:
     """Write the generated shop itself: products, queries, sessions, co-purchases and reviews, as JSON lines."""
     from app.data.catalogue.catalogue import Catalogue
-    from app.data.catalogue.publishing import FILES, lines
+    from app.data.catalogue.publishing import FILES
 
     shop = Catalogue(seed, population=products)
     with whole_folder(target, FolderKind("catalogue", next(iter(FILES))), overwrite=None) as made:
-        written = sum(write_lines(made / name, track(lines(shop, name, products), products, name)) for name in FILES)
+        written = 0
+        for name, fields in FILES.items():
+            rows = (fields(shop, number) for number in range(products))
+            written += write_lines(made / name, track(rows, products, name))
     stderr.print(f"{written:,} lines -> {target}", markup=False)
 
 
@@ -122,15 +125,15 @@ def generated_tasks(
     names: Sequence[str], capabilities: Sequence[Capability], task_types: Sequence[TaskType]
 ) -> "list[Declaration]":
     """The tasks that fit the filters and need no published data; a name of one that does is refused."""
-    from app.data.tasks.declared import select_tasks, source_of, task_named
+    from app.data.tasks.declared import SOURCES, select_tasks, task_named
     from app.data.tasks.task import GeneratedSource
 
     for name in names:
-        source = source_of(task_named(name))
+        source = SOURCES[task_named(name).source]
         if not isinstance(source, GeneratedSource):
             raise SetupError(f"{name!r} asks about {source.name}, which is not made here: use 'shopbench data build'")
     chosen = select_tasks(names, capabilities, task_types)
-    return [task for task in chosen if isinstance(source_of(task), GeneratedSource)]
+    return [task for task in chosen if isinstance(SOURCES[task.source], GeneratedSource)]
 
 
 def generate_rows(tasks: "Sequence[Declaration]", rows: int, seed: int) -> "Iterator[TrainingRow]":
@@ -216,8 +219,8 @@ def _print_mixture(manifest: "Manifest", target: Path) -> None:
     from app.data.mixing.manifest import charts_of
 
     splits = [file.removesuffix(".jsonl") for file in manifest.outputs]
-    for chart in charts_of(manifest):
-        stdout.print(_bars(chart, splits))
+    for title, bars in charts_of(manifest).items():
+        stdout.print(_bars(title, bars, splits))
     if (reasons := _reasons(manifest)).row_count:
         stdout.print(reasons)
     for share in manifest.unmet[:SHOWN_SHARES]:
@@ -231,10 +234,10 @@ def _print_mixture(manifest: "Manifest", target: Path) -> None:
     stderr.print(f"charts and a row of each task: {target / 'report.html'}", markup=False)
 
 
-def _bars(chart: "MixtureChart", splits: list[str]) -> Table:
-    table = table_of(f"Rows by {chart.title}", chart.title, numbers=[*splits, "share"])
+def _bars(title: str, bars: "list[MixtureBar]", splits: list[str]) -> Table:
+    table = table_of(f"Rows by {title}", title, numbers=[*splits, "share"])
     table.add_column("", no_wrap=True, min_width=BAR_WIDTH)
-    for bar in chart.bars:
+    for bar in bars:
         table.add_row(
             bar.name,
             *(f"{bar.by_split[split]:,}" for split in splits),

@@ -163,8 +163,5 @@ def _mean_relevances(golds: Sequence[Sequence[float]]) -> list[float]:
 
 
 def _reference(sample: Sample) -> str:
-    return sample.gold if isinstance(sample.gold, str) else str(_first(sample.gold))
-
-
-def _first(gold: Any) -> object:  # noqa: ANN401 - a checked list of references
-    return gold[0]
+    gold: Any = sample.gold
+    return gold if isinstance(gold, str) else str(gold[0])

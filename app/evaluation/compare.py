@@ -79,6 +79,9 @@ def compare(folder_a: Path, folder_b: Path, alpha: float = ALPHA, seed: int = 0)
         by_track[task.pairs[0][0].track].append(task)
     in_order = sorted(by_track, key=lambda name: (track_number(name) or 9, name))
     tracks = {name: _over_tasks(by_track[name]) for name in in_order}
+    over_tracks = _mean_of(
+        list(tracks.values()), len(tested), mean_over_tracks([track.drawn for track in tracks.values()])
+    )
     return Comparison(
         created=datetime.now(UTC),
         a=Side(name=str(folder_a), created=a.report.created, provenance=a.report.provenance),
@@ -88,7 +91,7 @@ def compare(folder_a: Path, folder_b: Path, alpha: float = ALPHA, seed: int = 0)
         tasks={name: _task(task, p, alpha) for (name, task), p in zip(tested.items(), adjusted, strict=True)},
         tracks={name: _group(track_title(name), track, alpha) for name, track in tracks.items()},
         mean_over_tasks=_group("Mean over tasks", _over_tasks(list(tested.values())), alpha),
-        mean_over_tracks=_group("Mean over tracks", _over_tracks(list(tracks.values())), alpha),
+        mean_over_tracks=_group("Mean over tracks", over_tracks, alpha),
         changes=_changes(pairs),
         notes=notes,
     )
@@ -147,22 +150,12 @@ def _task(task: _Tested, p_adjusted: float, alpha: float) -> TaskComparison:
     )
 
 
+def _mean_of(parts: Sequence[_Tested | _Mean], n_tasks: int, drawn: Drawn) -> _Mean:
+    return _Mean(n_tasks, fmean(part.score_a for part in parts), fmean(part.score_b for part in parts), drawn)
+
+
 def _over_tasks(tasks: Sequence[_Tested]) -> _Mean:
-    return _Mean(
-        len(tasks),
-        fmean(task.score_a for task in tasks),
-        fmean(task.score_b for task in tasks),
-        mean_over_tasks([task.difference.drawn for task in tasks]),
-    )
-
-
-def _over_tracks(tracks: Sequence[_Mean]) -> _Mean:
-    return _Mean(
-        sum(track.n_tasks for track in tracks),
-        fmean(track.score_a for track in tracks),
-        fmean(track.score_b for track in tracks),
-        mean_over_tracks([track.drawn for track in tracks]),
-    )
+    return _mean_of(tasks, len(tasks), mean_over_tasks([task.difference.drawn for task in tasks]))
 
 
 def _group(title: str, group: _Mean, alpha: float) -> GroupComparison:

@@ -62,7 +62,8 @@ def load_encoder(name: str, path: Path | None = None, precision: Precision = "fl
     Another encoder never takes its place. Without a network, or with HF_HUB_OFFLINE set, this gives up within
     seconds. float32 is what the kit computes in; float64 makes scores independent of the batch.
     """
-    found = _in_folder(path) if path else _find(name)
+    packaged = _packaged_english() if name == ENGLISH and not path else None
+    found = _in_folder(path) if path else packaged or _from_hub(name)
     if isinstance(found, Unavailable):
         return found
     return Encoder(_load(found, precision), str(found))
@@ -72,12 +73,6 @@ def _in_folder(path: Path) -> Path | Unavailable:
     if (path / "modules.json").is_file():
         return path
     return Unavailable(f"{path} is not a sentence-transformers model: give a folder that holds modules.json")
-
-
-def _find(name: str) -> Path | Unavailable:
-    if name == ENGLISH and (packaged := _packaged_english()):
-        return packaged
-    return _from_hub(name)
 
 
 def _packaged_english() -> Path | None:

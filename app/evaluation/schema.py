@@ -344,18 +344,12 @@ class Comparison(_Closed):
 
 
 _LEADERBOARD = "Amazon KDD Cup 2024 final leaderboard"
-_SCORES = (
-    ("1st, NVIDIA", _LEADERBOARD, (83.3, 79.1, 74.6, 76.1, 78.8)),
-    ("2nd", _LEADERBOARD, (82.5, 78.4, 73.3, 73.5, 78.2)),
-    ("3rd", _LEADERBOARD, (82.4, 78.1, 72.8, 71.5, 77.3)),
-    ("Qwen2-72B, zero-shot", "the winning team's report", (79.8, 64.1, 71.9, 69.2, 74.9)),
-)
-
 PUBLISHED = [
-    PublishedScore(
-        system=system,
-        source=source,
-        tracks={str(track): score / 100 for track, score in enumerate(scores, start=1)},
+    PublishedScore(system=system, source=source, tracks={str(n): score / 100 for n, score in enumerate(scores, 1)})
+    for system, source, scores in (
+        ("1st, NVIDIA", _LEADERBOARD, (83.3, 79.1, 74.6, 76.1, 78.8)),
+        ("2nd", _LEADERBOARD, (82.5, 78.4, 73.3, 73.5, 78.2)),
+        ("3rd", _LEADERBOARD, (82.4, 78.1, 72.8, 71.5, 77.3)),
+        ("Qwen2-72B, zero-shot", "the winning team's report", (79.8, 64.1, 71.9, 69.2, 74.9)),
     )
-    for system, source, scores in _SCORES
 ]

@@ -1,9 +1,9 @@
 """The report's page: one HTML file that needs nothing else, neither a network nor a server."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
-from app.evaluation.schema import EvalReport, PublishedScore, SampleResult, TaskScore, TrackScore
+from app.evaluation.schema import EvalReport, SampleResult, TaskScore, TrackScore
 from app.report import charts
 from app.report.page import render_page, sample_table
 from app.types import Outcome
@@ -22,7 +22,7 @@ def render_report(report: EvalReport, samples: Iterable[SampleResult]) -> str:
         data=sample_table(rows),
         report=report,
         groups=track_groups(report),
-        marks=lambda number: published_marks(report.published, str(number)),
+        marks=lambda number: [(one.system, one.tracks[number]) for one in report.published if number in one.tracks],
         above=above_baselines(report),
         outcomes=outcome_bars(report, rows),
         outcome_order=[outcome for outcome in OUTCOME_ORDER if report.outcomes.get(outcome)],
@@ -45,11 +45,6 @@ def track_groups(report: EvalReport) -> list[tuple[TrackScore, list[tuple[str, T
 def _best_first(task: tuple[str, TaskScore]) -> tuple[bool, float]:
     score = task[1].score
     return (score is None, -(score or 0.0))
-
-
-def published_marks(published: Sequence[PublishedScore], number: str) -> list[tuple[str, float]]:
-    """The systems that have published a score on a track, and that score, in the report's order."""
-    return [(one.system, one.tracks[number]) for one in published if number in one.tracks]
 
 
 def above_baselines(report: EvalReport) -> tuple[int, int]:

@@ -29,11 +29,7 @@ def embedded_json(value: object) -> Markup:
         ValueError: the value holds NaN or an infinity, which JSON has no word for.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(_SYNTAX.sub(_escape, text))  # noqa: S704 - every character of HTML syntax has just been escaped
-
-
-def _escape(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
+    return Markup(_SYNTAX.sub(lambda found: f"\\u{ord(found[0]):04x}", text))  # noqa: S704 - every character of HTML syntax has just been escaped
 
 
 @dataclass(slots=True)

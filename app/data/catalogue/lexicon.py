@@ -1,6 +1,5 @@
 """The words of the catalogue, read once from the files beside this module."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -336,7 +335,12 @@ def _joined(files: _Files) -> Lexicon:
         brands=files.brands,
         phrases=files.phrases,
         complements=complements,
-        unrelated={one.key: tuple(_unrelated(one, types, complements[one.key])) for one in types},
+        unrelated={
+            one.key: tuple(
+                other for other in types if other.department is not one.department and other not in complements[one.key]
+            )
+            for one in types
+        },
     )
 
 
@@ -366,10 +370,6 @@ def _type(
         features=tuple(features[name] for name in entry.features),
         **{name: getattr(entry, name) for name in _TypeFacts.model_fields},
     )
-
-
-def _unrelated(one: ProductType, types: list[ProductType], partners: tuple[ProductType, ...]) -> Iterator[ProductType]:
-    return (other for other in types if other.department is not one.department and other not in partners)
 
 
 def _complements(files: _Files, types: list[ProductType]) -> dict[str, tuple[ProductType, ...]]:

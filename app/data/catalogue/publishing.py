@@ -1,7 +1,7 @@
 """The catalogue as data: products, queries, sessions, co-purchases and reviews, each a JSON object."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from app.data.catalogue.behaviour import make_review, make_session
@@ -82,11 +82,6 @@ FILES: dict[str, Callable[[Catalogue, int], Fields]] = {
     "reviews.jsonl": review_fields,
 }
 """One line a product in each file; line k is the same however many there are, but for products named in it."""
-
-
-def lines(shop: Catalogue, name: str, count: int) -> Iterator[Fields]:
-    """The first `count` objects of one of `FILES`, lazily."""
-    return (FILES[name](shop, number) for number in range(count))
 
 
 def _rng(shop: Catalogue, what: str, number: int) -> random.Random:

@@ -85,16 +85,8 @@ class Kind(NamedTuple):
     task_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A file of rows, and how many there are of what."""
-
-    file: OutputFile
-    kinds: Counter[Kind]
-
-    def rows(self, by: str, name: str) -> int:
-        """Rows whose kind has this name."""
-        return sum(n for kind, n in self.kinds.items() if getattr(kind, by) == name)
+Written = tuple[OutputFile, Counter[Kind]]
+"""A file of rows, and how many there are of what."""
 
 
 def build_mixture(settings: MixtureSettings, target: Path, watch: Watch, *, overwrite: bool = False) -> Manifest:
@@ -211,7 +203,7 @@ def _write(path: Path, rows: Iterable[TrainingRow], encoder: RowEncoder | None, 
         prompt_tokens=prompt_tokens if encoder else None,
         answer_tokens=answer_tokens if encoder else None,
     )
-    return Written(file, kinds)
+    return file, kinds
 
 
 def _examples(selected: list[Selected], spool: RowSpool) -> list[TrainingRow]:
@@ -229,10 +221,13 @@ def _summary(
     written: dict[Split, Written],
 ) -> Manifest:
     def by_split(by: str, name: str) -> BySplit:
-        return {split: one.rows(by, name) for split, one in written.items()}
+        return {
+            split: sum(n for kind, n in kinds.items() if getattr(kind, by) == name)
+            for split, (_, kinds) in written.items()
+        }
 
     def by_name(by: str) -> dict[str, BySplit]:
-        names = {getattr(kind, by) for one in written.values() for kind in one.kinds}
+        names = {getattr(kind, by) for _, kinds in written.values() for kind in kinds}
         return {name: by_split(by, name) for name in sorted(names)}
 
     return Manifest(
@@ -272,7 +267,7 @@ def _summary(
             for one in selected
             for share in one.quotas.unmet
         ],
-        outputs={f"{split}.jsonl": one.file for split, one in written.items()},
+        outputs={f"{split}.jsonl": file for split, (file, _) in written.items()},
     )
 
 

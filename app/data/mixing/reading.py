@@ -59,18 +59,15 @@ class Feed:
     def _published_rows(self, source: PublishedSource, advance: Callable[[], object]) -> Iterator[TrainingRow]:
         drawn: Counter[str] = Counter()
         for index, record in enumerate(source.read(self.place or Path(), self.faults)):
-            if self._has_enough(drawn):
+            limit = self.settings.rows
+            if limit is not None and all(drawn[task.name] >= limit for task in self.tasks):
                 return
             advance()
             for task in self.tasks:
-                left = None if self.settings.rows is None else self.settings.rows - drawn[task.name]
+                left = None if limit is None else limit - drawn[task.name]
                 for row in islice(task.draw_rows(record, self.seed, index), left):
                     drawn[task.name] += 1
                     yield row
-
-    def _has_enough(self, drawn: Counter[str]) -> bool:
-        limit = self.settings.rows
-        return all(limit is not None and drawn[task.name] >= limit for task in self.tasks)
 
     def _generated_rows(self, advance: Callable[[], object]) -> Iterator[TrainingRow]:
         for task in self.tasks:

@@ -166,20 +166,14 @@ def select(spool: RowSpool, clean: NDArray[np.bool_], settings: MixtureSettings)
     sides = split_numbers(spool.column("place"), settings.splits.fractions)
     by_task = {task: spool.of_task(task, clean) for task in sorted(spool.names)}
     fractions = dict(zip(SPLITS, settings.splits.fractions, strict=True))
-    totals = split_totals(settings.mix.total, fractions)
+    total = settings.mix.total
+    totals = {} if total is None else apportion(total, fractions, dict.fromkeys(fractions, total))
     selected = []
     for number, split in enumerate(SPLITS):
         if fractions[split] > 0:
             rows = {task: found[sides[found] == number] for task, found in by_task.items()}
-            selected.append(_selected(split, rows, spool, totals[split], fractions[split], settings))
+            selected.append(_selected(split, rows, spool, totals.get(split), fractions[split], settings))
     return selected
-
-
-def split_totals(total: int | None, fractions: dict[Split, float]) -> dict[Split, int | None]:
-    """The total of each split; none where there is none."""
-    if total is None:
-        return dict.fromkeys(fractions)
-    return {**apportion(total, fractions, dict.fromkeys(fractions, total))}
 
 
 def _selected(

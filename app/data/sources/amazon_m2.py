@@ -63,12 +63,7 @@ _open_shop = once_a_file(_Shop)
 
 
 def read_amazon_m2(folder: Path, faults: Counter[str]) -> Iterator[Session]:
-    """The training sessions of a folder with the two tables, each product by its title.
-
-    Raises:
-        InputError: a file is missing or has another schema.
-        SetupError: the disk is full.
-    """
+    """The training sessions of a folder with the two tables, each product by its title."""
     shop = _open_shop(find_tables(folder, "products_train")[0])
     for path in find_tables(folder, "sessions_train"):
         for number, row in enumerate(read_table(path, SESSIONS)):

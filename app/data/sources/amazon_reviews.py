@@ -61,12 +61,7 @@ class ReviewedProduct:
 
 
 def read_amazon_reviews(folder: Path, faults: Counter[str]) -> Iterator[ReviewedProduct]:
-    """The products of a folder's categories with their reviews; both files go through tables on disk.
-
-    Raises:
-        InputError: a file is missing or has another schema.
-        SetupError: the disk is full.
-    """
+    """The products of a folder's categories with their reviews; both files go through tables on disk."""
     for path in find_tables(folder, "*"):
         if path.name.startswith(_META):
             continue
@@ -152,14 +147,10 @@ def _shortened(review: Review) -> str:
     return f"{review.text[:_EXCERPT].rsplit(' ', 1)[0]} ..." if len(review.text) > _EXCERPT else review.text
 
 
-def _cut(text: str) -> str:
-    return text[:_LONGEST]
-
-
 @_review("review rating", CHOICE)
 def _rating(record: ReviewedProduct, rng: random.Random) -> Iterator[Draft]:  # noqa: ARG001 - as the others take it
     for review in record.reviews[:_REVIEWS_USED]:
-        yield Draft({"review": _cut(review.text), "category": record.category}, review.rating, record.id)
+        yield Draft({"review": review.text[:_LONGEST], "category": record.category}, review.rating, record.id)
 
 
 @_review("review helpfulness", RANKING)
@@ -192,14 +183,14 @@ def _together(record: ReviewedProduct, rng: random.Random) -> Iterator[Draft]:
 def _headline(record: ReviewedProduct, rng: random.Random) -> Iterator[Draft]:  # noqa: ARG001 - as the others take it
     for review in record.reviews[:_REVIEWS_USED]:
         if 2 <= len(review.title.split()) <= 12:
-            yield Draft({"review": _cut(review.text)}, review.title, record.id)
+            yield Draft({"review": review.text[:_LONGEST]}, review.title, record.id)
 
 
 @_review("title generation", GENERATION, Metric.ROUGE_L, capability=Capability.CONCEPT_UNDERSTANDING)
 def _title(record: ReviewedProduct, rng: random.Random) -> Iterator[Draft]:  # noqa: ARG001 - as the others take it
     text = "; ".join(record.features) or record.description
     if record.title and text:
-        yield Draft({"features": _cut(text)}, record.title, record.id)
+        yield Draft({"features": text[:_LONGEST]}, record.title, record.id)
 
 
 SOURCES = (AMAZON_REVIEWS,)

@@ -19,7 +19,6 @@ from app.data.sources.reading import (
     language_of,
     last_list,
     read_table,
-    renumbered,
     without,
 )
 from app.data.tasks.task import CHOICE, GENERATION, NER, RANKING, RETRIEVAL, Draft, PublishedSource, TaskGroup
@@ -59,11 +58,7 @@ class Instruction:
 
 
 def read_ec_guide(folder: Path, faults: Counter[str]) -> Iterator[Instruction]:
-    """The sub-tasks of a folder (or one file), mended; `faults` counts what was mended or dropped, by sub-task.
-
-    Raises:
-        InputError: a file has another schema.
-    """
+    """The sub-tasks of a folder (or one file), mended; `faults` counts what was mended or dropped, by sub-task."""
     for path in find_tables(folder, "*/*", "*"):
         for row in read_table(path, FIELDS):
             yield from _mended(path.name.split(".")[0], row, faults)
@@ -111,7 +106,7 @@ def _choice(read: Instruction, row: RawRow, tell: Tell) -> Iterator[Instruction]
     found = last_list(question) if numbers and (gold not in numbers or numbers != list(range(len(numbers)))) else None
     if found and found.numbers == (0, 1, 3):
         # labels are places already (0, 1, 2); a 3 would mean the entry of that number
-        question, gold = renumbered(question, found), min(gold, 2)
+        question, gold = without(question, found, set()), min(gold, 2)
         tell("options 0, 1, 3 renumbered")
     elif found and str(gold) not in MultipleChoice().read(Question("", question, is_multiple_choice=True)).labels:
         tell("the gold option is not offered, dropped")
@@ -213,13 +208,11 @@ def _language(sub_task: str, question: str) -> str:
     """The language asked for by a translation; that of the product's text where a sub-task has several."""
     if sub_task == "MT":
         return _CODES[Generation().read(Question("", question)).language]
-    return language_of(_longest(question)) if sub_task in _SEVERAL_LANGUAGES else ENGLISH
-
-
-def _longest(question: str) -> str:
-    """The longest quoted stretch or line: the product's own text, not the instruction."""
+    if sub_task not in _SEVERAL_LANGUAGES:
+        return ENGLISH
+    # The longest line or quoted stretch is the product's own text, not the instruction.
     lines = [line for line in question.splitlines()[1:] if line.strip()] or question.split("'")
-    return max(lines, key=len, default="")
+    return language_of(max(lines, key=len, default=""))
 
 
 _BY_TYPE = {

@@ -66,11 +66,7 @@ class Exercise:
 
 
 def read_ec_instruct(folder: Path, faults: Counter[str]) -> Iterator[Exercise]:
-    """The training rows of the set's own setting, from a folder or one file.
-
-    Raises:
-        InputError: a file has another schema.
-    """
+    """The training rows of the set's own setting, from a folder or one file."""
     for path in find_tables(folder, "dataset*", "train*"):
         for row in read_table(path, FIELDS):
             task = _SPELLINGS.get(row.text("task"), row.text("task"))

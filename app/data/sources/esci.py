@@ -54,10 +54,6 @@ def read_esci(folder: Path, faults: Counter[str]) -> Iterator[QueryResults]:
     """The training queries of a folder with the two tables, or of one table that has them joined.
 
     Rows of a query stand together, as published. Titles are looked up in a table on disk.
-
-    Raises:
-        InputError: a file has another schema, or the products are missing.
-        SetupError: the disk is full, or Parquet cannot be read.
     """
     for path in find_tables(folder, "*examples*", "*shopping_queries*train*"):
         rows = read_table(path, EXAMPLES, ("product_title", "split"))

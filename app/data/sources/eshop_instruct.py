@@ -46,11 +46,7 @@ class EshopQuestion:
 
 
 def read_eshop_instruct(folder: Path, faults: Counter[str]) -> Iterator[EshopQuestion]:
-    """The rows of a folder, its folders by type, or one file.
-
-    Raises:
-        InputError: a file has another schema.
-    """
+    """The rows of a folder, its folders by type, or one file."""
     for path in find_tables(folder, "*", "*/*"):
         for row in read_table(path, ()):
             question, answer = _parts(row)

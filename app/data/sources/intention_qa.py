@@ -44,11 +44,7 @@ class CoPurchase:
 
 
 def read_intention_qa(folder: Path, faults: Counter[str]) -> Iterator[CoPurchase]:
-    """The rows of a folder's task files (or one file), in order. A file is held whole: lists need all its products.
-
-    Raises:
-        InputError: a file has another schema.
-    """
+    """The rows of a folder's task files (or one file), in order. A file is held whole: lists need all its products."""
     for path in find_tables(folder, "*task1", "*task2"):
         rows = [row for row in read_table(path, FIELDS) if _serves(row, faults)]
         yield from _joined(rows, faults)

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +23,10 @@ _SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """One row and where it stands, such as "dataset.json, row 12" (rows and lines count from 1)."""
+    """One row and where it stands, such as "dataset.json, row 12" (rows and lines count from 1).
+
+    Fields are read as a type; InputError where one that must be there is missing, or is of another type.
+    """
 
     place: str
     values: Mapping[str, Any]
@@ -32,51 +36,33 @@ class RawRow:
         return all(self.values.get(name) is not None for name in names)
 
     def text(self, name: str) -> str:
-        """A text that must be there.
-
-        Raises:
-            InputError: it is missing or no text.
-        """
+        """A text that must be there."""
         value = self._given(name)
         if isinstance(value, str):
             return value
         raise self.wrong(name, "text", value)
 
     def text_or(self, name: str, default: str = "") -> str:
-        """A text, or the default where the field is absent or null.
-
-        Raises:
-            InputError: it is something else.
-        """
+        """A text, or the default where the field is absent or null."""
         return self.text(name) if self.has(name) else default
 
     def number(self, name: str) -> float:
-        """A number that must be there; digits in text count (CSV).
-
-        Raises:
-            InputError: it is missing or no number.
-        """
+        """A number that must be there; digits in text count (CSV)."""
         value = self._given(name)
-        try:
-            if not isinstance(value, bool) and isinstance(value, str | int | float):
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            with suppress(ValueError):
                 return float(value)
-        except ValueError as error:
-            raise self.wrong(name, "a number", value) from error
         raise self.wrong(name, "a number", value)
 
     def whole(self, name: str) -> int:
-        """A whole number that must be there. Errors as `number`."""
+        """A whole number that must be there."""
         value = self.number(name)
         if not value.is_integer():
             raise self.wrong(name, "a whole number", value)
         return int(value)
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts that must be there, also where it is written as text ("['a', 'b']").
-
-        Raises:
-            InputError: it is missing or something else.
-        """
+        """A list of texts that must be there, also where it is written as text ("['a', 'b']")."""
         value = self._given(name)
         listed = literal(value) if isinstance(value, str) else value
         if isinstance(listed, list | tuple) and all(isinstance(one, str) for one in listed):
@@ -84,7 +70,7 @@ class RawRow:
         raise self.wrong(name, "a list of texts", value)
 
     def texts_or_none(self, name: str) -> tuple[str, ...]:
-        """A list of texts, empty where the field is absent or null. Errors as `texts`."""
+        """A list of texts, empty where the field is absent or null."""
         return self.texts(name) if self.has(name) else ()
 
     def wrong(self, name: str, wanted: str, found: object) -> InputError:
@@ -372,16 +358,10 @@ def last_list(question: str) -> NumberedList | None:
     return principal(find_lists(question))
 
 
-def renumbered(question: str, found: NumberedList) -> str:
-    """The question with the list counted without gaps from its first number on."""
-    return without(question, found, set())
-
-
 def without(question: str, found: NumberedList, numbers: set[int]) -> str:
-    """The question without the entries of these numbers, the rest counted anew. The first entry cannot be taken out.
+    """The question without the entries of these numbers, the rest counted without gaps from the first number on.
 
-    Raises:
-        ValueError: the first entry is among them.
+    Raises ValueError where the first entry is among them: it holds the list's place.
     """
     first = found.numbers[0]
     if first in numbers:

@@ -36,11 +36,7 @@ class TitleValues:
 
 
 def read_extract_gpt(folder: Path, faults: Counter[str]) -> Iterator[TitleValues]:
-    """The training files of ExtractGPT's form below a folder (or one file).
-
-    Raises:
-        InputError: a file has another schema.
-    """
+    """The training files of ExtractGPT's form below a folder (or one file)."""
     for path in find_tables(folder, "*/train", "train"):
         for row in read_table(path, ("input", "category", "target_scores")):
             scores = row.values["target_scores"]
@@ -51,11 +47,7 @@ def read_extract_gpt(folder: Path, faults: Counter[str]) -> Iterator[TitleValues
 
 
 def read_oa_mine(folder: Path, faults: Counter[str]) -> Iterator[TitleValues]:
-    """OA-Mine's own annotations below a folder (or one file).
-
-    Raises:
-        InputError: a file has another schema.
-    """
+    """OA-Mine's own annotations below a folder (or one file)."""
     for path in find_tables(folder, "annotations/*", "*"):
         category = path.name.split(".")[0].replace("_", " ")
         for row in read_table(path, ("title", "entities")):
@@ -63,11 +55,7 @@ def read_oa_mine(folder: Path, faults: Counter[str]) -> Iterator[TitleValues]:
 
 
 def read_ae_110k(folder: Path, faults: Counter[str]) -> Iterator[TitleValues]:
-    """AE-110k's own file below a folder, or the file itself. Lines of one title that stand together make one.
-
-    Raises:
-        InputError: the file is missing or has another schema.
-    """
+    """AE-110k's own file below a folder, or the file itself. Lines of one title that stand together make one."""
     path = folder / "publish_data.txt" if folder.is_dir() else folder
     for title, lines in groupby(_lines(path, faults), key=lambda line: line[0]):
         yield from _checked(title, "", ((attribute, value) for _, attribute, value in lines), "AE-110k", faults)

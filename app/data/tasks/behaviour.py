@@ -11,7 +11,7 @@ from app.data.catalogue.queries import RELEVANCE, Match, Query, make_query, miss
 from app.data.row import Capability
 from app.data.tasks.concepts import CATALOGUE
 from app.data.tasks.lists import LISTED, choices, graded, numbered, selection
-from app.data.tasks.task import CHOICE, GENERATION, RANKING, RETRIEVAL, Draft, TaskGroup
+from app.data.tasks.task import CHOICE, GENERATION, RANKING, RETRIEVAL, Draft, TaskGroup, list_draft
 from app.evaluation.names import Metric
 
 _behaviour = TaskGroup[Catalogue](CATALOGUE, Capability.USER_BEHAVIOUR, "behaviour")
@@ -141,8 +141,7 @@ def query_product_match(shop: Catalogue, rng: random.Random) -> Draft:
 @_behaviour("query-product relevance", RANKING)
 def query_product_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     product, query = demanding(shop, rng)
-    options, relevances = graded(ranked_products(shop, product, query, rng), rng)
-    return Draft({"query": query.text, "options": options}, relevances)
+    return list_draft(graded(ranked_products(shop, product, query, rng), rng), {"query": query.text})
 
 
 @_behaviour("query-query intent", RETRIEVAL)
@@ -155,8 +154,7 @@ def similar_queries(shop: Catalogue, rng: random.Random) -> Draft:
 
     gold = different(similar, 3, (query.text,))
     others = [make_query(other, rng, most=2).text for other in shop.unrelated(product.type, rng, 7)]
-    options, numbers = selection(gold, others, rng)
-    return Draft({"query": query.text, "options": options}, numbers)
+    return list_draft(selection(gold, others, rng), {"query": query.text})
 
 
 @_behaviour("query-product relevance", CHOICE)
@@ -167,8 +165,7 @@ def product_for_query(shop: Catalogue, rng: random.Random) -> Draft:
         match = rng.choice((Match.SUBSTITUTE, Match.SUBSTITUTE, Match.IRRELEVANT))
         return shop.title(of_match(shop, query, product, match, rng)).text
 
-    options, gold = choices(shop.title(product).text, different(rival, 3), rng)
-    return Draft({"query": query.text, "options": options}, gold)
+    return list_draft(choices(shop.title(product).text, different(rival, 3), rng), {"query": query.text})
 
 
 @_behaviour("query-product relevance", CHOICE)
@@ -176,8 +173,7 @@ def query_for_product(shop: Catalogue, rng: random.Random) -> Draft:
     product, query = demanding(shop, rng)
     near = changed(shop, product, query, rng).text
     others = [make_query(other, rng, most=2, least=1).text for other in shop.unrelated(product.type, rng, 2)]
-    options, gold = choices(query.text, [near, *others], rng)
-    return Draft({"title": shop.title(product).text, "options": options}, gold)
+    return list_draft(choices(query.text, [near, *others], rng), {"title": shop.title(product).text})
 
 
 @_behaviour("query rewriting", GENERATION, Metric.ROUGE_L)
@@ -191,8 +187,7 @@ def next_query(shop: Catalogue, rng: random.Random) -> Draft:
     session = make_session(shop, rng)
     gold = next_queries(shop, session, rng, 3)
     others = [make_query(one, rng, most=2).text for one in shop.unrelated(session.aim.type, rng, _CANDIDATES - 3)]
-    options, numbers = selection(gold, others, rng)
-    return Draft({"session": written(session, rng), "options": options}, numbers)
+    return list_draft(selection(gold, others, rng), {"session": written(session, rng)})
 
 
 @_behaviour("session understanding", RETRIEVAL)
@@ -202,8 +197,7 @@ def next_product(shop: Catalogue, rng: random.Random) -> Draft:
     gold = different(lambda: shop.title(next_products(shop, session, rng, 1)[0]).text, 3, seen)
     listed = rng.choice((_CANDIDATES, _CANDIDATES, LISTED))
     others = [shop.title(one).text for one in shop.unrelated(session.aim.type, rng, listed - 3)]
-    options, numbers = selection(gold, others, rng)
-    return Draft({"session": written(session, rng), "options": options}, numbers)
+    return list_draft(selection(gold, others, rng), {"session": written(session, rng)})
 
 
 @_behaviour("co-purchase prediction", RETRIEVAL)
@@ -211,8 +205,7 @@ def also_bought(shop: Catalogue, rng: random.Random) -> Draft:
     product = shop.any_product(rng)
     gold = bought_with(shop, product, rng, 3)
     others = [shop.title(one).text for one in shop.unrelated(product.type, rng, LISTED - 3)]
-    options, numbers = selection(gold, others, rng)
-    return Draft({"title": shop.title(product).text, "options": options}, numbers)
+    return list_draft(selection(gold, others, rng), {"title": shop.title(product).text})
 
 
 @_behaviour("co-purchase prediction", CHOICE)
@@ -220,8 +213,7 @@ def bought_together(shop: Catalogue, rng: random.Random) -> Draft:
     product = shop.any_product(rng)
     gold = bought_with(shop, product, rng, 1)[0]
     others = [shop.title(one).text for one in shop.unrelated(product.type, rng, 3)]
-    options, number = choices(gold, others, rng)
-    return Draft({"title": shop.title(product).text, "options": options}, number)
+    return list_draft(choices(gold, others, rng), {"title": shop.title(product).text})
 
 
 @_behaviour("session understanding", RANKING)
@@ -237,8 +229,7 @@ def next_product_ranking(shop: Catalogue, rng: random.Random) -> Draft:
         found.setdefault(shop.title(product).text, grade)
     for product in shop.unrelated(aim.type, rng, 5 - len(found)):
         found[shop.title(product).text] = 0.0
-    options, relevances = graded(list(found.items()), rng)
-    return Draft({"session": written(session, rng), "options": options}, relevances)
+    return list_draft(graded(list(found.items()), rng), {"session": written(session, rng)})
 
 
 @_behaviour("session understanding", CHOICE)
@@ -247,8 +238,7 @@ def session_intention(shop: Catalogue, rng: random.Random) -> Draft:
     named = rng.random() < 0.5
     types = [session.aim.type, *shop.unrelated_types(session.aim.type, rng, 3)]
     texts = [one.with_article if named else f"something to {one.purpose}" for one in types]
-    options, gold = choices(texts[0], texts[1:], rng)
-    return Draft({"session": written(session, rng), "options": options}, gold)
+    return list_draft(choices(texts[0], texts[1:], rng), {"session": written(session, rng)})
 
 
 @_behaviour("review rating prediction", CHOICE)
@@ -271,8 +261,7 @@ def review_satisfaction(shop: Catalogue, rng: random.Random) -> Draft:
 def review_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     one = rng.choice(shop.types)
     entries = [(make_review(shop.lexicon, one, rng, stars, 2).text, (stars - 1) / 4) for stars in range(1, 6)]
-    options, relevances = graded(entries, rng)
-    return Draft({"category": one.name.en, "options": options}, relevances)
+    return list_draft(graded(entries, rng), {"category": one.name.en})
 
 
 @_behaviour("review helpfulness", RETRIEVAL)
@@ -286,8 +275,7 @@ def helpful_reviews(shop: Catalogue, rng: random.Random) -> Draft:
         place = gold if aspect in {opinion.aspect for opinion in review.opinions} else others
         if len(place) < (3 if place is gold else 4) and review.text not in place:
             place.append(review.text)
-    options, numbers = selection(gold, others, rng)
-    return Draft({"aspect": aspect, "options": options}, numbers)
+    return list_draft(selection(gold, others, rng), {"aspect": aspect})
 
 
 @_behaviour("review understanding", CHOICE)
@@ -297,8 +285,7 @@ def opposite_experience(shop: Catalogue, rng: random.Random) -> Draft:
     entry = shop.lexicon.aspects[aspect]
     far = rng.sample([name for name in shop.lexicon.aspects if name != aspect], 3)
     others = [rng.choice(shop.lexicon.aspects[name].praise) for name in far]
-    options, gold = choices(rng.choice(entry.praise), others, rng)
-    return Draft({"phrase": rng.choice(entry.blame), "options": options}, gold)
+    return list_draft(choices(rng.choice(entry.praise), others, rng), {"phrase": rng.choice(entry.blame)})
 
 
 TASKS = _behaviour.tasks()

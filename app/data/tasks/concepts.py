@@ -9,7 +9,7 @@ from app.data.catalogue.queries import make_query
 from app.data.catalogue.titles import Fact, make_description
 from app.data.row import Capability
 from app.data.tasks.lists import SNIPPETS, choices, numbered, selection
-from app.data.tasks.task import CHOICE, GENERATION, NER, RETRIEVAL, Draft, GeneratedSource, TaskGroup
+from app.data.tasks.task import CHOICE, GENERATION, NER, RETRIEVAL, Draft, GeneratedSource, TaskGroup, list_draft
 from app.evaluation.names import Metric
 
 CATALOGUE = GeneratedSource("catalogue", "Apache-2.0", Catalogue)
@@ -49,8 +49,7 @@ def category_by_definition(shop: Catalogue, rng: random.Random) -> Draft:
     one = rng.choice(shop.types)
     definition = one.definition.split(" is " if " is " in one.definition else " are ", 1)[1]
     others = [other.name.en for other in shop.other_types(one, rng, near=1, far=2)]
-    options, gold = choices(one.name.en, others, rng)
-    return Draft({"definition": definition[0].upper() + definition[1:], "options": options}, gold)
+    return list_draft(choices(one.name.en, others, rng), {"definition": definition[0].upper() + definition[1:]})
 
 
 @_concept("applicable attribute", CHOICE)
@@ -68,16 +67,14 @@ def category_of_product(shop: Catalogue, rng: random.Random) -> Draft:
     product = shop.any_product(rng)
     own = product.type.synonyms[0] if rng.random() < 0.5 else product.type.name.en
     others = [other.name.en for other in shop.other_types(product.type, rng, near=1, far=2)]
-    options, gold = choices(own, others, rng)
-    return Draft({"title": shop.title(product).text, "options": options}, gold)
+    return list_draft(choices(own, others, rng), {"title": shop.title(product).text})
 
 
 @_concept("category taxonomy", CHOICE)
 def department_of_category(shop: Catalogue, rng: random.Random) -> Draft:
     one = rng.choice(shop.types)
     far = [department.name.en for department in shop.lexicon.departments if department is not one.department]
-    options, gold = choices(one.department.name.en, rng.sample(far, 3), rng)
-    return Draft({"category": one.name.en, "options": options}, gold)
+    return list_draft(choices(one.department.name.en, rng.sample(far, 3), rng), {"category": one.name.en})
 
 
 @_concept("category taxonomy", RETRIEVAL)
@@ -159,8 +156,7 @@ def review_aspects(shop: Catalogue, rng: random.Random) -> Draft:
     review = make_review(shop.lexicon, rng.choice(shop.types), rng, aspects=3)
     gold = [opinion.aspect for opinion in review.opinions]
     others = rng.sample([name for name in shop.lexicon.aspects if name not in gold], _LISTED_ASPECTS - len(gold))
-    options, numbers = selection(gold, others, rng)
-    return Draft({"category": review.type.name.en, "review": review.text, "options": options}, numbers)
+    return list_draft(selection(gold, others, rng), {"category": review.type.name.en, "review": review.text})
 
 
 @_concept("review snippet selection", RETRIEVAL)

@@ -65,11 +65,6 @@ def task_named(name: str) -> Declaration:
     return TASKS[name]
 
 
-def source_of(task: Declaration) -> Source:
-    """Where a task's records come from."""
-    return SOURCES[task.source]
-
-
 def draw_row(task: Declaration, seed: int, index: int) -> TrainingRow:
     """The row at one place of a generated task's endless stream, the same whatever else is drawn.
 

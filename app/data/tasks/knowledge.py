@@ -9,7 +9,7 @@ from app.data.catalogue.products import Product
 from app.data.row import Capability
 from app.data.tasks.concepts import CATALOGUE, described
 from app.data.tasks.lists import choices, graded, selection
-from app.data.tasks.task import CHOICE, GENERATION, RANKING, RETRIEVAL, Draft, TaskGroup
+from app.data.tasks.task import CHOICE, GENERATION, RANKING, RETRIEVAL, Draft, TaskGroup, list_draft
 from app.evaluation.names import Metric
 
 _knowledge = TaskGroup[Catalogue](CATALOGUE, Capability.KNOWLEDGE_REASONING, "knowledge")
@@ -137,8 +137,9 @@ def complement_category(shop: Catalogue, rng: random.Random) -> Draft:
     one = rng.choice(shop.types)
     partner = rng.choice(shop.related_types(one))
     others = [other.name.en for other in shop.unrelated_types(one, rng, 3)]
-    options, gold = choices(partner.name.en, others, rng)
-    return Draft({"category": one.name.en, "with_article": one.with_article, "options": options}, gold)
+    return list_draft(
+        choices(partner.name.en, others, rng), {"category": one.name.en, "with_article": one.with_article}
+    )
 
 
 @_knowledge("commonsense reasoning", CHOICE)
@@ -152,8 +153,7 @@ def category_for_purpose(shop: Catalogue, rng: random.Random) -> Draft:
 def purpose_of_category(shop: Catalogue, rng: random.Random) -> Draft:
     one = rng.choice(shop.types)
     others = [f"to {other.purpose}" for other in shop.unrelated_types(one, rng, 3)]
-    options, gold = choices(f"to {one.purpose}", others, rng)
-    return Draft({"with_article": one.with_article, "options": options}, gold)
+    return list_draft(choices(f"to {one.purpose}", others, rng), {"with_article": one.with_article})
 
 
 @_knowledge("compatibility", CHOICE)

@@ -12,7 +12,7 @@ from app.data.row import Capability
 from app.data.tasks.behaviour import demanding, ranked_products, written
 from app.data.tasks.concepts import CATALOGUE, entity_name
 from app.data.tasks.lists import choices, graded, selection
-from app.data.tasks.task import CHOICE, GENERATION, NER, RANKING, RETRIEVAL, Draft, TaskGroup
+from app.data.tasks.task import CHOICE, GENERATION, NER, RANKING, RETRIEVAL, Draft, TaskGroup, list_draft
 from app.evaluation.names import Metric
 
 _multilingual = TaskGroup[Catalogue](CATALOGUE, Capability.MULTILINGUAL, "multilingual")
@@ -110,8 +110,7 @@ def same_product(shop: Catalogue, rng: random.Random) -> Draft:
         make_bullets(shop.lexicon, other, language, rng, most=5)
         for other, language in zip(shop.unrelated(product.type, rng, 3), languages[2:], strict=True)
     ]
-    options, number = choices(gold, others, rng)
-    return Draft({"description": shown, "options": options}, number, language=languages[0])
+    return list_draft(choices(gold, others, rng), {"description": shown}, language=languages[0])
 
 
 @_multilingual("keyphrase summarization", CHOICE, languages=LANGUAGES)
@@ -142,8 +141,7 @@ def language_identification(shop: Catalogue, rng: random.Random) -> Draft:
     language = rng.choice(LANGUAGES)
     text = make_bullets(shop.lexicon, shop.any_product(rng), language, rng, most=5)
     others = rng.sample([name for code, name in LANGUAGE_NAMES.items() if code != language], 3)
-    options, gold = choices(LANGUAGE_NAMES[language], others, rng)
-    return Draft({"text": text, "options": options}, gold, language=language)
+    return list_draft(choices(LANGUAGE_NAMES[language], others, rng), {"text": text}, language=language)
 
 
 @_multilingual("multi-lingual entity extraction", NER, languages=FOREIGN)

@@ -47,7 +47,8 @@ class PublishedSource:
     read: Callable[[Path, Counter[str]], Iterable[object]]
     """Records of the data set's own folder, lazily and in a fixed order; the counter takes what was mended or dropped.
 
-    Raises InputError where a file is not what the data set publishes.
+    Raises InputError where a file is missing or not what the data set publishes, SetupError where the disk is full or a
+    library is not installed.
     """
 
     @property
@@ -86,6 +87,12 @@ class Draft:
     group: str = ""
     """Rows of one group stand on one side of every split; the prompt, where it is empty."""
     language: str = "en"
+
+
+def list_draft(found: tuple[str, object], variables: Mapping[str, object], language: str = "en") -> Draft:
+    """A draft over a list and its label, as the functions of `lists` draw them; in the wording it is `options`."""
+    options, gold = found
+    return Draft({**variables, "options": options}, gold, language=language)
 
 
 Drafting = Callable[[R, random.Random], Draft | Iterable[Draft]]

@@ -1,4 +1,7 @@
-"""The starter kit's own format, and any JSON lines that say the same under plainer names."""
+"""The starter kit's own format, and any JSON lines that say the same under plainer names.
+
+A field that is missing or cannot be read is an InputError that names line and field.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -96,28 +99,17 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-PROMPT = ("input_field", "prompt")
-LABEL = ("output_field", "target_field", "gold", "target", "answer")
-
-
 def kit_samples(rows: Sequence[FileRow], track: str = "") -> list[Sample]:
     """Samples of the development set's format; `track` stands in where a row names none.
 
     `input_field` may be called `prompt`, and `output_field` `target_field`, `gold`, `target` or `answer`.
     A row without `id` is known by its number, counted from 0, and one without `task_name` by its file's name.
-
-    Raises:
-        InputError: a field is missing or cannot be read; the message names line and field.
     """
     return [_sample(row, number, track) for number, row in enumerate(rows)]
 
 
 def labelled(row: FileRow, metric: Metric, *names: str) -> object:
-    """The row's gold label in the metric's form.
-
-    Raises:
-        InputError: the label is missing or malformed; the message names line and field.
-    """
+    """The row's gold label in the metric's form."""
     name, value = row.value(*names)
     try:
         return read_label(value, metric)
@@ -143,11 +135,13 @@ def _sample(row: FileRow, number: int, track: str) -> Sample:
     metric = _metric(row)
     task_type = _task_type(row, metric)
     return Sample(
-        question=Question(id=identity(row, number), prompt=row.text(*PROMPT), is_multiple_choice=_flag(row, task_type)),
+        question=Question(
+            id=identity(row, number), prompt=row.text("input_field", "prompt"), is_multiple_choice=_flag(row, task_type)
+        ),
         task_name=row.text("task_name") if row.fields.get("task_name") else row.path.stem,
         task_type=task_type,
         metric=metric.value,
-        gold=labelled(row, metric, *LABEL),
+        gold=labelled(row, metric, "output_field", "target_field", "gold", "target", "answer"),
         track=row.text("track") if row.fields.get("track") else track,
     )
 
@@ -204,19 +198,12 @@ def ec_guide_samples(rows: Sequence[FileRow]) -> tuple[list[Sample], int]:
     """The file's samples, and how many yes-or-no rows were dropped.
 
     The task is named "MCQ/PRP" after folder and file; tracks follow what each sub-task asks for.
-
-    Raises:
-        InputError: a field is missing or cannot be read; the message names line and field.
     """
     kept = [row for row in rows if row.fields.get("metric") != UNSCORED_METRIC]
     path = rows[0].path
-    name = _task_name(path)
+    name = f"{path.parent.name}/{path.stem}" if path.parent.name in GROUPS else path.stem
     samples = kit_samples(kept, _TRACK_OF.get(path.stem, ""))
     return [replace(sample, task_name=name) for sample in samples], len(rows) - len(kept)
-
-
-def _task_name(path: Path) -> str:
-    return f"{path.parent.name}/{path.stem}" if path.parent.name in GROUPS else path.stem
 
 
 def write_kit(samples: Iterable[Sample], path: Path) -> int:

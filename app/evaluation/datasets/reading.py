@@ -45,7 +45,9 @@ def read_dataset(path: Path) -> Dataset:
         samples += found if file == path else [_prefixed(sample, file, path) for sample in found]
     if not samples:
         raise InputError(f"{path} holds no sample that can be scored")
-    _refuse_doubles(path, samples)
+    identity, count = Counter(sample.question.id for sample in samples).most_common(1)[0]
+    if count > 1:
+        raise InputError(f"{path}: the id {identity!r} stands {count} times; make ids unique or leave them out")
     return Dataset(path, samples, notes)
 
 
@@ -80,9 +82,3 @@ def _samples(rows: Sequence[FileRow]) -> tuple[list[Sample], int]:
 def _prefixed(sample: Sample, file: Path, folder: Path) -> Sample:
     name = file.relative_to(folder).with_suffix("").as_posix()
     return replace(sample, question=replace(sample.question, id=f"{name}/{sample.question.id}"))
-
-
-def _refuse_doubles(path: Path, samples: Sequence[Sample]) -> None:
-    identity, count = Counter(sample.question.id for sample in samples).most_common(1)[0]
-    if count > 1:
-        raise InputError(f"{path}: the id {identity!r} stands {count} times; make ids unique or leave them out")

@@ -34,13 +34,10 @@ class FileRow:
         Raises:
             InputError: it has none of them, or the field is no text or a blank one.
         """
-        for name in names:
-            if name in self.fields:
-                value = self.fields[name]
-                if isinstance(value, str) and value.strip():
-                    return value
-                raise self.refuse(name, "must be a text that is not blank")
-        raise self.refuse(names[0], "is missing")
+        name, value = self.value(*names)
+        if isinstance(value, str) and value.strip():
+            return value
+        raise self.refuse(name, "must be a text that is not blank")
 
     def value(self, *names: str) -> tuple[str, Any]:
         """The first of these fields that the row has: its name and value.

@@ -1,7 +1,8 @@
 """Shopping MMLU (Jin et al., 2024): the competition's test set as it was published.
 
 Multiple-choice tasks are CSV files (`question`, `choices`, `answer`), the others JSON lines (`input_field`,
-`target_field`). Folders name the task type, files the task: `multiple_choice/<task>_dataset.csv`.
+`target_field`), read with the errors of `kit`.
+Folders name the task type, files the task: `multiple_choice/<task>_dataset.csv`.
 """
 
 from collections.abc import Sequence
@@ -26,11 +27,7 @@ RATING = "review_rating_prediction"
 
 
 def choice_samples(rows: Sequence[FileRow]) -> list[Sample]:
-    """Multiple-choice samples of one CSV file, asked in the form of the development set.
-
-    Raises:
-        InputError: a field is missing or malformed; the message names line and field.
-    """
+    """Multiple-choice samples of one CSV file, asked in the form of the development set."""
     name = task_name(rows[0].path)
     return [
         Sample(
@@ -46,11 +43,7 @@ def choice_samples(rows: Sequence[FileRow]) -> list[Sample]:
 
 
 def free_samples(rows: Sequence[FileRow]) -> list[Sample]:
-    """Samples of one JSON file of any other type; its folder, its name or its labels tell which.
-
-    Raises:
-        InputError: a field is missing or malformed; the message names line and field.
-    """
+    """Samples of one JSON file of any other type; its folder, its name or its labels tell which."""
     path = rows[0].path
     name = task_name(path)
     metric = metric_of(_task_type(rows[0], name), name)

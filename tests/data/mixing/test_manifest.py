@@ -51,14 +51,14 @@ MANIFEST = Manifest(
 
 
 def test_bars_come_longest_first_with_their_shares() -> None:
-    bars = charts_of(MANIFEST)[-1].bars
+    bars = charts_of(MANIFEST)["task"]
 
     assert [(bar.name, bar.rows, bar.share) for bar in bars] == [("large", 30, 0.75), ("small", 10, 0.25)]
     assert [bar.width for bar in bars] == [1, 1 / 3]
 
 
 def test_faults_of_readers_and_of_rows_are_listed() -> None:
-    assert [(fault.place, fault.reason, fault.rows) for fault in faults_of(MANIFEST)] == [
+    assert [(place, reason, rows) for place, _, reason, rows in faults_of(MANIFEST)] == [
         ("own", "no label", 4),
         ("large", "near duplicate", 5),
     ]

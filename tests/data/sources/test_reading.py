@@ -11,7 +11,6 @@ from app.data.sources.reading import (
     last_list,
     parse_hub_name,
     read_table,
-    renumbered,
     without,
 )
 from app.errors import InputError, SetupError
@@ -201,7 +200,7 @@ def test_a_list_with_a_gap_is_counted_anew() -> None:
     found = last_list(asked)
     assert found is not None
 
-    assert renumbered(asked, found) == "Which holds for the 3. product?\n0. bought\n1. viewed\n2. alike\nAnswer:"
+    assert without(asked, found, set()) == "Which holds for the 3. product?\n0. bought\n1. viewed\n2. alike\nAnswer:"
 
 
 def test_the_first_entry_stays() -> None:

@@ -15,7 +15,6 @@ from app.data.tasks.declared import (
     draw_row,
     join,
     select_tasks,
-    source_of,
     task_named,
 )
 from app.data.tasks.task import PublishedSource
@@ -23,7 +22,7 @@ from app.errors import SetupError
 from app.evaluation.names import Metric
 from app.types import TaskType
 
-PUBLISHED = next(task for task in TASKS.values() if isinstance(source_of(task), PublishedSource))
+PUBLISHED = next(task for task in TASKS.values() if isinstance(SOURCES[task.source], PublishedSource))
 
 
 def test_every_task_has_a_source_and_a_metric_for_its_type() -> None:
@@ -60,7 +59,7 @@ def test_counts_of_a_present_source_are_the_rows_that_it_gives() -> None:
     if not (data / "ExtractGPT").is_dir():
         pytest.skip(f"no published data in {data.resolve()}")
     task = TASKS["extract_gpt_attribute"]
-    source = source_of(task)
+    source = SOURCES[task.source]
     assert isinstance(source, PublishedSource)
     records = enumerate(source.read(data / source.folder, Counter()))
     rows = sum(1 for index, record in records for _ in task.draw_rows(record, 0, index))
