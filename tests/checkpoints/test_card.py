@@ -18,7 +18,11 @@ RECORD = {
     "model": "acme/base-7b",
     "settings": {"lora": {"rank": 8, "alpha": None}, "output": "/home/me/out", "seed": 0},
     "progress": {"steps": 120, "seconds": 5400.0, "tokens": 93_510, "best_step": None},
-    "losses": {"first": {"step": 5, "answer_loss": 4.18693}, "last": {"step": 120, "answer_loss": 1.25}},
+    "losses": {
+        "first": {"step": 5, "answer_loss": 4.18693},
+        "last": {"step": 120, "answer_loss": 1.25},
+        "best_evaluation": {"step": 100, "eval_loss": 1.63},
+    },
     "machine": {"system": "Linux x86_64", "gpus": ["A100", "A100"], "threads": 8},
     "data": {"train": [{"path": "/home/me/rows.jsonl", "sha256": "ab" * 32, "rows": 120}], "validation": []},
 }
@@ -138,6 +142,7 @@ def test_the_card_tells_what_the_records_tell(mixed: Path, tmp_path: Path) -> No
         "| duration | 1 h 30 min |",
         "gpus: A100, A100",
         "| last | 120 | 1.25 |",
+        "| best evaluation | 100 | 1.63 |",
         "| 1 | interpolate |",
         "alpha 0.4",
         "- step 1, interpolate: loss 0.0123",
