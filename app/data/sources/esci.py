@@ -1,39 +1,50 @@
 """Amazon's Shopping Queries (ESCI): queries with products that people judged exact, substitute, complement, irrelevant.
 
-Schema: shopping_queries_dataset_examples (`query`, `query_id`, `product_id`, `product_locale`, `esci_label`, `split`,
-also `example_id`, `small_version`, `large_version`) and shopping_queries_dataset_products (`product_id`,
-`product_title`, `product_locale`, also description, bullet points, brand, colour), both Parquet: the repository's own
-README and the code that joins them (amazon-science/esci-data, ninglab/eCeLLM). A table that has both joined is read
-as well. Locales are us, es and jp.
+Two published forms are read. amazon-science/esci-data has Parquet tables: shopping_queries_dataset_examples (`query`,
+`query_id`, `product_id`, `product_locale`, `esci_label`, `split`, also `example_id`, `small_version`,
+`large_version`) and shopping_queries_dataset_products (`product_id`, `product_title`, `product_locale`, also
+description, bullet points, `product_brand`, `product_color`), or one table that has both joined; locales are us, es
+and jp. OpenSearch's *judgments*.json has `judgmentRatings`, a list of `query` and `ratings` (`docId`, and `rating`:
+100, 10, 1 or 0), with *ecommerce_products*.json, JSON lines (`asin`, `title`, `brand`, `color`, `category` as a
+path), US English alone (opensearch-project/search-relevance, dashboards-search-relevance).
 """
 
-import random
+import html
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from app.data.row import Capability
-from app.data.sources.reading import RawRow, find_tables, one_line, read_table
+from app.data.sources.reading import RawRow, count, find_tables, library, one_line, read_table
 from app.data.sources.spill import SpillTable, once_a_file
-from app.data.tasks.lists import OPTIONS, choices, graded, selection
-from app.data.tasks.task import CHOICE, RANKING, RETRIEVAL, Draft, Drafting, PublishedSource, TaskGroup, TrainingTask
-from app.types import TaskType
+from app.data.tasks.task import PublishedSource
+from app.errors import InputError
+from app.files import open_bytes
 
 EXAMPLES = ("query", "query_id", "product_id", "product_locale", "esci_label")
 PRODUCTS = ("product_id", "product_title", "product_locale")
+_DETAILS = ("product_brand", "product_color")
+LISTED_PRODUCTS = ("asin", "title", "brand", "color")
 LABELS = {"E": "E", "S": "S", "C": "C", "I": "I", "exact": "E", "substitute": "S", "complement": "C", "irrelevant": "I"}
 """The two spellings that have been published."""
+RATINGS = {100.0: "E", 10.0: "S", 1.0: "C", 0.0: "I"}
 LOCALES = {"us": "en", "es": "es", "jp": "ja"}
+_JUDGMENTS = "judgments"
+_LISTED, _LISTED_LOCALE = "ecommerce_products", "us"
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A product with its label for a query: E, S, C or I."""
+    """A product with its label for a query: E, S, C or I. What is not published is empty."""
 
     title: str
     label: str
+    brand: str = ""
+    color: str = ""
+    category: tuple[str, ...] = ()
+    """From the shop's department down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,10 @@ class QueryResults:
     locale: str
     language: str
     products: tuple[Judged, ...]
+    group: str
+    """The same for queries that share a product, where the form lets them be held together."""
+    categories: tuple[tuple[str, ...], ...] = field(default=(), repr=False, compare=False)
+    """All of the products' table, each once."""
 
     def with_label(self, *labels: str) -> list[str]:
         """The titles of these labels."""
@@ -51,22 +66,29 @@ class QueryResults:
 
 
 def read_esci(folder: Path, faults: Counter[str]) -> Iterator[QueryResults]:
-    """The training queries of a folder with the two tables, or of one table that has them joined.
+    """The training queries of a folder in either form, or of one table that has examples and products joined.
 
-    Rows of a query stand together, as published. Titles are looked up in a table on disk.
+    Of tables the rows of a query stand together, as published; judgments are held whole. Products are looked up in a
+    table on disk.
     """
-    for path in find_tables(folder, "*examples*", "*shopping_queries*train*"):
-        rows = read_table(path, EXAMPLES, ("product_title", "split"))
-        kept = (row for row in rows if _trains(row, faults))
-        title: Callable[[RawRow], str] | None = None
-        for (_, locale, query), group in groupby(kept, key=_query):
-            judged: dict[str, str] = {}
-            for row in group:
-                title = title or _titles(folder, row)
-                _judge(row, title(row), judged, faults)
-            if judged:
-                products = tuple(Judged(name, label) for name, label in judged.items())
-                yield QueryResults(query, locale, LOCALES[locale], products)
+    for path in find_tables(folder, f"*{_JUDGMENTS}*", "*examples*", "*shopping_queries*train*"):
+        yield from (_of_judgments if _JUDGMENTS in path.name else _of_examples)(path, folder, faults)
+
+
+def _of_examples(path: Path, folder: Path, faults: Counter[str]) -> Iterator[QueryResults]:
+    rows = read_table(path, EXAMPLES, ("product_title", "split", *_DETAILS))
+    kept = (row for row in rows if _trains(row, faults))
+    product: Callable[[RawRow], dict[str, str] | None] | None = None
+    for (_, locale, query), group in groupby(kept, key=_query):
+        judged: dict[str, Judged] = {}
+        for row in group:
+            product = product or _products_of(folder, row)
+            label = LABELS.get(row.text("esci_label"))
+            if label is None:
+                raise row.wrong("esci_label", "E, S, C or I", row.text("esci_label"))
+            _judge(product(row), label, query, judged, faults)
+        if judged:
+            yield QueryResults(query, locale, LOCALES[locale], tuple(judged.values()), f"{locale}/{query}")
 
 
 def _query(row: RawRow) -> tuple[str, str, str]:
@@ -83,103 +105,151 @@ def _trains(row: RawRow, faults: Counter[str]) -> bool:
     return False
 
 
-def _judge(row: RawRow, title: str, judged: dict[str, str], faults: Counter[str]) -> None:
-    label = LABELS.get(row.text("esci_label"))
-    if label is None:
-        raise row.wrong("esci_label", "E, S, C or I", row.text("esci_label"))
-    if not title:
-        faults["ESCI: no title for a product, dropped"] += 1
-    elif judged.setdefault(title, label) != label:
-        faults["ESCI: one title with two labels, the first kept"] += 1
-
-
-def _titles(folder: Path, row: RawRow) -> Callable[[RawRow], str]:
-    """How a row's title is found: in the row itself where the tables come joined, else in the products' table."""
+def _products_of(folder: Path, row: RawRow) -> Callable[[RawRow], dict[str, str] | None]:
+    """How a row's product is found: in the row itself where the tables come joined, else in the products' table."""
     if "product_title" in row.values:
-        return lambda row: one_line(row.text_or("product_title"))
-    table = _products(find_tables(folder, "*products*")[0])
-    return lambda row: str(table.first(f"{row.text('product_locale')}/{row.text('product_id')}") or "")
+        return _details
+    table = _table(min(find_tables(folder, "*products*"), key=lambda path: (_LISTED in path.name, path)))
+    return lambda row: table.first(f"{row.text('product_locale')}/{row.text('product_id')}")
 
 
 @once_a_file
-def _products(path: Path) -> SpillTable:
-    rows = read_table(path, PRODUCTS)
+def _table(path: Path) -> SpillTable:
+    rows = read_table(path, PRODUCTS, _DETAILS)
+    return SpillTable((f"{row.text('product_locale')}/{row.text('product_id')}", _details(row)) for row in rows)
+
+
+def _details(row: RawRow) -> dict[str, str]:
+    names = {"title": "product_title", "brand": "product_brand", "color": "product_color"}
+    return {name: _plain(row.text_or(published)) for name, published in names.items()}
+
+
+def _plain(text: str) -> str:
+    return one_line(html.unescape(text))
+
+
+def _of_judgments(path: Path, _: Path, faults: Counter[str]) -> Iterator[QueryResults]:
+    table = _listed(find_tables(path.parent, f"*{_LISTED}*")[0])
+    categories = tuple(dict.fromkeys(tuple(table.at(place)["category"]) for place in range(len(table))))
+    found: dict[str, tuple[Judged, ...]] = {}
+    known: set[str] = set()
+    for row in _judgments(path):
+        query = _plain(row.text("query"))
+        judged: dict[str, Judged] = {}
+        for identity, label in _ratings(row):
+            known.add(identity)
+            _judge(table.first(identity), label, query, judged, faults)
+        if judged:
+            found[query] = tuple(judged.values())
+    count(faults, "ESCI: a product that no query has, left out", len(table) - len(known))
+    groups = _joined({query: [product.title for product in products] for query, products in found.items()})
+    for query, products in found.items():
+        language, group = LOCALES[_LISTED_LOCALE], f"{_LISTED_LOCALE}/{groups[query]}"
+        yield QueryResults(query, _LISTED_LOCALE, language, products, group, tuple(filter(None, categories)))
+
+
+@once_a_file
+def _listed(path: Path) -> SpillTable:
+    rows = read_table(path, LISTED_PRODUCTS, ("category",))
     return SpillTable(
-        (f"{row.text('product_locale')}/{row.text('product_id')}", one_line(row.text_or("product_title")))
+        (
+            row.text("asin"),
+            {name: _plain(row.text_or(name)) for name in ("title", "brand", "color")}
+            | {"category": [_plain(level) for level in row.texts_or_none("category")]},
+        )
         for row in rows
     )
 
 
+def _judgments(path: Path) -> Iterator[RawRow]:
+    """The queries of a file of judgments, one after another."""
+    ijson = library("ijson", "JSON files")
+    row = None
+    with open_bytes(path) as file:
+        try:
+            for number, value in enumerate(ijson.items(file, "judgmentRatings.item", use_float=True), start=1):
+                row = RawRow(f"{path}, query {number}", value if isinstance(value, dict) else {})
+                yield row
+        except ijson.JSONError as error:
+            raise InputError(f"{path} is not JSON: {' '.join(str(error).split())}") from error
+    if row is None:
+        raise InputError(f"{path}: no 'judgmentRatings'; fetch it again")
+
+
+def _ratings(row: RawRow) -> Iterator[tuple[str, str]]:
+    ratings = row.values.get("ratings")
+    if not isinstance(ratings, list) or not all(isinstance(one, dict) for one in ratings):
+        raise row.wrong("ratings", "a list of docId and rating", ratings)
+    for number, values in enumerate(ratings, start=1):
+        rating = RawRow(f"{row.place}, rating {number}", values)
+        label = RATINGS.get(rating.number("rating"))
+        if label is None:
+            raise rating.wrong("rating", "100, 10, 1 or 0", values["rating"])
+        yield rating.text("docId"), label
+
+
+def _joined(titles: dict[str, list[str]]) -> dict[str, str]:
+    """For each query the first of the queries that it shares products with, directly or through others."""
+    first: dict[str, str] = {}
+    leader: dict[str, str] = {}
+
+    def lead(query: str) -> str:
+        while leader[query] != query:
+            query = leader[query]
+        return query
+
+    for query, shown in titles.items():
+        leader[query] = query
+        for title in shown:
+            other = lead(first.setdefault(title, query))
+            leader[lead(query)] = other
+    return {query: lead(query) for query in titles}
+
+
+def _judge(
+    product: dict[str, str] | None, label: str, query: str, judged: dict[str, Judged], faults: Counter[str]
+) -> None:
+    """Takes a product in, unless its label cannot be trusted."""
+    if not product or not product["title"]:
+        faults["ESCI: no title for a product, dropped"] += 1
+    elif _LOST in product["title"]:
+        faults["ESCI: characters of a title were lost, dropped"] += 1
+    elif label == "E" and _overlooks(query, product["title"]):
+        faults["ESCI: exact although it has what the query is to be without, dropped"] += 1
+    else:
+        title, category = product["title"], tuple(product.get("category") or ())
+        kept = judged.setdefault(title, Judged(title, label, product["brand"], product["color"], category))
+        if kept.label != label:
+            faults["ESCI: one title with two labels, the first kept"] += 1
+
+
+_LOST = "\N{REPLACEMENT CHARACTER}"
+_WORD = re.compile(r"[^\W_]+")
+_WITHOUT = re.compile(r"(?P<wanted>.*?)\bwithout\s+(?P<unwanted>.+?)(?:\s+with\b.*)?$", re.IGNORECASE)
+_ABSENT = frozenset(["without", "no", "not", "non", "excluding"])
+_NEAR = 3
+"""Words after "without" for which it still holds: "without LED or UV lamp"."""
+_PASSED_OVER = frozenset(["a", "an", "any", "and", "or", "the", "of", "for", "in"])
+
+
+def _overlooks(query: str, title: str) -> bool:
+    """Whether a title names what its query rules out, and speaks of no absence there: "belt with buckle"."""
+    asked = _WITHOUT.match(query)
+    if asked is None:
+        return False
+    unwanted = {*_words(asked["unwanted"])} - _PASSED_OVER - {*_words(asked["wanted"])}
+    words = _words(title)
+    return any(
+        word in unwanted
+        and _ABSENT.isdisjoint(words[max(0, place - _NEAR) : place])
+        and words[place + 1 : place + 2] != ["free"]
+        for place, word in enumerate(words)
+    )
+
+
+def _words(text: str) -> list[str]:
+    """Its words in lower case, plurals as singulars."""
+    return [word.removesuffix("s") for word in _WORD.findall(text.lower())]
+
+
 ESCI = PublishedSource("ESCI", "Apache-2.0", "GitHub, amazon-science/esci-data (Reddy et al. 2022)", read_esci)
-RELEVANCES = {"E": 1.0, "S": 0.1, "C": 0.01, "I": 0.0}
-"""ShopBench's own: the relevances of its ranking task, and the gains of the KDD Cup 2022."""
-RELATIONS = {
-    "E": "The product has everything that the query asks for.",
-    "S": "The product lacks a part of what the query asks for, but can take the place of one that has it.",
-    "C": "The product is not what the query asks for, but goes with it.",
-    "I": "The product has nothing to do with the query.",
-}
-_RANKED = 5
-_SELECTED = 3
-_LISTED = (8, 15)
-
-
-def _ranking(record: QueryResults, rng: random.Random) -> Iterator[Draft]:
-    """Five products with two labels at least: one of each label first, then whatever comes."""
-    products = list(record.products)
-    rng.shuffle(products)
-    firsts = list({product.label: product for product in products}.values())
-    rest = [product for product in products if product not in firsts]
-    chosen = [*firsts, *rest][:_RANKED]
-    if len(firsts) > 1 and len(chosen) == _RANKED:
-        listed, relevances = graded([(product.title, RELEVANCES[product.label]) for product in chosen], rng)
-        yield _draft(record, {"list": listed}, relevances)
-
-
-def _relation(record: QueryResults, rng: random.Random) -> Iterator[Draft]:
-    """A product of a label that is drawn first, so that the rare labels come as often as they can."""
-    label = rng.choice(sorted({product.label for product in record.products}))
-    others = [text for one, text in RELATIONS.items() if one != label]
-    options, number = choices(RELATIONS[label], others, rng)
-    yield _draft(record, {"product": rng.choice(record.with_label(label)), "options": options}, number)
-
-
-def _best(record: QueryResults, rng: random.Random) -> Iterator[Draft]:
-    """An exact product among worse ones, the worst of them last to be taken in."""
-    exact, others = record.with_label("E"), record.with_label("I", "C")
-    if len(others) < OPTIONS - 1:
-        others = [*others, *record.with_label("S")]
-    if exact and len(others) >= OPTIONS - 1:
-        options, number = choices(rng.choice(exact), rng.sample(others, OPTIONS - 1), rng)
-        yield _draft(record, {"options": options}, number)
-
-
-def _exact(record: QueryResults, rng: random.Random) -> Iterator[Draft]:
-    exact, others = record.with_label("E"), record.with_label("S", "C", "I")
-    count = min(rng.randint(*_LISTED), _SELECTED + len(others))
-    if len(exact) >= _SELECTED and count >= _LISTED[0]:
-        listed, numbers = selection(rng.sample(exact, _SELECTED), rng.sample(others, count - _SELECTED), rng)
-        yield _draft(record, {"list": listed}, numbers)
-
-
-def _draft(record: QueryResults, variables: dict[str, object], gold: object) -> Draft:
-    return Draft({"query": record.query, **variables}, gold, f"{record.locale}/{record.query}", record.language)
-
-
-_FORMS: tuple[tuple[str, TaskType, Drafting[QueryResults]], ...] = (
-    ("query and product ranking", RANKING, _ranking),
-    ("query and product relation", CHOICE, _relation),
-    ("product search", CHOICE, _best),
-    ("product search", RETRIEVAL, _exact),
-)
-
-
-def _tasks(suffix: str, capability: Capability, *languages: str) -> tuple[TrainingTask[QueryResults], ...]:
-    task = TaskGroup[QueryResults](ESCI, capability, "esci", "esci_", suffix)
-    for sub_skill, task_type, draft in _FORMS:
-        task(sub_skill, task_type, None, languages, where=lambda record: record.language in languages)(draft)
-    return task.tasks()
-
-
-SOURCES = (ESCI,)
-TASKS = (*_tasks("", Capability.USER_BEHAVIOUR, "en"), *_tasks("_languages", Capability.MULTILINGUAL, "es", "ja"))

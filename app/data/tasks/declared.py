@@ -14,7 +14,7 @@ from app.data.sources import (
     amazon_reviews,
     ec_guide,
     ec_instruct,
-    esci,
+    esci_tasks,
     eshop_instruct,
     gsm8k,
     intention_qa,
@@ -44,7 +44,7 @@ def join(*tables: Iterable[T]) -> dict[str, T]:
 
 
 _PUBLISHED = (
-    ec_guide, title_values, intention_qa, esci, amazon_m2, amazon_reviews, ec_instruct, eshop_instruct, gsm8k
+    ec_guide, title_values, intention_qa, esci_tasks, amazon_m2, amazon_reviews, ec_instruct, eshop_instruct, gsm8k
 )  # fmt: skip
 SOURCES: dict[str, Source] = join((concepts.CATALOGUE,), *(module.SOURCES for module in _PUBLISHED))
 TASKS: dict[str, Declaration] = join(

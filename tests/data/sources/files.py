@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.data.sources.ec_guide_rows import EC_GUIDE, NER_LEAD
+from tests.data.sources.judgments import write_judgments
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -249,6 +250,7 @@ def write_published(data: Path) -> Path:
     write_lines(data / "GSM8K" / "train.jsonl", [SUM, SUM | {"answer": "no end"}])
     write_parquet(data / "ESCI" / "shopping_queries_dataset_examples.parquet", ESCI_EXAMPLES)
     write_parquet(data / "ESCI" / "shopping_queries_dataset_products.parquet", ESCI_PRODUCTS)
+    write_judgments(data / "ESCI")
     write_csv(data / "Amazon-M2" / "sessions_train.csv", M2_SESSIONS)
     write_csv(data / "Amazon-M2" / "products_train.csv", M2_PRODUCTS)
     write_lines(data / "AmazonReviews2023" / "Kitchen.jsonl", REVIEWS)

@@ -218,11 +218,18 @@ def test_whatever_numpy_prints_is_read(names: list[str]) -> None:
     assert identities(row) == names
 
 
-def test_queries_come_with_the_titles_of_their_products(data: Path, tmp_path: Path) -> None:
-    rows, _ = read("ESCI", data / "ESCI")
+def test_queries_come_with_the_titles_of_their_products(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "tables" / "shopping_queries_dataset_examples.parquet", ESCI_EXAMPLES)
+    write_parquet(tmp_path / "tables" / "shopping_queries_dataset_products.parquet", ESCI_PRODUCTS)
+    rows, _ = read("ESCI", tmp_path / "tables")
     titles = {(row["product_locale"], row["product_id"]): row["product_title"] for row in ESCI_PRODUCTS}
     joined = [
-        row | {"product_title": titles[row["product_locale"], row["product_id"]], "esci_label": words}
+        row
+        | {
+            "product_title": titles[row["product_locale"], row["product_id"]],
+            "esci_label": words,
+            "product_brand": "Norvik",
+        }
         for row in ESCI_EXAMPLES
         for words in [
             {"E": "Exact", "S": "Substitute", "C": "Complement", "I": "Irrelevant"}[row["esci_label"]].lower()
