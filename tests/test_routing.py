@@ -2,6 +2,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,9 @@ def test_own_wordings(row: dict[str, object]) -> None:
     reading = task.read(question(row))
     expected = row.get("expect", {})
     assert isinstance(expected, dict)
+    form = asdict(reading.constraint) if reading.constraint else {}
     for name, value in expected.items():
-        found = getattr(reading, name)
+        found = form[name] if name in form else reading.variables[name]
         assert (list(found) if isinstance(found, tuple) else found) == value
 
 

@@ -12,7 +12,7 @@ from app.evaluation.names import Metric
 from app.evaluation.schema import Baselines
 from app.evaluation.scoring import Scorer, aggregate
 from app.tasks.registry import task_of
-from app.types import Choice, Copy, Sample, Selection, TaskType
+from app.types import Copy, Sample, Selection, TaskType
 
 PARTNERS = 3
 """Other references that stand in for a random text, for each sample."""
@@ -54,8 +54,7 @@ def _constraint(sample: Sample) -> object:
 
 
 def _random_label(sample: Sample) -> float:
-    constraint = _constraint(sample)
-    labels = constraint.labels if isinstance(constraint, Choice) else ()
+    labels = task_of(sample.task_type).read(sample.question).labels
     return 1 / len(labels) if str(sample.gold) in labels else 0.0
 
 

@@ -1,34 +1,37 @@
 """What one task type says about itself."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from app.types import Answer, OutputConstraint, Question, SamplingParams, TaskType
+from app.types import Answer, Choice, OutputConstraint, Question, SamplingParams, TaskType
 
 READING = 1
 """Raised with every change after which a task reads a prompt or a model's text otherwise. Kept answers depend on it."""
 
 
-class Reading(Protocol):
-    """What a prompt allows as an answer, read once from its text. Each task has its own."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a prompt allows as an answer, read once from its text."""
+
+    constraint: OutputConstraint | None
+    """The form that the engine must hold to, or None for free text."""
+    sampling: SamplingParams
+    """Token cap and decoding for this prompt."""
+    variables: dict[str, str]
+    """What the prompt template may use besides the question."""
+    answer: Callable[[str], Answer]
+    """The model's text as the evaluator reads it. Never raises, never empty."""
 
     @property
-    def constraint(self) -> OutputConstraint | None:
-        """The form that the engine must hold to, or None for free text."""
-        ...
+    def labels(self) -> tuple[str, ...]:
+        """What a choice is between; empty for the other types."""
+        return self.constraint.labels if isinstance(self.constraint, Choice) else ()
 
     @property
-    def sampling(self) -> SamplingParams:
-        """Token cap and decoding for this prompt."""
-        ...
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """What the prompt template may use besides the question."""
-        ...
-
-    def answer(self, text: str) -> Answer:
-        """The model's text as the evaluator reads it. Never raises, never empty."""
-        ...
+    def language(self) -> str:
+        """What a text is to be written in; empty for the other types."""
+        return self.variables.get("language", "")
 
 
 class Task(Protocol):

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from app.errors import InputError
 from app.tasks.answers import PARSED_LENGTH, copied, first_words, without_preface
+from app.tasks.base import Reading
 from app.tasks.prompt import FieldKind, Parts, dissect
 from app.tasks.words import (
     LANGUAGES,
@@ -148,47 +149,6 @@ _PLURAL = re.compile(rf"\b{_PIECE}s\b")
 _USUAL = 3
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationReading:
-    """What to write, in which language, and what to copy from or fall back on.
-
-    `source` is the text that the prompt is about: a review, a title to translate, a question.
-    """
-
-    kind: GenerationKind
-    language: str
-    source: str
-    max_spans: int = 1
-
-    @property
-    def constraint(self) -> Copy | None:
-        """Spans of the review for a keyphrase; free text otherwise."""
-        return Copy(self.source, self.max_spans) if self.kind is GenerationKind.KEYPHRASE else None
-
-    @property
-    def sampling(self) -> SamplingParams:
-        """The cap of the kind, more for languages that take more tokens, and for several phrases."""
-        return SamplingParams(max_tokens=token_cap(self.kind, self.language) * self.max_spans)
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """`kind`: "translation"; `language`: "German"; `source`: the text the prompt is about."""
-        return {"kind": self.kind.value, "language": self.language, "source": self.source}
-
-    def answer(self, text: str) -> Answer:
-        """The text without a preface; one line for titles, as the evaluator reads no further."""
-        if self.kind is GenerationKind.KEYPHRASE:
-            return copied(text, self.source, self.max_spans, first_words(self.source, 4))
-        written = without_preface(text)
-        if self.kind in {GenerationKind.TRANSLATION, GenerationKind.TITLE}:
-            written = _unquoted(_first_line(written), self.source)
-        if not written.strip():
-            # The text itself: untranslated names still count, and no metric reads an empty answer.
-            source = " ".join(self.source.split())[: PARSED_LENGTH // 10].strip()
-            return Answer(source or "unknown", Outcome.FALLBACK)
-        return Answer(written, Outcome.CLEAN if written == text.strip() else Outcome.REPAIRED)
-
-
 class Generation:
     """Whatever wants text and is none of the other types."""
 
@@ -196,16 +156,31 @@ class Generation:
 
     def evidence(self, question: Question) -> str | None:
         """The kind of text that is asked for; nothing speaks against it."""
-        return f"asks for text ({self.read(question).kind.value})"
+        return f"asks for text ({self.read(question).variables['kind']})"
 
-    def read(self, question: Question) -> GenerationReading:
-        """Kind, language and source; English text of unknown kind where the prompt says nothing."""
+    def read(self, question: Question) -> Reading:
+        """Kind, language and source; English text of unknown kind where the prompt says nothing.
+
+        A keyphrase is made of spans of the review. The cap is the kind's, more for languages that take more tokens, and
+        for several phrases. Templates may use `kind`: "translation"; `language`: "German"; `source`: the text that the
+        prompt is about: a review, a title to translate, a question.
+        """
         parts = dissect(question.prompt)
         asked = parts.wanted
         language = target_language(asked, parts.cue)
         kind = _kind(parts, language)
-        spans = _max_spans(asked) if kind is GenerationKind.KEYPHRASE else 1
-        return GenerationReading(kind, language, _source(parts, kind), spans)
+        source = _source(parts, kind)
+        variables = {"kind": kind.value, "language": language, "source": source}
+        cap = token_cap(kind, language)
+        if kind is GenerationKind.KEYPHRASE:
+            spans = _max_spans(asked)
+            return Reading(
+                Copy(source, spans),
+                SamplingParams(max_tokens=cap * spans),
+                variables,
+                lambda text: copied(text, source, spans, first_words(source, 4)),
+            )
+        return Reading(None, SamplingParams(max_tokens=cap), variables, partial(_text, kind=kind, source=source))
 
     def parse(self, answer: str) -> str:
         """Rule: the first 5,000 characters, stripped."""
@@ -251,6 +226,18 @@ def _source(parts: Parts, kind: GenerationKind) -> str:
     fields = [field.text for field in parts.data(FieldKind.PROSE, FieldKind.LINE)]
     quoted = [span.text for span in parts.quoted if parts.in_instructions(span)]
     return max([*fields, *quoted], key=len, default=parts.prompt.strip())
+
+
+def _text(text: str, kind: GenerationKind, source: str) -> Answer:
+    """The text without a preface; one line for titles, as the evaluator reads no further."""
+    written = without_preface(text)
+    if kind in {GenerationKind.TRANSLATION, GenerationKind.TITLE}:
+        written = _unquoted(_first_line(written), source)
+    if not written.strip():
+        # The source itself: untranslated names still count, and no metric reads an empty answer.
+        source = " ".join(source.split())[: PARSED_LENGTH // 10].strip()
+        return Answer(source or "unknown", Outcome.FALLBACK)
+    return Answer(written, Outcome.CLEAN if written == text.strip() else Outcome.REPAIRED)
 
 
 def _first_line(text: str) -> str:

@@ -1,16 +1,16 @@
 """Multiple choice: one label, because the evaluator reads the first character of the answer."""
 
 import re
-from dataclasses import dataclass
 
 from app.errors import InputError
 from app.tasks.answers import PARSED_LENGTH
+from app.tasks.base import Reading
 from app.tasks.lists import find_letters
 from app.tasks.prompt import Parts, dissect
 from app.tasks.words import NUMBER, number
 from app.types import Answer, Choice, Outcome, Question, SamplingParams, TaskType
 
-_DEFAULT = ("0", "1", "2", "3")
+_NO_YES, _DEFAULT = ("0", "1"), ("0", "1", "2", "3")
 _RATES = re.compile(
     r"\b(?:rat(?:e|es|ed|ing)|scor(?:e|es|ed|ing)|scal(?:e|es)|stars?|grad(?:e|es|ing)|evaluat(?:e|es|ing)|judg(?:e|es)"
     r"|assess|sentiment|points?|level)\b"
@@ -31,37 +31,20 @@ _LABEL_IN_TEXT = re.compile(r"(?<![\w.,])(?:[0-9A-Z](?!\w|[.,][0-9])|[a-z](?=[).
 """A digit or capital that stands alone; a small letter only as a label, because "a" is also a word."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChoiceReading:
-    """The labels a prompt offers, one character each, and where they were found."""
+def choice_of(labels: tuple[str, ...]) -> Reading:
+    """One of the labels, which are a character each: one token, greedy. Templates may use `labels`: "0, 1, 2, 3"."""
 
-    labels: tuple[str, ...]
-    origin: str
-
-    @property
-    def constraint(self) -> Choice:
-        """One of the labels."""
-        return Choice(self.labels)
-
-    @property
-    def sampling(self) -> SamplingParams:
-        """One token, greedy."""
-        return SamplingParams(max_tokens=1)
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """`labels`: "0, 1, 2, 3"."""
-        return {"labels": ", ".join(self.labels)}
-
-    def answer(self, text: str) -> Answer:
+    def answer(text: str) -> Answer:
         """A label: the text itself, else the first one in it, else the first that the prompt offers."""
         stripped = text.strip()
-        if stripped in self.labels:
+        if stripped in labels:
             return Answer(stripped)
         for match in _LABEL_IN_TEXT.finditer(stripped[:PARSED_LENGTH]):
-            if match.group() in self.labels:
+            if match.group() in labels:
                 return Answer(match.group(), Outcome.REPAIRED)
-        return Answer(self.labels[0], Outcome.FALLBACK)
+        return Answer(labels[0], Outcome.FALLBACK)
+
+    return Reading(Choice(labels), SamplingParams(max_tokens=1), {"labels": ", ".join(labels)}, answer)
 
 
 class MultipleChoice:
@@ -73,22 +56,15 @@ class MultipleChoice:
         """The evaluator's mark; nothing in the prompt says so (worked solutions list options too)."""
         return "marked as multiple choice" if question.is_multiple_choice else None
 
-    def read(self, question: Question) -> ChoiceReading:
+    def read(self, question: Question) -> Reading:
         """The labels: a rating scale, the listed ones, those given a meaning, yes or no, or 0 to 3."""
         parts = dissect(question.prompt)
         listed, embedded = _listed(parts)
         scale = _scale(parts)
         if scale and (embedded or "0" not in listed):
-            return ChoiceReading(scale, "rating scale")
-        if listed:
-            return ChoiceReading(listed, "listed options")
-        if letters := find_letters(question.prompt):
-            return ChoiceReading(letters, "lettered options")
-        if meanings := _meanings(parts):
-            return ChoiceReading(meanings, "labels given a meaning")
-        if _YES_NO.search(parts.asked):
-            return ChoiceReading(("0", "1"), "no or yes")
-        return ChoiceReading(_DEFAULT, "default")
+            return choice_of(scale)
+        default = _NO_YES if _YES_NO.search(parts.asked) else _DEFAULT
+        return choice_of(listed or find_letters(question.prompt) or _meanings(parts) or default)
 
     def parse(self, answer: str) -> int:
         """Rule: strip, then the first character as an integer; -1 for anything else."""

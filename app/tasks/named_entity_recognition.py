@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from app.errors import InputError
 from app.tasks.answers import copied, first_words, join_spans, last_words, parse_spans, string_list, word_with_digit
+from app.tasks.base import Reading
 from app.tasks.prompt import Field, FieldKind, Parts, Quoted, dissect
 from app.tasks.words import ATTRIBUTE, EXTRACTS, SOURCE, TEXT, VERB_WORD, WORKED_SOLUTION, either, imperative
 from app.types import Answer, Copy, Question, SamplingParams, TaskType
@@ -168,38 +168,21 @@ _QUANTITY = re.compile(
 _LEADING = re.compile(r"brand|manufactur|creator|author|line|series|maker")
 
 
-@dataclass(frozen=True, slots=True)
-class EntityReading:
-    """The text to copy from, and the kind of entity wanted."""
+def entities_of(source: str, entity_type: str) -> Reading:
+    """A few phrases of the source. Templates may use `source`, and `entity_type`: what to look for, or "entity"."""
 
-    source: str
-    entity_type: str
-    max_spans: int
-
-    @property
-    def constraint(self) -> Copy:
-        """Spans of the source."""
-        return Copy(self.source, self.max_spans)
-
-    @property
-    def sampling(self) -> SamplingParams:
-        """A few phrases."""
-        return SamplingParams(max_tokens=_TOKENS)
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """`source`: the text to copy from; `entity_type`: what to look for, or "entity"."""
-        return {"source": self.source, "entity_type": self.entity_type}
-
-    def answer(self, text: str) -> Answer:
+    def answer(text: str) -> Answer:
         """Spans that stand in the source; else a word that is likely for the entity type."""
         # Brands come first in a title, measures hold digits, and most else comes last.
-        wanted, guess = self.entity_type.lower(), last_words(self.source, 1)
+        wanted, guess = entity_type.lower(), last_words(source, 1)
         if _QUANTITY.search(wanted):
-            guess = word_with_digit(self.source) or guess
+            guess = word_with_digit(source) or guess
         elif _LEADING.search(wanted):
-            guess = first_words(self.source, 1)
-        return copied(text, self.source, self.max_spans, guess)
+            guess = first_words(source, 1)
+        return copied(text, source, _MANY, guess)
+
+    variables = {"source": source, "entity_type": entity_type}
+    return Reading(Copy(source, _MANY), SamplingParams(max_tokens=_TOKENS), variables, answer)
 
 
 class NamedEntityRecognition:
@@ -230,10 +213,10 @@ class NamedEntityRecognition:
             found = _LOCATED.search(asked)
         return f"asks for part of a text ('{found.group()[:60]}')" if found else None
 
-    def read(self, question: Question) -> EntityReading:
+    def read(self, question: Question) -> Reading:
         """The text to copy from: the query or title of the prompt, else all its data, else all of it."""
         parts = dissect(question.prompt)
-        return EntityReading(source_text(parts), _entity_type(parts), _MANY)
+        return entities_of(source_text(parts), _entity_type(parts))
 
     def parse(self, answer: str) -> list[str]:
         """Rule: a Python list literal of strings if it is one, else text between commas."""

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from app.errors import InputError
 from app.tasks.answers import join_numbers, literal, numbers_answer, parse_integers
+from app.tasks.base import Reading
 from app.tasks.prompt import Parts, dissect
 from app.tasks.words import NUMBER, WORKED_SOLUTION, either, number
-from app.types import Answer, Question, SamplingParams, Selection, TaskType
+from app.types import Question, SamplingParams, Selection, TaskType
 
 _LARGEST = 5
 """The evaluator drops larger numbers and reads no more than this many."""
@@ -45,30 +45,19 @@ _SOME_OF_THEM = re.compile(rf"\b{_PICK}\b[^.\n]{{0,40}}?[ -]{NUMBER}\b")
 _ALL_OF_THEM = re.compile(r"\b(?:all|each|every|whole|full|entire|complete|once)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class RankingReading:
-    """The numbers to put in order."""
+def order_of(numbers: tuple[int, ...]) -> Reading:
+    """A permutation; the numbers that the model forgets come last, as listed.
 
-    numbers: tuple[int, ...]
-
-    @property
-    def constraint(self) -> Selection:
-        """A permutation."""
-        return Selection(self.numbers, len(self.numbers))
-
-    @property
-    def sampling(self) -> SamplingParams:
-        """Room for the digits, the commas between them and the end; a digit is a token at worst."""
-        return SamplingParams(max_tokens=len(join_numbers(self.numbers)) + 1)
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """`numbers`: "1, 2, 3, 4, 5"; `count`: "5"."""
-        return {"numbers": ", ".join(map(str, self.numbers)), "count": str(len(self.numbers))}
-
-    def answer(self, text: str) -> Answer:
-        """A permutation: the numbers as the model wrote them, then the forgotten ones as listed."""
-        return numbers_answer(text, self.numbers, len(self.numbers))
+    There is room for the digits, the commas between them and the end: a digit is a token at worst. Templates may use
+    `numbers`: "1, 2, 3, 4, 5" and `count`: "5".
+    """
+    count = len(numbers)
+    return Reading(
+        Selection(numbers, count),
+        SamplingParams(max_tokens=len(join_numbers(numbers)) + 1),
+        {"numbers": ", ".join(map(str, numbers)), "count": str(count)},
+        lambda text: numbers_answer(text, numbers, count),
+    )
 
 
 class Ranking:
@@ -93,10 +82,10 @@ class Ranking:
             return None
         return f"asks to put a numbered list in order ('{found.group()[:40]}')"
 
-    def read(self, question: Question) -> RankingReading:
+    def read(self, question: Question) -> Reading:
         """The listed numbers, or 1 to 5."""
         found = dissect(question.prompt).list
-        return RankingReading(found.numbers if found else _DEFAULT)
+        return order_of(found.numbers if found else _DEFAULT)
 
     def parse(self, answer: str) -> list[int]:
         """Rule: integers up to 5, the first five of them; none at all if any comes twice."""
@@ -110,7 +99,7 @@ class Ranking:
             InputError: the label is not a list of numbers.
         """
         values = literal(target.strip()) if isinstance(target, str) else target
-        if not isinstance(values, list | tuple) or not values or not all(_is_number(value) for value in values):
+        if not isinstance(values, list | tuple) or not values or not all(map(_is_number, values)):
             raise InputError(f"a ranking label is a list of numbers, not {target!r}")
         return join_numbers(_order(values))
 

@@ -1,13 +1,13 @@
 """Retrieval: the numbers of a few entries of a list."""
 
 import re
-from dataclasses import dataclass
 
 from app.errors import InputError
 from app.tasks.answers import join_numbers, literal, numbers_answer, parse_integers
+from app.tasks.base import Reading
 from app.tasks.prompt import dissect
 from app.tasks.words import NUMBER, WORKED_SOLUTION, either, imperative, number
-from app.types import Answer, Question, SamplingParams, Selection, TaskType
+from app.types import Question, SamplingParams, Selection, TaskType
 
 _READ = 3
 """The evaluator reads the first three numbers."""
@@ -63,31 +63,19 @@ _WRITES = re.compile(
 _LONG = 6
 
 
-@dataclass(frozen=True, slots=True)
-class RetrievalReading:
-    """The numbers to pick from, and how many."""
+def selection_of(numbers: tuple[int, ...], count: int) -> Reading:
+    """So many distinct listed numbers: the model's, then the first unused ones as listed.
 
-    numbers: tuple[int, ...]
-    count: int
-
-    @property
-    def constraint(self) -> Selection:
-        """Distinct listed numbers."""
-        return Selection(self.numbers, self.count)
-
-    @property
-    def sampling(self) -> SamplingParams:
-        """Room for the longest numbers, a comma after each and the end; a digit is a token at worst."""
-        return SamplingParams(max_tokens=self.count * (len(str(max(self.numbers))) + 1) + 1)
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """`count`: "3"; `first` and `last`: the smallest and the largest number."""
-        return {"count": str(self.count), "first": str(min(self.numbers)), "last": str(max(self.numbers))}
-
-    def answer(self, text: str) -> Answer:
-        """Distinct listed numbers: the model's, then the first unused ones as listed."""
-        return numbers_answer(text, self.numbers, self.count)
+    There is room for the longest numbers, a comma after each and the end: a digit is a token at worst. Templates may
+    use `count`: "3", and `first` and `last`: the smallest and the largest number.
+    """
+    first, last = str(min(numbers)), str(max(numbers))
+    return Reading(
+        Selection(numbers, count),
+        SamplingParams(max_tokens=count * (len(last) + 1) + 1),
+        {"count": str(count), "first": first, "last": last},
+        lambda text: numbers_answer(text, numbers, count),
+    )
 
 
 class Retrieval:
@@ -111,11 +99,11 @@ class Retrieval:
             return f"asks to pick from a list of {size}"
         return None
 
-    def read(self, question: Question) -> RetrievalReading:
+    def read(self, question: Question) -> Reading:
         """The listed numbers (1 to 10 where none are), and the count asked for (three where none is)."""
         parts = dissect(question.prompt)
         numbers = parts.list.numbers if parts.list else _DEFAULT
-        return RetrievalReading(numbers, min(_asked_count(parts.asked) or _READ, len(numbers)))
+        return selection_of(numbers, min(_asked_count(parts.asked) or _READ, len(numbers)))
 
     def parse(self, answer: str) -> list[int]:
         """Rule: the first three integers between commas."""

@@ -3,14 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.tasks.generation import Generation, GenerationKind, GenerationReading, token_cap
+from app.tasks.base import Reading
+from app.tasks.generation import Generation, GenerationKind, token_cap
 from app.tasks.words import LANGUAGES
 from app.types import Copy, Outcome, Question
 
 TASK = Generation()
 
 
-def read(prompt: str) -> GenerationReading:
+def read(prompt: str) -> Reading:
     return TASK.read(Question("q", prompt))
 
 
@@ -33,7 +34,7 @@ def read(prompt: str) -> GenerationReading:
     ],
 )
 def test_kinds(prompt: str, kind: str) -> None:
-    assert read(prompt).kind == kind
+    assert read(prompt).variables["kind"] == kind
 
 
 def test_a_keyphrase_is_copied_from_the_review() -> None:

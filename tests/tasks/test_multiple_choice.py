@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.tasks.multiple_choice import ChoiceReading, MultipleChoice
+from app.tasks.multiple_choice import MultipleChoice, choice_of
 from app.types import Choice, Outcome, Question
 
 TASK = MultipleChoice()
@@ -39,7 +39,7 @@ def test_labels(prompt: str, expected: str) -> None:
 
 
 def test_one_token_out_of_the_labels() -> None:
-    reading = ChoiceReading(("0", "1"), "listed options")
+    reading = choice_of(("0", "1"))
     assert reading.constraint == Choice(("0", "1"))
     assert reading.sampling.max_tokens == 1
     assert reading.variables == {"labels": "0, 1"}
@@ -58,17 +58,17 @@ def test_one_token_out_of_the_labels() -> None:
     ],
 )
 def test_answers(text: str, answer: str, outcome: Outcome) -> None:
-    found = ChoiceReading(("0", "1", "2"), "").answer(text)
+    found = choice_of(("0", "1", "2")).answer(text)
     assert (found.text, found.outcome) == (answer, outcome)
 
 
 def test_the_article_is_no_label() -> None:
-    assert ChoiceReading(("a", "b"), "").answer("it is a pity").outcome is Outcome.FALLBACK
+    assert choice_of(("a", "b")).answer("it is a pity").outcome is Outcome.FALLBACK
 
 
 @given(st.text())
 def test_every_answer_is_a_label_and_every_text_is_read(text: str) -> None:
-    assert ChoiceReading(("1", "2"), "").answer(text).text in {"1", "2"}
+    assert choice_of(("1", "2")).answer(text).text in {"1", "2"}
     assert isinstance(TASK.parse(text), int)
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.tasks.named_entity_recognition import EntityReading, NamedEntityRecognition, _with_labels
+from app.tasks.named_entity_recognition import NamedEntityRecognition, _with_labels, entities_of
 from app.tasks.prompt import dissect
 from app.types import Copy, Outcome, Question
 
@@ -23,7 +23,7 @@ TASK = NamedEntityRecognition()
 )
 def test_source_and_type(prompt: str, source: str, entity_type: str) -> None:
     reading = TASK.read(Question("q", prompt))
-    assert (reading.source, reading.entity_type) == (source, entity_type)
+    assert reading.variables == {"source": source, "entity_type": entity_type}
     assert reading.constraint == Copy(source, 5)
 
 
@@ -45,19 +45,19 @@ def test_texts_about_titles_are_not_entities(prompt: str) -> None:
     ("entity_type", "guess"), [("brand", "Orlo"), ("capacity", "300"), ("product type", "white"), ("entity", "white")]
 )
 def test_the_fallback_is_a_likely_word(entity_type: str, guess: str) -> None:
-    answer = EntityReading("Orlo mug 300 ml white", entity_type, 5).answer("")
+    answer = entities_of("Orlo mug 300 ml white", entity_type).answer("")
     assert (answer.text, answer.outcome) == (guess, Outcome.FALLBACK)
 
 
 def test_answers_keep_commas() -> None:
-    answer = EntityReading("mug, 1,000 pieces", "quantity", 5).answer("1,000 pieces")
+    answer = entities_of("mug, 1,000 pieces", "quantity").answer("1,000 pieces")
     assert TASK.parse(answer.text) == ["1,000 pieces"]
     assert answer.outcome is Outcome.CLEAN
 
 
 @given(st.text(), st.text(min_size=1).filter(str.strip))
 def test_every_answer_stands_in_the_source(text: str, source: str) -> None:
-    spans = TASK.parse(EntityReading(source, "brand", 5).answer(text).text)
+    spans = TASK.parse(entities_of(source, "brand").answer(text).text)
     assert spans
     assert all(span in source for span in spans)
 

@@ -3,18 +3,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.tasks.ranking import Ranking, RankingReading
+from app.tasks.ranking import Ranking, order_of
 from app.types import Outcome, Question, Selection
 
 TASK = Ranking()
-FIVE = RankingReading((1, 2, 3, 4, 5))
+FIVE = order_of((1, 2, 3, 4, 5))
 
 
 def test_a_permutation_of_what_is_listed() -> None:
     reading = TASK.read(Question("q", "Rank them.\nProduct List:\n1. a\n2. b\n3. c\nOutput:"))
     assert reading.constraint == Selection((1, 2, 3), 3)
     assert reading.sampling.max_tokens == len("1,2,3") + 1
-    assert TASK.read(Question("q", "Rank them.")).numbers == (1, 2, 3, 4, 5)
+    assert TASK.read(Question("q", "Rank them.")).constraint == Selection((1, 2, 3, 4, 5), 5)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.tasks.retrieval import Retrieval, RetrievalReading
+from app.tasks.retrieval import Retrieval, selection_of
 from app.types import Outcome, Question, Selection
 
 TASK = Retrieval()
@@ -26,7 +26,7 @@ TEN = "\nProduct List:\n" + "\n".join(f"{n}. thing" for n in range(1, 11)) + "\n
     ],
 )
 def test_how_many(ask: str, count: int) -> None:
-    assert TASK.read(Question("q", ask + TEN)).count == count
+    assert TASK.read(Question("q", ask + TEN)).variables["count"] == str(count)
 
 
 def test_lists_from_nought() -> None:
@@ -37,7 +37,7 @@ def test_lists_from_nought() -> None:
 
 
 def test_room_for_the_longest_answer() -> None:
-    assert RetrievalReading(tuple(range(1, 16)), 3).sampling.max_tokens >= len("13,14,15") + 1
+    assert selection_of(tuple(range(1, 16)), 3).sampling.max_tokens >= len("13,14,15") + 1
 
 
 @pytest.mark.parametrize(
@@ -52,16 +52,16 @@ def test_room_for_the_longest_answer() -> None:
     ],
 )
 def test_answers(text: str, answer: str, outcome: Outcome) -> None:
-    found = RetrievalReading(tuple(range(1, 11)), 3).answer(text)
+    found = selection_of(tuple(range(1, 11)), 3).answer(text)
     assert (found.text, found.outcome) == (answer, outcome)
 
 
 @given(st.text(), st.sets(st.integers(0, 40), min_size=1).map(sorted), st.integers(1, 5))
 def test_every_answer_is_distinct_listed_numbers_to_the_kit(text: str, numbers: list[int], count: int) -> None:
-    reading = RetrievalReading(tuple(numbers), min(count, len(numbers)))
-    answer = reading.answer(text).text
+    count = min(count, len(numbers))
+    answer = selection_of(tuple(numbers), count).answer(text).text
     assert TASK.parse(answer) == [int(part) for part in answer.split(",")][:3]
-    assert len(set(answer.split(","))) == reading.count
+    assert len(set(answer.split(","))) == count
     assert set(map(int, answer.split(","))) <= set(numbers)
 
 

@@ -57,17 +57,17 @@ def fault(row: TrainingRow) -> str:
     routed = route(question).type
     if routed is not row.task_type:
         return f"routed to {routed}"
-    reading: Any = task_of(row.task_type).read(question)
+    allowed: Any = task_of(row.task_type).read(question).constraint
     gold: Any = row.gold
     match row.task_type:
-        case TaskType.MULTIPLE_CHOICE if row.target not in reading.labels:
-            return f"offers {reading.labels}"
-        case TaskType.RETRIEVAL if not set(gold) <= set(reading.numbers):
-            return f"lists {reading.numbers}"
-        case TaskType.RANKING if len(reading.numbers) != len(gold):
-            return f"lists {reading.numbers}"
-        case TaskType.NAMED_ENTITY_RECOGNITION if not all(span in reading.source for span in gold):
-            return f"copies from {reading.source!r}"
+        case TaskType.MULTIPLE_CHOICE if row.target not in allowed.labels:
+            return f"offers {allowed.labels}"
+        case TaskType.RETRIEVAL if not set(gold) <= set(allowed.numbers):
+            return f"lists {allowed.numbers}"
+        case TaskType.RANKING if len(allowed.numbers) != len(gold):
+            return f"lists {allowed.numbers}"
+        case TaskType.NAMED_ENTITY_RECOGNITION if not all(span in allowed.source for span in gold):
+            return f"copies from {allowed.source!r}"
     return "" if score(row) > 0.999 else f"scores {score(row):.2f}"
 
 
