@@ -1,12 +1,12 @@
 """`shopbench data`: list the training tasks, draw rows, write the generated shop, and build mixtures."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
@@ -117,7 +117,11 @@ def build(
     from app.data.mixing.mixture import MixtureSettings
 
     with progress_bar(shown=stderr.is_terminal) as bar:
-        manifest = build_mixture(MixtureSettings.read(settings), target, BuildProgress(bar), overwrite=overwrite)
+
+        def phase(name: str, total: int) -> Callable[[], object]:
+            return partial(bar.advance, bar.add_task(name, total=total))
+
+        manifest = build_mixture(MixtureSettings.read(settings), target, phase, overwrite=overwrite)
     _print_mixture(manifest, target)
 
 
@@ -189,23 +193,6 @@ def _task_table(tasks: "Sequence[Declaration]", rows: Mapping[str, int | str]) -
                 table.add_row(f"  {task.name}", task.sub_skill, kind, task.source, str(len(task.wordings)), shown)
             table.add_section()
     return table
-
-
-class BuildProgress:
-    """Shows each phase of a build as a bar of its own (a `Watch`, see `app.data.mixing`)."""
-
-    def __init__(self, bar: Progress) -> None:
-        self._bar = bar
-        self._task: TaskID | None = None
-
-    def phase(self, name: str, total: int) -> None:
-        """One more bar."""
-        self._task = self._bar.add_task(name, total=total)
-
-    def advance(self, steps: int = 1) -> None:
-        """The last bar moves on."""
-        if self._task is not None:
-            self._bar.advance(self._task, steps)
 
 
 BAR_WIDTH = 12

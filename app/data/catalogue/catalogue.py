@@ -1,7 +1,7 @@
 """The catalogue: a coherent shop that a seed stands for. Everything is made when it is asked for; nothing is kept."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from app.data.catalogue.lexicon import Lexicon, ProductType, load_lexicon
 from app.data.catalogue.products import Product, Value, make_brands, make_product
@@ -32,13 +32,6 @@ class Catalogue:
         rng = random.Random(f"{self.seed}/product/{number}")
         product_type = self.types[number % len(self.types)]
         return make_product(self.lexicon, self.brands, product_type, rng, f"P{number:07d}")
-
-    def products(self, first: int = 0) -> Iterator[Product]:
-        """All products from a number on, without end."""
-        number = first
-        while True:
-            yield self.product(number)
-            number += 1
 
     def any_product(self, rng: random.Random, product_type: ProductType | None = None) -> Product:
         """A random product, of one type if that is given."""

@@ -116,11 +116,9 @@ class Product:
         if isinstance(value, Term):
             return value.text(language)
         text = value.text(language)
-        return text.replace(" ", "") if self.brand.tight and _shrinks(value) else text
-
-
-def _shrinks(value: Measure) -> bool:
-    return len(value.unit.symbol) <= 2 and value.unit.symbol.isascii() and value.unit.dimension != "shoe"
+        unit = value.unit
+        shrinks = len(unit.symbol) <= 2 and unit.symbol.isascii() and unit.dimension != "shoe"
+        return text.replace(" ", "") if self.brand.tight and shrinks else text
 
 
 def make_product(

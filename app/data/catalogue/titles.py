@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -9,6 +10,7 @@ from app.data.catalogue.lexicon import Attribute, Lexicon, Measure, Phrases
 from app.data.catalogue.products import BRAND, FEATURE, MODEL, PACK, PRODUCT_TYPE, Product
 
 _SMALL = frozenset({"with", "for", "of", "and", "in", "by", "the"})
+_JOINTS = (", ", ", ", " - ", ", ", " | ", ", ", " ")
 _MOST = 3
 """Values that a title has besides material, features and audience."""
 
@@ -66,7 +68,7 @@ def make_title(product: Product, phrases: Phrases, language: str = "en", show: s
     if language == "en" and style % 3 == 0:
         leading = [part for part in rest if part[0] in {"color", "pattern", "roast", "flavor"}][:1]
         rest = [part for part in rest if part not in leading]
-    cased = (lambda text: text) if language in {"ja"} else _CASES[language == "en"][style % 4]
+    cased = _CASES.get(language, (capitalized,) * 4)[style % 4]
     brand = [(BRAND, product.brand.name)]
     if product.model:
         brand += [("", " "), (MODEL, product.model)]
@@ -77,11 +79,11 @@ def make_title(product: Product, phrases: Phrases, language: str = "en", show: s
     for part in leading:
         segments += [(part[0], cased(part[1])), ("", " ")]
     segments += [(key, cased(piece) if key else piece) for key, piece in head]
-    joint = _joint(style, language)
+    joint = " " if language == "ja" else _JOINTS[style % 7] if style % 3 else ", "
     for key, piece in rest:
         segments += [("", joint), (key, piece if key in product.type.numbers else cased(piece))]
     if by_last:
-        before, after = _around(phrases.by.text(language), "{brand}")
+        before, _, after = phrases.by.text(language).partition("{brand}")
         segments += [("", f" {before}"), *brand, ("", after)]
     if product.pack > 1:
         pack = phrases.pack.text(language).format(n=product.pack)
@@ -103,17 +105,6 @@ def _pieces(pattern: str) -> tuple[str, ...]:
     return tuple(part for part in re.split(r"(\{material\}|\{type\})", pattern) if part)
 
 
-def _around(pattern: str, place: str) -> tuple[str, str]:
-    before, _, after = pattern.partition(place)
-    return before, after
-
-
-def _joint(style: int, language: str) -> str:
-    if language == "ja":
-        return " "
-    return (", ", ", ", " - ", ", ", " | ", ", ", " ")[style % 7] if style % 3 else ", "
-
-
 def title_case(text: str) -> str:
     """Capital letters to begin all words but small ones and those that have capitals of their own."""
     return " ".join(
@@ -126,13 +117,9 @@ def capitalized(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _same(text: str) -> str:
-    return text
-
-
-_CASES = {
-    True: (title_case, title_case, capitalized, _same),
-    False: (capitalized, capitalized, capitalized, capitalized),
+_CASES: dict[str, tuple[Callable[[str], str], ...]] = {
+    "en": (title_case, title_case, capitalized, str),
+    "ja": (str,) * 4,
 }
 
 

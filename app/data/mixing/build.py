@@ -3,11 +3,11 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ from app.data.mixing.manifest import (
     OutputFile,
     SourceSummary,
     TaskSummary,
-    UnmetShare,
     render_mixture,
 )
 from app.data.mixing.mixture import MixtureSettings
@@ -52,16 +51,8 @@ UNLIMITED = 2**31
 """Tokens: nothing is cut to be counted."""
 
 
-class Watch(Protocol):
-    """Told of each phase and of each step in it."""
-
-    def phase(self, name: str, total: int) -> None:
-        """A phase of `total` steps begins."""
-        ...
-
-    def advance(self, steps: int = 1) -> None:
-        """So many steps of the phase are done."""
-        ...
+Watch = Callable[[str, int], Callable[[], object]]
+"""Told of each phase and how many steps it has; what it gives is called at each of them."""
 
 
 @dataclass(slots=True)
@@ -110,14 +101,16 @@ def build_mixture(settings: MixtureSettings, target: Path, watch: Watch, *, over
         tally.dropped += dropped
         selected = select(spool, _without_overlaps(kept, spool, index, settings, tally, watch), settings)
         _refuse_empty(selected)
-        watch.phase("Writing", sum(len(one.rows) for one in selected))
+        advance = watch("Writing", sum(len(one.rows) for one in selected))
         written = {
-            one.split: _write(folder / f"{one.split}.jsonl", spool.read(one.rows), encoder, watch) for one in selected
+            one.split: _write(folder / f"{one.split}.jsonl", spool.read(one.rows), encoder, advance) for one in selected
         }
         distinct = {place: len(set(found)) for place, found in prompts.items()}
         manifest = _summary(settings, feeds, distinct, tally, selected, written)
+        train = selected[0].rows
+        _, first = np.unique(spool.tasks[train], return_index=True)
         write_whole(folder / MIXTURE.mark, manifest.model_dump_json(indent=1) + "\n")
-        write_whole(folder / PAGE, render_mixture(manifest, target.name, _examples(selected, spool)))
+        write_whole(folder / PAGE, render_mixture(manifest, target.name, spool.read(train[first])))
     return manifest
 
 
@@ -126,8 +119,7 @@ def _read(feeds: list[Feed], settings: MixtureSettings, spool: RowSpool, tally: 
     scorer = Scorer()
     found = set()
     for feed in feeds:
-        watch.phase(f"Reading {feed.name}", feed.count())
-        for row in feed.rows(watch.advance):
+        for row in feed.rows(watch(f"Reading {feed.name}", feed.count())):
             found.add(row.task)
             if not is_chosen(row.task, settings):
                 continue
@@ -151,19 +143,19 @@ def _without_overlaps(
     watch: Watch,
 ) -> NDArray[np.bool_]:
     """Which of the kept rows stay, one task after another. Of near duplicates it is the one with the smallest key."""
-    watch.phase("Comparing", int(kept.sum()))
+    advance = watch("Comparing", int(kept.sum()))
     clean = kept.copy()
     for task in sorted(spool.names):
         rows = spool.of_task(task, kept)
         wording = wording_of(fingerprint(row.prompt) for row in spool.read(rows[:SAMPLED_ROWS]))
         seen = NearDuplicates(settings.near_duplicates)
         for place, row in zip(rows, spool.read(rows), strict=True):
-            watch.advance()
+            advance()
             prompt = fingerprint(row.prompt)
             drop = index.overlap(row.prompt, prompt, wording)
             if drop is None:
                 text = fingerprint(row.target).shingles if row.task_type is TaskType.GENERATION else frozenset[int]()
-                content = RowContent(wording.content(prompt).shingles, digest(answer_content(row)), text)
+                content = RowContent(prompt.without(wording).shingles, digest(answer_content(row)), text)
                 drop = None if seen.admit(content) else Drop.NEAR_DUPLICATE
             if drop is not None:
                 clean[place] = False
@@ -180,7 +172,9 @@ def _refuse_empty(selected: list[Selected]) -> None:
             )
 
 
-def _write(path: Path, rows: Iterable[TrainingRow], encoder: RowEncoder | None, watch: Watch) -> Written:
+def _write(
+    path: Path, rows: Iterable[TrainingRow], encoder: RowEncoder | None, advance: Callable[[], object]
+) -> Written:
     """Write JSON lines, which the evaluation reads too; with an encoder, tokens are counted as training has them."""
     kinds: Counter[Kind] = Counter()
     prompt_tokens = answer_tokens = size = 0
@@ -195,7 +189,7 @@ def _write(path: Path, rows: Iterable[TrainingRow], encoder: RowEncoder | None, 
                 encoded = encoder.encode(row)
                 prompt_tokens += len(encoded.prompt)
                 answer_tokens += len(encoded.answer)
-            watch.advance()
+            advance()
     file = OutputFile(
         rows=kinds.total(),
         bytes=size,
@@ -204,12 +198,6 @@ def _write(path: Path, rows: Iterable[TrainingRow], encoder: RowEncoder | None, 
         answer_tokens=answer_tokens if encoder else None,
     )
     return file, kinds
-
-
-def _examples(selected: list[Selected], spool: RowSpool) -> list[TrainingRow]:
-    """The first training row of each task."""
-    _, first = np.unique(spool.tasks[selected[0].rows], return_index=True)
-    return list(spool.read(selected[0].rows[first]))
 
 
 def _summary(
@@ -262,11 +250,7 @@ def _summary(
         },
         capabilities=by_name("capability"),
         task_types=by_name("task_type"),
-        unmet=[
-            UnmetShare(split=one.split, level=share.level, name=share.name, wanted=share.wanted, given=share.given)
-            for one in selected
-            for share in one.quotas.unmet
-        ],
+        unmet=[share for one in selected for share in one.quotas.unmet],
         outputs={f"{split}.jsonl": file for split, (file, _) in written.items()},
     )
 

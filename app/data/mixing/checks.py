@@ -206,23 +206,16 @@ def answer_content(row: TrainingRow) -> str:
 
     Empty for generation, whose targets are compared by their own similarity.
     """
-    match row.task_type:
-        case TaskType.GENERATION:
-            return ""
-        case TaskType.NAMED_ENTITY_RECOGNITION:
-            return answer_of(row)
-        case TaskType.RANKING:
-            graded = sorted(zip(_options(row), map(str, _parts(row.gold)), strict=False))
-            return repr(graded) if graded else answer_of(row)
-        case TaskType.MULTIPLE_CHOICE | TaskType.RETRIEVAL:
-            listed = principal(find_lists(row.prompt))
-            texts = {str(entry.number): normal(entry.text) for entry in listed.entries} if listed else {}
-            return repr(sorted({texts.get(str(number), str(number)) for number in _parts(row.gold)}))
-
-
-def _options(row: TrainingRow) -> list[str]:
+    if row.task_type is TaskType.GENERATION:
+        return ""
+    if row.task_type is TaskType.NAMED_ENTITY_RECOGNITION:
+        return answer_of(row)
     listed = principal(find_lists(row.prompt))
-    return [normal(entry.text) for entry in listed.entries] if listed else []
+    texts = {str(entry.number): normal(entry.text) for entry in listed.entries} if listed else {}
+    if row.task_type is TaskType.RANKING:
+        graded = sorted(zip(texts.values(), map(str, _parts(row.gold)), strict=False))
+        return repr(graded) if graded else answer_of(row)
+    return repr(sorted({texts.get(str(number), str(number)) for number in _parts(row.gold)}))
 
 
 def _parts(gold: object) -> Sequence[object]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app.data.mixing.checks import Drop
 from app.data.mixing.mixture import NearDuplicateSettings, OverlapSettings
 from app.data.mixing.spool import RowSpool
-from app.data.mixing.text import FEW_ROWS, Fingerprint, Wording, digest, fingerprint, normal
+from app.data.mixing.text import FEW_ROWS, Fingerprint, digest, fingerprint, normal
 from app.errors import InputError, SetupError
 from app.evaluation.datasets.reading import read_dataset
 from app.types import TaskType
@@ -38,7 +38,8 @@ def without_duplicates(spool: RowSpool) -> tuple[NDArray[np.bool_], Counter[tupl
     later = _repeats(prompt[rest])
     first = np.zeros(len(rest), dtype=bool)
     first[:-1] = later[1:] & ~later[:-1]
-    contradicting = rest[later | (first & ~_has_free_text(spool, rest))]
+    free = np.array([spool.examples[name].task_type is TaskType.GENERATION for name in spool.names], dtype=bool)
+    contradicting = rest[later | (first & ~free[spool.tasks[rest]])]
     kept[contradicting] = False
     return kept, dropped + _counted(spool, contradicting, Drop.CONFLICT)
 
@@ -48,11 +49,6 @@ def _repeats(numbers: NDArray[np.uint64]) -> NDArray[np.bool_]:
     same = np.zeros(len(numbers), dtype=bool)
     same[1:] = numbers[1:] == numbers[:-1]
     return same
-
-
-def _has_free_text(spool: RowSpool, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-    free = [spool.examples[name].task_type is TaskType.GENERATION for name in spool.names]
-    return np.array(free, dtype=bool)[spool.tasks[rows]]
 
 
 def _counted(spool: RowSpool, rows: NDArray[np.intp], reason: Drop) -> Counter[tuple[str, Drop]]:
@@ -84,7 +80,11 @@ class NearDuplicates:
         """Start with no row."""
         self._threshold = settings.threshold
         self._empty = MinHash(num_perm=settings.permutations, hashfunc=int)
-        self._index = MinHashLSH(settings.threshold, settings.permutations, hashfunc=_compressed)
+        self._index = MinHashLSH(
+            settings.threshold,
+            settings.permutations,
+            hashfunc=lambda band: hashlib.blake2b(band, digest_size=8).digest(),
+        )
         self._prompts: list[array[int]] = []
         self._texts: list[array[int]] = []
         self._answers = array("Q")
@@ -121,10 +121,6 @@ def _similarity(one: "array[int]", other: frozenset[int]) -> float:
     return shared / union if union else 1.0
 
 
-def _compressed(band: bytes) -> bytes:
-    return hashlib.blake2b(band, digest_size=8).digest()
-
-
 class EvaluationIndex:
     """The prompts of all evaluation files."""
 
@@ -150,7 +146,7 @@ class EvaluationIndex:
     def __len__(self) -> int:
         return len(self._prompts)
 
-    def overlap(self, prompt: str, text: Fingerprint, wording: Wording) -> Drop | None:
+    def overlap(self, prompt: str, text: Fingerprint, wording: Fingerprint) -> Drop | None:
         """What a training prompt shares with an evaluation prompt, or None. `text` is the prompt's fingerprint.
 
         Content counts as shared where at least `shared_shingles` of its shingles stand in one evaluation prompt, and
@@ -158,14 +154,14 @@ class EvaluationIndex:
         """
         if digest(normal(prompt)) in self._prompts:
             return Drop.EVALUATION_PROMPT
-        content = wording.content(text)
+        content = text.without(wording)
         if not self._lines.isdisjoint(content.lines):
             return Drop.EVALUATION_LINE
         shared = Counter(place for shingle in content.shingles for place in self._by_shingle.get(shingle, ()))
         for place, n in shared.items():
             if n < self._settings.shared_shingles:
                 continue
-            theirs = wording.content(self._texts[place]).shingles
+            theirs = self._texts[place].without(wording).shingles
             if n >= self._settings.containment * min(len(content.shingles), len(theirs)):
                 return Drop.EVALUATION_CONTENT
         return None

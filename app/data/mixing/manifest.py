@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from app.data.row import Capability, TrainingRow
 from app.errors import InputError
@@ -17,11 +17,7 @@ BySplit = dict[str, int]
 """A number for each split."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SourceSummary(_Part):
+class SourceSummary(BaseModel, extra="forbid", frozen=True):
     """One source: what may be done with it, and what came of it."""
 
     licence: str
@@ -34,7 +30,7 @@ class SourceSummary(_Part):
     written: BySplit
 
 
-class TaskSummary(_Part):
+class TaskSummary(BaseModel, extra="forbid", frozen=True):
     """One task, from what was read to what was written."""
 
     capability: Capability
@@ -51,8 +47,8 @@ class TaskSummary(_Part):
     written: BySplit
 
 
-class UnmetShare(_Part):
-    """A share that its rows could not fill."""
+class UnmetShare(BaseModel, extra="forbid", frozen=True):
+    """A share that its rows could not fill; the rest went to its neighbours as far as these had rows."""
 
     split: str
     level: str
@@ -61,7 +57,7 @@ class UnmetShare(_Part):
     given: int
 
 
-class OutputFile(_Part):
+class OutputFile(BaseModel, extra="forbid", frozen=True):
     """One file of the folder."""
 
     rows: int
@@ -72,7 +68,7 @@ class OutputFile(_Part):
     answer_tokens: int | None = None
 
 
-class Manifest(_Part):
+class Manifest(BaseModel, extra="forbid", frozen=True):
     """The whole record. It holds no time and no place of its own, so that equal mixtures have equal manifests."""
 
     schema_version: int = SCHEMA_VERSION

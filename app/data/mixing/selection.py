@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from app.data.mixing.manifest import UnmetShare
 from app.data.mixing.mixture import Level, MixSettings, MixtureSettings, first_fit
 from app.data.mixing.spool import SPLITS, Numbers, RowSpool, Split, split_numbers
 from app.data.row import Capability
@@ -60,26 +61,16 @@ class Supply:
     capacity: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
-    """A share that its rows could not fill; the rest went to its neighbours as far as these had rows."""
-
-    level: str
-    name: str
-    wanted: int
-    given: int
-
-
 @dataclass(slots=True)
 class Quotas:
     """Rows by task, and the shares that could not be met."""
 
     rows: dict[str, int] = field(default_factory=dict)
-    unmet: list[Unmet] = field(default_factory=list)
+    unmet: list[UnmetShare] = field(default_factory=list)
 
 
-def share_out(total: int | None, supplies: Sequence[Supply], mix: MixSettings) -> Quotas:
-    """Quotas that add up to `total`, or to what there is where that is less; all there is without a total.
+def share_out(split: str, total: int | None, supplies: Sequence[Supply], mix: MixSettings) -> Quotas:
+    """Quotas of a split that add up to `total`, or to what there is where that is less; all there is without a total.
 
     On each level a part's share is proportional to weight x rows^(1/temperature), its rows counted within the
     capacity. (The temperature is that of Arivazhagan et al. 2019, "Massively Multilingual Neural Machine Translation
@@ -94,10 +85,11 @@ def share_out(total: int | None, supplies: Sequence[Supply], mix: MixSettings) -
         _Level("task type", lambda supply: supply.task_type.value, mix.task_type),
         _Level("task", lambda supply: supply.task, mix.task),
     )
-    _descend("", supplies, total, levels, quotas)
+    _descend(split, "", supplies, total, levels, quotas)
     given = sum(quotas.rows.values())
     if given < total:
-        quotas.unmet.insert(0, Unmet("total", "all rows", total, given))
+        share = UnmetShare(split=split, level="total", name="all rows", wanted=total, given=given)
+        quotas.unmet.insert(0, share)
     return quotas
 
 
@@ -112,7 +104,9 @@ class _Level:
         return first_fit(part, self.settings.weights, 1.0)
 
 
-def _descend(name: str, supplies: Sequence[Supply], total: int, levels: Sequence[_Level], quotas: Quotas) -> None:
+def _descend(
+    split: str, name: str, supplies: Sequence[Supply], total: int, levels: Sequence[_Level], quotas: Quotas
+) -> None:
     """Share a total out among the parts of the first level, and each of these among the parts of the next."""
     if not levels:
         quotas.rows[name] = total
@@ -126,9 +120,10 @@ def _descend(name: str, supplies: Sequence[Supply], total: int, levels: Sequence
     shares = apportion(total, weights, capacity)
     for part, wanted in apportion(total, weights, dict.fromkeys(parts, total)).items():
         if shares[part] < wanted:
-            quotas.unmet.append(Unmet(level.name, part, wanted, shares[part]))
+            share = UnmetShare(split=split, level=level.name, name=part, wanted=wanted, given=shares[part])
+            quotas.unmet.append(share)
     for part, found in sorted(parts.items()):
-        _descend(part, found, shares[part], levels[1:], quotas)
+        _descend(split, part, found, shares[part], levels[1:], quotas)
 
 
 def _weight(level: _Level, name: str, supplies: Sequence[Supply]) -> float:
@@ -186,7 +181,7 @@ def _selected(
         example = spool.examples[task]
         capacity = capped(task, len(found) * repeats, mix, fraction)
         supplies.append(Supply(task, example.capability, example.task_type, len(found), capacity))
-    quotas = share_out(total, supplies, mix)
+    quotas = share_out(split, total, supplies, mix)
     picked = [pick(rows[task], quotas.rows[task]) for task in rows]
     return Selected(
         split, shuffled(picked, spool.column("key")), quotas, {task: len(found) for task, found in rows.items()}

@@ -29,6 +29,10 @@ class Fingerprint:
     lines: frozenset[int]
     """64-bit digests."""
 
+    def without(self, wording: "Fingerprint") -> "Fingerprint":
+        """The text's content: what stands in it besides the wording."""
+        return Fingerprint(self.shingles - wording.shingles, self.lines - wording.lines)
+
 
 def normal(text: str) -> str:
     """The text without what does not distinguish it: compatibility forms, case, amount of white space."""
@@ -75,23 +79,11 @@ SHARED_FRACTION = 0.01
 """What stands in more than `FEW_ROWS` rows and in more than this fraction of them is wording, not content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """The shingles and lines that many rows of one task share."""
-
-    shingles: frozenset[int]
-    lines: frozenset[int]
-
-    def content(self, text: Fingerprint) -> Fingerprint:
-        """The text without the wording."""
-        return Fingerprint(text.shingles - self.shingles, text.lines - self.lines)
-
-
-def wording_of(sample: Iterable[Fingerprint]) -> Wording:
-    """The wording of a task, by a sample of its rows."""
+def wording_of(sample: Iterable[Fingerprint]) -> Fingerprint:
+    """The wording of a task, which many of its rows share, by a sample of them."""
     texts = list(sample)
     limit = max(FEW_ROWS, SHARED_FRACTION * len(texts))
-    return Wording(
+    return Fingerprint(
         _frequent((text.shingles for text in texts), limit), _frequent((text.lines for text in texts), limit)
     )
 

@@ -3,7 +3,6 @@
 import random
 import subprocess
 import sys
-from itertools import islice
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +24,8 @@ def language(request: pytest.FixtureRequest) -> str:
 
 
 def test_a_product_does_not_depend_on_what_else_is_made() -> None:
-    assert next(islice(SHOP.products(5), 20, None)) == SHOP.product(25) == Catalogue(1).product(25)
+    SHOP.product(24)
+    assert SHOP.product(25) == Catalogue(1).product(25)
     assert SHOP.product(25) != Catalogue(2).product(25)
 
 

@@ -15,7 +15,7 @@ from app.data.mixing.text import normal
 from app.data.row import TrainingRow, row_from_json
 from app.errors import InputError, SetupError
 from app.evaluation.datasets.reading import read_dataset
-from tests.data.mixing.rows import Unwatched, choice, free_text, subject
+from tests.data.mixing.rows import choice, free_text, subject, unwatched
 
 ROWS = [choice(subject(number), number % 2, group=f"group {number // 3}") for number in range(120)]
 TEXTS = [free_text(subject(number), f"It serves well as {subject(number)} every day.") for number in range(60)]
@@ -38,7 +38,7 @@ def mixture(file: Path, mix: MixSettings | None = None, **more: object) -> Mixtu
 
 
 def build(settings: MixtureSettings, target: Path) -> tuple[Manifest, dict[str, list[TrainingRow]]]:
-    manifest = build_mixture(settings, target, Unwatched())
+    manifest = build_mixture(settings, target, unwatched)
     files = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in target.glob("*.jsonl")}
     return manifest, {name: [row_from_json(json.loads(line)) for line in lines] for name, lines in files.items()}
 
@@ -183,7 +183,7 @@ def test_rows_of_published_sets_are_clean_and_hold_nothing_of_the_development_se
         sources={name: SourceSettings(rows=12) for name in ("EC-Guide", "IntentionQA")},
         evaluation_files=(development,),
     )
-    manifest = build_mixture(settings, tmp_path / "mixture", Unwatched())
+    manifest = build_mixture(settings, tmp_path / "mixture", unwatched)
 
     asked = {normal(sample.question.prompt) for sample in read_dataset(development).samples}
     rows = [sample for file in manifest.outputs for sample in read_dataset(tmp_path / "mixture" / file).samples]

@@ -18,7 +18,7 @@ from app.data.mixing.duplicates import (
 )
 from app.data.mixing.mixture import NearDuplicateSettings, OverlapSettings
 from app.data.mixing.spool import RowSpool
-from app.data.mixing.text import Wording, fingerprint, wording_of
+from app.data.mixing.text import Fingerprint, fingerprint, wording_of
 from app.data.row import TrainingRow
 from app.errors import SetupError
 from app.types import TaskType
@@ -147,10 +147,10 @@ REVIEW = (
     "The kettle arrived in a dented box, the lid never closed and the handle grew hot, "
     "so after two weeks of burnt fingers it went back to the shop."
 )
-NOTHING = Wording(frozenset(), frozenset())
+NOTHING = Fingerprint(frozenset(), frozenset())
 
 
-def overlap(index: EvaluationIndex, prompt: str, wording: Wording = NOTHING) -> Drop | None:
+def overlap(index: EvaluationIndex, prompt: str, wording: Fingerprint = NOTHING) -> Drop | None:
     return index.overlap(prompt, fingerprint(prompt), wording)
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.data.mixing.manifest import UnmetShare
 from app.data.mixing.mixture import Level, MixSettings
-from app.data.mixing.selection import Supply, Unmet, apportion, capped, pick, share_out, shuffled
+from app.data.mixing.selection import Supply, apportion, capped, pick, share_out, shuffled
 from app.data.row import Capability
 from app.types import TaskType
 
@@ -130,17 +131,19 @@ def test_the_quotas_add_up_to_the_total_or_to_what_there_is(total: int, made: li
     mix = MixSettings(
         total=total, task=Level[str](temperature=temperature), capability=Level[Capability](temperature=temperature)
     )
-    quotas = share_out(total, made, mix)
+    quotas = share_out("train", total, made, mix)
 
     there = sum(one.capacity for one in made)
     assert sum(quotas.rows.values()) == min(total, there)
     assert all(quotas.rows[one.task] <= one.capacity for one in made)
     lacking = [share for share in quotas.unmet if share.level == "total"]
-    assert lacking == ([Unmet("total", "all rows", total, there)] if there < total else [])
+    assert lacking == (
+        [UnmetShare(split="train", level="total", name="all rows", wanted=total, given=there)] if there < total else []
+    )
 
 
 def test_without_a_total_everything_is_taken() -> None:
-    assert share_out(None, [supply("a", 3), supply("b", 4)], MixSettings()).rows == {"a": 3, "b": 4}
+    assert share_out("train", None, [supply("a", 3), supply("b", 4)], MixSettings()).rows == {"a": 3, "b": 4}
 
 
 def test_infinite_temperature_shares_by_weight_alone_and_one_shares_by_rows() -> None:
@@ -154,29 +157,29 @@ def test_infinite_temperature_shares_by_weight_alone_and_one_shares_by_rows() ->
     )
     by_rows = MixSettings(total=170)
 
-    assert share_out(400, made, by_weight).rows == {"a": 200, "b": 100, "c": 100}
-    assert share_out(170, made, by_rows).rows == {"a": 90, "b": 30, "c": 50}
+    assert share_out("train", 400, made, by_weight).rows == {"a": 200, "b": 100, "c": 100}
+    assert share_out("train", 170, made, by_rows).rows == {"a": 90, "b": 30, "c": 50}
 
 
 def test_a_temperature_of_two_shares_by_the_square_root() -> None:
     mix = MixSettings(total=40, task=Level[str](temperature=2))
 
-    assert share_out(40, [supply("large", 900), supply("small", 100)], mix).rows == {"large": 30, "small": 10}
+    assert share_out("train", 40, [supply("large", 900), supply("small", 100)], mix).rows == {"large": 30, "small": 10}
 
 
 def test_what_one_capability_lacks_is_told_and_goes_to_the_others() -> None:
     made = [supply("a", 1000), supply("b", 10, Capability.MULTILINGUAL)]
-    quotas = share_out(200, made, MixSettings(total=200, capability=Level[Capability](temperature=math.inf)))
+    quotas = share_out("train", 200, made, MixSettings(total=200, capability=Level[Capability](temperature=math.inf)))
 
     assert quotas.rows == {"a": 190, "b": 10}
-    assert quotas.unmet == [Unmet("capability", "multilingual", 100, 10)]
+    assert quotas.unmet == [UnmetShare(split="train", level="capability", name="multilingual", wanted=100, given=10)]
 
 
 def test_weights_of_tasks_are_those_of_the_first_pattern_that_fits() -> None:
     mix = MixSettings(total=30, task=Level[str](temperature=math.inf, weights={"query_ranking": 0, "query_*": 2}))
     made = [supply("query_ranking", 100), supply("query_choice", 100), supply("title", 100)]
 
-    assert share_out(30, made, mix).rows == {"query_choice": 20, "query_ranking": 0, "title": 10}
+    assert share_out("train", 30, made, mix).rows == {"query_choice": 20, "query_ranking": 0, "title": 10}
 
 
 @pytest.mark.parametrize(
@@ -191,11 +194,11 @@ def test_rows_that_no_weight_lets_in_make_no_room_in_their_capability() -> None:
     mix = MixSettings(total=30, task=Level[str](weights={"left_out": 0}))
     made = [supply("left_out", 100), supply("small", 5), supply("other", 100, Capability.MULTILINGUAL)]
 
-    assert share_out(30, made, mix).rows == {"left_out": 0, "small": 5, "other": 25}
+    assert share_out("train", 30, made, mix).rows == {"left_out": 0, "small": 5, "other": 25}
 
 
 @pytest.mark.parametrize("rows_and_capacity", [(100, 10), (10, 30)])
 def test_a_share_counts_each_row_once_and_only_those_that_may_be_written(rows_and_capacity: tuple[int, int]) -> None:
     one = replace(supply("one", rows_and_capacity[0]), capacity=rows_and_capacity[1])
 
-    assert share_out(10, [one, supply("other", 10)], MixSettings(total=10)).rows == {"one": 5, "other": 5}
+    assert share_out("train", 10, [one, supply("other", 10)], MixSettings(total=10)).rows == {"one": 5, "other": 5}
