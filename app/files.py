@@ -63,16 +63,6 @@ def real_path(target: Path) -> Path:
     return target
 
 
-def refuse_special(path: Path) -> None:
-    """Refuse a name that is taken by a folder, a pipe or a device: replacing it would remove it.
-
-    Raises:
-        SetupError: something other than a plain file has the name.
-    """
-    if path.exists() and not path.is_file():
-        raise SetupError(f"{path} is no plain file: name a file that may be replaced")
-
-
 def sync_folder(folder: Path) -> None:
     """Force a folder's names to the disk: a file that was just made or named is there only then.
 
@@ -111,7 +101,9 @@ def whole_file(
         yield cast("BinaryIO", _AtOnce(sys.stdout.buffer, told))
         return
     target = real_path(path)
-    refuse_special(target)
+    if target.exists() and not target.is_file():
+        # A folder, a pipe or a device: replacing it would remove it.
+        raise SetupError(f"{target} is no plain file: name a file that may be replaced")
     partial = partial or _beside(target)
     try:
         with _telling(path, told):
@@ -185,6 +177,11 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> int:
 def dump(row: dict[str, Any]) -> str:
     """One line, readable in every script, without the newline."""
     return json.dumps(row, ensure_ascii=False)
+
+
+def encodable(text: str) -> str:
+    """The text with lone surrogates, which JSON can carry and UTF-8 cannot, as the replacement character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -173,16 +173,10 @@ class Predictor(QuestionPath[Engine]):
 class AsyncPredictor(QuestionPath[AsyncEngine]):
     """Answers questions with an asynchronous engine, by the same steps as `Predictor`."""
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        prompts: PromptLibrary,
-        adapters: Mapping[TaskType, str] | None = None,
-        model_name: str | None = None,
-    ) -> None:
-        super().__init__(engine, prompts, adapters, model_name)
-        # One thread: more would only wait for each other's Python.
-        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+    @cached_property
+    def _preparing(self) -> ThreadPoolExecutor:
+        """One thread: more would only wait for each other's Python."""
+        return ThreadPoolExecutor(1, thread_name_prefix="prepare")
 
     async def __aenter__(self) -> Self:
         return self

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from app.engines.chat import ChatTokenizer, load_chat_tokenizer
+from app.data.encoding import encode_question
+from app.engines.chat import load_chat_tokenizer
 from app.errors import InputError
 from app.evaluation.datasets.reading import read_dataset
 from app.evaluation.schema import Interval
 from app.evaluation.scoring import Scorer
 from app.evaluation.statistics import Drawn, mean_over_tracks, percentile, score_interval
 from app.evaluation.summaries import summarise_tasks, summarise_tracks
-from app.fitting import fit
-from app.predictor import conversation, create_predictor
+from app.predictor import create_predictor
 from app.prompting import PromptLibrary
 from app.settings import ROOT, Settings
 from app.tasks.registry import task_of
@@ -66,34 +66,16 @@ def encoded_prompts(
         SetupError: no tokenizer, or no chat template.
     """
     tokenizer, prompts = load_chat_tokenizer(str(checkpoint)), PromptLibrary(PROMPTS)
-    return [
-        _encoded(sample, tokenizer, prompts, context, tokenizer.encode_answer(_target(sample)) if answers else [])
-        for sample in samples
-    ]
-
-
-def _encoded(
-    sample: Sample, tokenizer: ChatTokenizer, prompts: PromptLibrary, context: int, answer: list[int]
-) -> list[int]:
-    task = task_of(sample.task_type)
-    reading = task.read(sample.question)
-
-    def encode(text: str) -> list[int]:
-        return tokenizer.encode(conversation(prompts, task, reading, text))
-
-    try:
-        text, _ = fit(sample.question.prompt.strip(), lambda text: len(encode(text)) + len(answer) <= context)
-    except InputError as error:
-        raise InputError(f"sample {sample.question.id!r} does not fit the model's context: leave it out") from error
-    return encode(text) + answer
-
-
-def _target(sample: Sample) -> str:
-    gold = sample.gold
-    # Generation may list several references: one of them is what is taught.
-    if isinstance(gold, list) and gold and sample.task_type is TaskType.GENERATION:
-        gold = gold[0]
-    return task_of(sample.task_type).format_target(gold)
+    encoded = []
+    for sample in samples:
+        task = task_of(sample.task_type)
+        answer = tokenizer.encode_answer(task.format_target(sample.gold)) if answers else []
+        try:
+            ids, _ = encode_question(tokenizer, prompts, sample.question, task, context - len(answer))
+        except InputError as error:
+            raise InputError(f"sample {sample.question.id!r} does not fit the model's context: leave it out") from error
+        encoded.append(ids + answer)
+    return encoded
 
 
 class MacroScore(BaseModel, extra="forbid", frozen=True):

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from app.checkpoints.folder import TRAINING, LineageStep, read_config, read_lineage, read_object
 from app.checkpoints.tensors import CheckpointTensors, weight_bytes
-from app.data.mixing.manifest import SourceSummary, read_manifest
+from app.data.mixing.manifest import read_manifest
 from app.errors import InputError
 from app.evaluation.evaluation import REPORT
 from app.evaluation.schema import EvalReport
@@ -95,7 +95,10 @@ def _template() -> Template:
     environment = Environment(  # noqa: S701
         loader=FileSystemLoader(PAGES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"row": row, "written": _written}
+    environment.globals |= {
+        "row": row,
+        "written": lambda source, splits: [source.written.get(split, 0) for split in splits],
+    }
     environment.filters |= {
         "digest": lambda text: text[:HASH_DIGITS],
         "duration": duration,
@@ -140,10 +143,6 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 def _inputs(step: LineageStep) -> str:
     return "; ".join(f"{one.role} {one.name} `{one.revision}`" for one in step.inputs)
-
-
-def _written(source: SourceSummary, splits: list[str]) -> list[int]:
-    return [source.written.get(split, 0) for split in splits]
 
 
 def _shape(config: Mapping[str, Any], checkpoint: Path) -> list[tuple[str, object]]:

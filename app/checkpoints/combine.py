@@ -118,9 +118,15 @@ def combine(folders: Sequence[Path], output: Output, combination: Combination) -
     sources = check_combinable(folders)
     origin = folders[combination.origin]
     inputs = dict(zip(combination.roles, folders, strict=True))
+    plans = sources[0].plans.values()
+    sizes: Counter[torch.dtype] = Counter()
+    for plan in plans:
+        sizes[plan.dtype] += plan.bytes
+    # The number format of most of the numbers.
+    dtype = str(sizes.most_common(1)[0][0]).removeprefix("torch.")
     with new_checkpoint(output, combination.name, inputs, origin, combination.settings) as made:
-        made.write(sources[0].plans.values(), lambda name: _combined(name, sources, combination))
-        made.carry_over(dtype_fields(read_config(origin), _dtype_name(sources[0])))
+        made.write(plans, lambda name: _combined(name, sources, combination))
+        made.carry_over(dtype_fields(read_config(origin), dtype))
 
 
 def _combined(name: str, sources: Sequence[CheckpointTensors], combination: Combination) -> torch.Tensor:
@@ -130,14 +136,6 @@ def _combined(name: str, sources: Sequence[CheckpointTensors], combination: Comb
             raise InputError(f"{name} holds whole numbers that differ between the checkpoints: they cannot be combined")
         return tensors[0]
     return combination.rule([tensor.float() for tensor in tensors])
-
-
-def _dtype_name(source: CheckpointTensors) -> str:
-    """The number format of most of a checkpoint's numbers, as `config.json` names it."""
-    sizes: Counter[torch.dtype] = Counter()
-    for plan in source.plans.values():
-        sizes[plan.dtype] += plan.bytes
-    return str(sizes.most_common(1)[0][0]).removeprefix("torch.")
 
 
 def _between(value: float, name: str) -> None:

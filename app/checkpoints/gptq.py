@@ -37,7 +37,7 @@ class Gptq:
 
     @property
     def settings(self) -> dict[str, JsonValue]:
-        """See `app.checkpoints.quantize.Quantization`."""
+        """What the result depends on, the scheme's name among it."""
         return {"scheme": "w4a16", "group_size": self.group_size, "seed": self.seed}
 
     def check(self, source: Path) -> None:
@@ -62,7 +62,12 @@ class Gptq:
             )
 
     def write(self, made: NewCheckpoint, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
-        """See `app.checkpoints.quantize.Quantization`."""
+        """Write the origin's quantized weights, calibrated on token ids; the `quantization_config` for `config.json`.
+
+        Raises:
+            InputError: no prompt is of use.
+            SetupError: the library is missing or fails.
+        """
         calibration = [list(ids) for ids in prompts if len(ids) >= SHORTEST]
         if not calibration:
             raise InputError(f"no prompt has {SHORTEST} tokens or more: calibrate on other rows")

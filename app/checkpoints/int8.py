@@ -96,7 +96,7 @@ class Int8:
 
     @property
     def settings(self) -> dict[str, JsonValue]:
-        """See `app.checkpoints.quantize.Quantization`."""
+        """What the result depends on, the scheme's name among it."""
         return {"scheme": "w8a8", "smoothing": self.smoothing}
 
     def check(self, source: Path) -> None:
@@ -114,7 +114,7 @@ class Int8:
             )
 
     def write(self, made: NewCheckpoint, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
-        """See `app.checkpoints.quantize.Quantization`."""
+        """As of `Gptq`; a SetupError says that the checkpoint cannot be loaded."""
         tensors = CheckpointTensors(made.origin)
         factors: dict[str, torch.Tensor] = {}
         if self.smoothing > 0:

@@ -1,14 +1,15 @@
 """A checkpoint in fewer bits, and what that costs: answers, label probabilities and scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 from pydantic import JsonValue
 
 from app.checkpoints.answering import Scored, ask, encoded_prompts, paired_interval, score_answers
-from app.checkpoints.folder import NewCheckpoint, Output, add_checks, new_checkpoint, read_config, refuse_quantized
+from app.checkpoints.folder import Output, add_checks, new_checkpoint, read_config, refuse_quantized
+from app.checkpoints.gptq import Gptq
+from app.checkpoints.int8 import Int8
 from app.checkpoints.tensors import weight_bytes
 from app.checkpoints.verify import Agreement, compare_answers
 from app.engines.options import check_checkpoint
@@ -17,31 +18,8 @@ from app.evaluation.scoring import Scorer
 from app.settings import Settings
 from app.types import Sample
 
-
-class Quantization(Protocol):
-    """A way to quantize."""
-
-    @property
-    def settings(self) -> Mapping[str, JsonValue]:
-        """What the result depends on, the scheme's name among it."""
-        ...
-
-    def check(self, source: Path) -> None:
-        """Refuse what cannot be quantized so.
-
-        Raises:
-            InputError: a setting out of range, or a checkpoint that does not fit; the message names the fix.
-        """
-        ...
-
-    def write(self, made: NewCheckpoint, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
-        """Write the origin's quantized weights, calibrated on token ids; the `quantization_config` for `config.json`.
-
-        Raises:
-            InputError: no prompt is of use.
-            SetupError: a library is missing or fails, or the checkpoint cannot be loaded.
-        """
-        ...
+Quantization = Gptq | Int8
+"""A way to quantize: its settings, a check of the source, and the writing of the weights."""
 
 
 def quantize(source: Path, output: Output, samples: Sequence[Sample], how: Quantization) -> tuple[int, int]:

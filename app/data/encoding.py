@@ -8,8 +8,9 @@ from app.errors import InputError
 from app.fitting import fit
 from app.predictor import conversation
 from app.prompting import PromptLibrary
+from app.tasks.base import Task
 from app.tasks.registry import task_of
-from app.types import Question, TaskType
+from app.types import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,24 @@ class EncodedRow:
     def __len__(self) -> int:
         """Tokens of prompt and answer together."""
         return len(self.prompt) + len(self.answer)
+
+
+def encode_question(
+    tokenizer: ChatTokenizer, prompts: PromptLibrary, question: Question, task: Task, room: int
+) -> tuple[list[int], bool]:
+    """The ids of the conversation that asks, its prompt's data cut to `room` tokens; and whether it was cut.
+
+    Raises:
+        InputError: the prompt's instructions alone are longer.
+        SetupError: a template uses a variable that the task does not provide.
+    """
+    reading = task.read(question)
+
+    def encode(text: str) -> list[int]:
+        return tokenizer.encode(conversation(prompts, task, reading, text))
+
+    text, shortened = fit(question.prompt.strip(), lambda text: len(encode(text)) <= room)
+    return encode(text), shortened
 
 
 class RowEncoder:
@@ -45,16 +64,11 @@ class RowEncoder:
 
         Raises:
             InputError: the answer is empty, or there is no room for it beside the prompt's instructions.
-            SetupError: a template uses a variable that the task does not provide.
+            SetupError: as `encode_question`.
         """
         if not row.target.strip():
             raise InputError("its target is empty: there is nothing to learn")
         answer = self._tokenizer.encode_answer(row.target)
-        budget = self._max_length - len(answer)
-        text, shortened = fit(row.prompt.strip(), lambda text: len(self._prompt_ids(row, text)) <= budget)
-        return EncodedRow(tuple(self._prompt_ids(row, text)), tuple(answer), shortened)
-
-    def _prompt_ids(self, row: TrainingRow, text: str) -> list[int]:
-        task = task_of(row.task_type)
-        question = Question("", row.prompt, row.task_type is TaskType.MULTIPLE_CHOICE)
-        return self._tokenizer.encode(conversation(self._prompts, task, task.read(question), text))
+        question, task, room = row.sample.question, task_of(row.task_type), self._max_length - len(answer)
+        prompt, shortened = encode_question(self._tokenizer, self._prompts, question, task, room)
+        return EncodedRow(tuple(prompt), tuple(answer), shortened)

@@ -14,6 +14,7 @@ from app.engines.base import RefusedRequestError
 from app.engines.constraints.vocabulary import Vocabulary
 from app.engines.options import check_checkpoint
 from app.errors import SetupError
+from app.files import encodable
 from app.types import Message
 
 Turn = Mapping[str, str]
@@ -32,7 +33,6 @@ class SpecialTokens:
         added = {
             index: token for index, token in tokenizer.added_tokens_decoder.items() if token.special and str(token)
         }
-        self._ids = list(added)
         self._texts = [str(token) for token in added.values()]
         nonce = secrets.token_hex(8)
         self._hidden = [f"\ufdd0{nonce}{number}\ufdd1" for number in range(len(added))]
@@ -48,14 +48,9 @@ class SpecialTokens:
         self._tokenizer = copy.deepcopy(tokenizer)
         self._tokenizer.add_tokens(stand_ins)
         made = self._tokenizer.convert_tokens_to_ids(self._stand_ins)
-        self._original = dict(zip(made, self._ids, strict=True))
+        self._original = dict(zip(made, added, strict=True))
         # The first call sets the tokenizer up; later ones may come from several threads at once.
         self.ids_of_text("")
-
-    @property
-    def ids(self) -> frozenset[int]:
-        """The ids that only a template may write."""
-        return frozenset(self._ids)
 
     def may_stand_in(self, text: str) -> bool:
         """Whether a special token may be read out of the text."""
@@ -121,7 +116,7 @@ class ChatTokenizer:
         Raises:
             RefusedRequestError: the template refuses the conversation.
         """
-        clean = [{name: _without_surrogates(value) for name, value in turn.items()} for turn in turns]
+        clean = [{name: encodable(value) for name, value in turn.items()} for turn in turns]
         hidden = any(self.special.may_stand_in(value) for turn in clean for value in turn.values())
         shown = self.special.hide(clean) if hidden else clean
         try:
@@ -150,7 +145,7 @@ class ChatTokenizer:
 
     def encode_answer(self, text: str) -> list[int]:
         """Token ids of an answer with its end, as the model is taught to write it."""
-        return [*self.special.ids_of_text(_without_surrogates(text)), self.tokenizer.eos_token_id]
+        return [*self.special.ids_of_text(encodable(text)), self.tokenizer.eos_token_id]
 
     def token_bytes(self, index: int) -> bytes:
         """What a token adds to the text; of a special one, its name."""
@@ -197,8 +192,3 @@ def load_chat_tokenizer(model: str) -> ChatTokenizer:
         more = None
     end_ids = {tokenizer.eos_token_id, *(more if isinstance(more, list) else [more])} - {None}
     return ChatTokenizer(tokenizer, tuple(sorted(end_ids)))
-
-
-def _without_surrogates(text: str) -> str:
-    """Lone surrogates, which JSON can carry and UTF-8 cannot, become the replacement character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

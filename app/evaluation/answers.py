@@ -164,15 +164,10 @@ def _read(row: FileRow) -> Answered:
     return Answered(
         id=None if found.id is None else str(found.id),
         answer=answer,
-        outcome=found.outcome,
-        task_type=found.task_type,
         raw=answer if found.raw is None and found.outcome is Outcome.CLEAN else found.raw,
-        label_probs=found.label_probs,
-        label_mass=found.label_mass,
-        seconds=found.seconds,
-        output_tokens=found.output_tokens,
         error=None if told is None else str(told.get("message", told) if isinstance(told, dict) else told),
         fingerprint=found.prompts,
+        **found.model_dump(exclude={"id", "answer", "raw", "error", "prompts"}),
     )
 
 

@@ -51,16 +51,6 @@ class _Tested:
         return 1.0 if chosen is None else chosen
 
 
-@dataclass(frozen=True, slots=True)
-class _Mean:
-    """Both sides' means over tasks or tracks, and the draws of their difference."""
-
-    n_tasks: int
-    score_a: float
-    score_b: float
-    drawn: Drawn
-
-
 def compare(folder_a: Path, folder_b: Path, alpha: float = ALPHA, seed: int = 0) -> Comparison:
     """Judge the evaluation in `folder_b` against that in `folder_a`, on the samples that both scored.
 
@@ -78,10 +68,12 @@ def compare(folder_a: Path, folder_b: Path, alpha: float = ALPHA, seed: int = 0)
     for task in tested.values():
         by_track[task.pairs[0][0].track].append(task)
     in_order = sorted(by_track, key=lambda name: (track_number(name) or 9, name))
-    tracks = {name: _over_tasks(by_track[name]) for name in in_order}
-    over_tracks = _mean_of(
-        list(tracks.values()), len(tested), mean_over_tracks([track.drawn for track in tracks.values()])
-    )
+    draws = {name: _over_tasks(by_track[name]) for name in in_order}
+    tracks = {
+        name: _group(track_title(name), by_track[name], len(by_track[name]), drawn, alpha)
+        for name, drawn in draws.items()
+    }
+    every, over_tracks = list(tested.values()), mean_over_tracks(list(draws.values()))
     return Comparison(
         created=datetime.now(UTC),
         a=Side(name=str(folder_a), created=a.report.created, provenance=a.report.provenance),
@@ -89,9 +81,9 @@ def compare(folder_a: Path, folder_b: Path, alpha: float = ALPHA, seed: int = 0)
         alpha=alpha,
         n=len(pairs),
         tasks={name: _task(task, p, alpha) for (name, task), p in zip(tested.items(), adjusted, strict=True)},
-        tracks={name: _group(track_title(name), track, alpha) for name, track in tracks.items()},
-        mean_over_tasks=_group("Mean over tasks", _over_tasks(list(tested.values())), alpha),
-        mean_over_tracks=_group("Mean over tracks", over_tracks, alpha),
+        tracks=tracks,
+        mean_over_tasks=_group("Mean over tasks", every, len(every), _over_tasks(every), alpha),
+        mean_over_tracks=_group("Mean over tracks", list(tracks.values()), len(every), over_tracks, alpha),
         changes=_changes(pairs),
         notes=notes,
     )
@@ -150,25 +142,24 @@ def _task(task: _Tested, p_adjusted: float, alpha: float) -> TaskComparison:
     )
 
 
-def _mean_of(parts: Sequence[_Tested | _Mean], n_tasks: int, drawn: Drawn) -> _Mean:
-    return _Mean(n_tasks, fmean(part.score_a for part in parts), fmean(part.score_b for part in parts), drawn)
+def _over_tasks(tasks: Sequence[_Tested]) -> Drawn:
+    return mean_over_tasks([task.difference.drawn for task in tasks])
 
 
-def _over_tasks(tasks: Sequence[_Tested]) -> _Mean:
-    return _mean_of(tasks, len(tasks), mean_over_tasks([task.difference.drawn for task in tasks]))
-
-
-def _group(title: str, group: _Mean, alpha: float) -> GroupComparison:
-    p_value = tail_share(group.drawn) if np.ptp(group.drawn.draws) > 0 else 1.0
+def _group(
+    title: str, parts: Sequence[_Tested | GroupComparison], n_tasks: int, drawn: Drawn, alpha: float
+) -> GroupComparison:
+    """The mean over tasks or tracks; `drawn` has the draws of its difference."""
+    p_value = tail_share(drawn) if np.ptp(drawn.draws) > 0 else 1.0
     return GroupComparison(
         title=title,
-        n_tasks=group.n_tasks,
-        score_a=group.score_a,
-        score_b=group.score_b,
-        delta=group.drawn.estimate,
-        interval=percentile(group.drawn),
+        n_tasks=n_tasks,
+        score_a=fmean(part.score_a for part in parts),
+        score_b=fmean(part.score_b for part in parts),
+        delta=drawn.estimate,
+        interval=percentile(drawn),
         p_value=p_value,
-        verdict=verdict(group.drawn.estimate, p_value, alpha),
+        verdict=verdict(drawn.estimate, p_value, alpha),
     )
 
 

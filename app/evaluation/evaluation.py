@@ -10,7 +10,6 @@ from pathlib import Path
 from app.errors import InputError
 from app.evaluation.answers import Answered, Answers, ask, from_prediction, join, read_answers
 from app.evaluation.datasets.reading import Dataset, read_dataset
-from app.evaluation.metrics import encodable
 from app.evaluation.schema import (
     PUBLISHED,
     ChatMessage,
@@ -22,7 +21,7 @@ from app.evaluation.schema import (
 )
 from app.evaluation.scoring import SampleScore, Scorer
 from app.evaluation.summaries import TaskSummary, calibration, summarise_all, summarise_tasks, summarise_tracks
-from app.files import sha256, write_lines, write_whole
+from app.files import encodable, sha256, write_lines, write_whole
 from app.predictor import Predictor
 from app.types import Prediction, Sample
 

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU
 
+from app.files import encodable
+
 HITS_CONSIDERED = 3
 
 
@@ -101,11 +103,6 @@ def _bleu(parsed: str, gold: str, tokenizer: Literal["13a", "ja-mecab"]) -> floa
     first_line = parsed.strip("\n").split("\n")[0]
     score: float = _sacrebleu(tokenizer).corpus_score([encodable(first_line)], [[encodable(gold)]]).score
     return score / 100
-
-
-def encodable(text: str) -> str:
-    """The text with halves of surrogate pairs replaced: the tokenizers of other libraries refuse them."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @cache

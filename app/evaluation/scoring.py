@@ -13,8 +13,9 @@ import numpy as np
 from app.errors import InputError
 from app.evaluation import metrics
 from app.evaluation.encoders import ENGLISH, MULTILINGUAL, Encoder, Precision, Unavailable, Vectors, load_encoder
-from app.evaluation.metrics import EntityCounts, encodable
+from app.evaluation.metrics import EntityCounts
 from app.evaluation.names import SEMANTIC, Metric
+from app.files import encodable
 from app.tasks.registry import task_of
 from app.types import Sample
 

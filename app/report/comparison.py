@@ -14,9 +14,10 @@ STYLES = {Verdict.ROSE: "rose", Verdict.FELL: "fell", Verdict.UNDECIDED: "same"}
 
 def render_comparison(comparison: Comparison) -> str:
     """The page `comparison.html`: one file that needs no network, like the report's."""
+    changes = (_change_row(change, comparison.tasks[change.task_name]) for change in comparison.changes)
     return render_page(
         "comparison.html.j2",
-        data=table("comparison", _change_rows(comparison), CHANGE_TEXTS, CHANGE_VALUES),
+        data=table("comparison", changes, CHANGE_TEXTS, CHANGE_VALUES),
         comparison=comparison,
         groups=verdict_groups(comparison),
         origins=origins(comparison.a, comparison.b),
@@ -64,11 +65,6 @@ def _ends(rows: Iterable[TaskComparison | GroupComparison]) -> Iterator[float]:
         if row.interval:
             yield row.interval.low
             yield row.interval.high
-
-
-def _change_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
-    for change in comparison.changes:
-        yield _change_row(change, comparison.tasks[change.task_name])
 
 
 def _change_row(change: SampleChange, task: TaskComparison) -> dict[str, object]:

@@ -39,12 +39,8 @@ def render_report(report: EvalReport, samples: Iterable[SampleResult]) -> str:
 def track_groups(report: EvalReport) -> list[tuple[TrackScore, list[tuple[str, TaskScore]]]]:
     """Tracks by number, unknown ones last, each with its tasks, best first and those without a score last."""
     tracks = sorted(report.tracks.values(), key=lambda track: (track.number is None, track.number or 0, track.name))
-    return [(track, sorted(((name, report.tasks[name]) for name in track.tasks), key=_best_first)) for track in tracks]
-
-
-def _best_first(task: tuple[str, TaskScore]) -> tuple[bool, float]:
-    score = task[1].score
-    return (score is None, -(score or 0.0))
+    ordered = sorted(report.tasks.items(), key=lambda task: (task[1].score is None, -(task[1].score or 0.0)))
+    return [(track, [task for task in ordered if task[0] in track.tasks]) for track in tracks]
 
 
 def above_baselines(report: EvalReport) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.evaluation.schema import ChatMessage, Interval, SampleResult
+from app.files import encodable
 from app.report.charts import duration
 
 _SYNTAX = re.compile(r"[<>&\x7f\u2028\u2029\ud800-\udfff]")
@@ -60,7 +61,8 @@ def table(
     packed = []
     for row in rows:
         places = [pool.place(_text(row[name])) for name in text_fields]
-        packed.append([*places, *(_packed(row[name], pool) for name in value_fields)])
+        values = (row[name] for name in value_fields)
+        packed.append([*places, *(one.pack(pool) if isinstance(one, Rendered) else one for one in values)])
     return {"kind": kind, "textFields": list(text_fields), "valueFields": list(value_fields)} | {
         "texts": pool.texts,
         "rows": packed,
@@ -90,10 +92,6 @@ class Rendered:
                 end = len(self.question) - start - len(question)
                 return [role, pool.place(before), start, end, pool.place(after)]
         return [role, pool.place(message.content)]
-
-
-def _packed(value: object, pool: TextPool) -> object:
-    return value.pack(pool) if isinstance(value, Rendered) else value
 
 
 def _text(value: object) -> str | None:
@@ -168,8 +166,7 @@ def render_page(template: str, data: object, **values: object) -> str:
             data=embedded_json(data),
         )
     )
-    # Outside the JSON, half a surrogate pair, which UTF-8 cannot carry, becomes the replacement character.
-    return page.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return encodable(page)
 
 
 @dataclass(frozen=True, slots=True)

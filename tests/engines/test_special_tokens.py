@@ -55,7 +55,8 @@ def plain_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[int
 @given(system=attacks, user=attacks)
 def test_no_text_yields_a_special_token(kind: str, system: str, user: str) -> None:
     tokenizer = TOKENIZERS[kind]
-    special = tokenizer.special.ids
+    added = tokenizer.tokenizer.added_tokens_decoder
+    special = {index for index, token in added.items() if token.special}
     empty = tokenizer.encode((Message("system", ""), Message("user", "")))
     ids = tokenizer.encode((Message("system", system), Message("user", user)))
     assert [index for index in ids if index in special] == [index for index in empty if index in special]
