@@ -46,7 +46,9 @@ def serve(
     set_up_logging(server.log_level)
     check_data_folder(server)
     bound = bind(server.host, server.port)
-    log.info("loading", extra={"model": settings.model, "url": _url(bound)})
+    place, number = bound.getsockname()[:2]
+    url = f"http://[{place}]:{number}/" if ":" in place else f"http://{place}:{number}/"
+    log.info("loading", extra={"model": settings.model, "url": url})
     # vLLM's processes outlive one that just dies.
     with ended_by_sigterm():
         service = create_service(settings, server)
@@ -86,8 +88,3 @@ def check_address(server: "ServerSettings", keys: "ApiKeys") -> None:
             f"{server.host} can be reached from other machines and no keys are set: set {VARIABLE}=name:key, "
             "listen on 127.0.0.1, or say --insecure"
         )
-
-
-def _url(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -61,14 +61,11 @@ class Row:
         if token in self.tokenizer.end_ids:
             self.done = True
         elif self.sampling.stop:
-            self._stop_at_string()
+            text = self.tokenizer.decode(self.output_ids)
+            places = [place for stop in self.sampling.stop if (place := text.find(stop)) >= 0]
+            if places:
+                self.text, self.done = text[: min(places)], True
         self.done = self.done or len(self.output_ids) >= self.prepared.max_tokens
-
-    def _stop_at_string(self) -> None:
-        text = self.tokenizer.decode(self.output_ids)
-        places = [place for stop in self.sampling.stop if (place := text.find(stop)) >= 0]
-        if places:
-            self.text, self.done = text[: min(places)], True
 
 
 class RowEnds(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped

@@ -154,6 +154,9 @@ def known_identity(settings: Settings) -> Identity:
         SetupError: there is no such checkpoint, or a template is bad.
     """
     given = settings.engine_settings
+    folders = given.get("adapters")
+    named = sorted(folders.items()) if isinstance(folders, Mapping) else ()
+    adapters = [f"{name}@{folder_revision(Path(str(path)))}" for name, path in named]
     return {
         "model": settings.model,
         "model revision": checkpoint_revision(settings.model),
@@ -164,7 +167,7 @@ def known_identity(settings: Settings) -> Identity:
         "engine": settings.engine,
         "decoding": str(DECODING),
         "quantization": str(given.get("quantization") or "auto"),
-        "adapters": _adapters(given.get("adapters")),
+        "adapters": ", ".join(adapters) or "none",
     }
 
 
@@ -192,9 +195,3 @@ def served_identity(settings: Settings, engine: LoadedModel, *, questions: bool)
         "task adapters": ", ".join(f"{task_type}: {adapter}" for task_type, adapter in by_type) or "none",
     }
     return {name: value for name, value in identity.items() if questions or name not in _OF_QUESTIONS}
-
-
-def _adapters(folders: object) -> str:
-    if not isinstance(folders, Mapping):
-        return "none"
-    return ", ".join(f"{name}@{folder_revision(Path(str(path)))}" for name, path in sorted(folders.items())) or "none"

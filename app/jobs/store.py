@@ -141,11 +141,6 @@ class Store:
         """As `add`, for a reply."""
         self._add(key, REPLY, {"status": reply.status, "body": reply.body})
 
-    def all_keys(self) -> list[bytes]:
-        """The keys of all answers, in the order in which they came, for tests and for looking."""
-        with self._explained() as database, database.transaction() as connection:
-            return [key for (key,) in connection.execute("SELECT key FROM answers ORDER BY number")]
-
     def sync_if_due(self) -> None:
         """Force to the disk what may have waited for `SYNC_SECONDS`; cheap enough to be called at every step."""
         if self._unsynced and self._clock() - self._synced_at >= SYNC_SECONDS:

@@ -133,19 +133,16 @@ def _cue(prompt: str) -> Field | None:
 def _field(prompt: str, label: Field, next_label: int) -> Field:
     end = next_label
     if label.kind is FieldKind.LINE or label.inline:
-        end = _end_of_line(prompt, label.start, next_label)
+        # The end of the first line with text in it, as a label may stand on a line of its own.
+        first = label.start
+        while first < next_label and prompt[first].isspace():
+            first += 1
+        line_end = prompt.find("\n", first, next_label)
+        end = next_label if line_end < 0 else line_end
     text = prompt[label.start : end]
     start = label.start + len(text) - len(text.lstrip())
     stripped = text.strip()
     return replace(label, text=stripped, start=start, end=start + len(stripped))
-
-
-def _end_of_line(prompt: str, start: int, limit: int) -> int:
-    """The end of the first line with text in it, as a label may stand on a line of its own."""
-    while start < limit and prompt[start].isspace():
-        start += 1
-    end = prompt.find("\n", start, limit)
-    return limit if end < 0 else end
 
 
 _ANY_MARK = re.compile("['\"`‘“「『«„]")

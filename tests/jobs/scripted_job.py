@@ -26,7 +26,13 @@ def answer(job: FileJob, engine: SteppedEngine) -> Summary:
 def keys_of(target: Path) -> list[bytes]:
     """What the store of an output has, where no run holds it."""
     with Store(journal_path(target)) as store:
-        return store.all_keys()
+        return keys_in(store)
+
+
+def keys_in(store: Store) -> list[bytes]:
+    """The keys of all answers, in the order in which they came."""
+    with store._explained() as database, database.transaction() as connection:
+        return [key for (key,) in connection.execute("SELECT key FROM answers ORDER BY number")]
 
 
 def logging_engine(log: Path, step_seconds: float, room: int = 8) -> SteppedEngine:

@@ -17,6 +17,7 @@ from app.jobs.store import SYNC_ROWS, SYNC_SECONDS, Reply, Store, UnreadableStor
 from app.rows import Row
 from app.settings import ROOT
 from app.types import Outcome, Prediction, TaskType
+from tests.jobs.scripted_job import keys_in
 from tests.jobs.stepped_engine import FakeClock
 
 IDENTITY = {"model": "mini", "model revision": "ab", "prompts": "cd", "engine": "vllm", "engine version": "1"}
@@ -137,12 +138,12 @@ def test_wherever_the_tail_is_torn_the_answers_before_are_kept(
     path = copied(killed, tmp_path_factory.mktemp("torn"), cut, garbage)
     with Store(path) as store:
         kept = store.found
-        assert store.all_keys() == [key(number) for number in range(kept)]
+        assert keys_in(store) == [key(number) for number in range(kept)]
         store.begin(IDENTITY)
         store.add(key(99), CHOICE, USAGE)
     with Store(path) as store:
         assert store.found == kept + 1
-        found = [store.find(one, Row(0, "")) for one in store.all_keys()]
+        found = [store.find(one, Row(0, "")) for one in keys_in(store)]
     assert all(result is not None and result.prediction.answer == "1" for result in found)
 
 
@@ -185,11 +186,11 @@ def test_overwrite_starts_afresh(tmp_path: Path) -> None:
     fill(tmp_path / "j", 4)
     with Store(tmp_path / "j", overwrite=True) as store:
         store.claim(IDENTITY | {"prompts": "zz"})
-        assert len(store.all_keys()) == 4, "nothing is lost before the engine is ready"
+        assert len(keys_in(store)) == 4, "nothing is lost before the engine is ready"
         store.begin(IDENTITY | {"prompts": "zz"})
         assert store.found == 0
         assert store.find(key(1), Row(0, "")) is None
-        assert store.all_keys() == []
+        assert keys_in(store) == []
 
 
 def test_overwrite_drops_a_finished_run_and_goes_on_with_an_unfinished_one(tmp_path: Path) -> None:
@@ -237,7 +238,7 @@ def test_overwrite_does_not_break_into_a_running_job(tmp_path: Path) -> None:
         store.add(key(0), CHOICE, USAGE)
         with pytest.raises(InputError, match="another run holds"):
             Store(tmp_path / "j", overwrite=True)
-        assert len(store.all_keys()) == 1
+        assert len(keys_in(store)) == 1
 
 
 @pytest.mark.parametrize("content", [b"my notes\n", b"my notes", b"[1]\n", b"x" * 5000, b"SQLite format 3\0 or so"])

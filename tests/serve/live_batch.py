@@ -12,6 +12,7 @@ import openai
 from openai.types import Batch
 
 from app.jobs.store import Store
+from tests.jobs.scripted_job import keys_in
 from tests.serve.live_server import KEY, LiveServer
 
 LINES = 600
@@ -87,4 +88,4 @@ def _keys(folder: Path) -> list[str]:
     copies = shutil.copytree(folder / "data" / "journals", folder / "copies")
     (path,) = copies.glob("*.journal")
     with Store(path) as store:
-        return [key.hex() for key in store.all_keys()]
+        return [key.hex() for key in keys_in(store)]

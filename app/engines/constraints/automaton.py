@@ -27,27 +27,6 @@ SPACE = ord(" ")
 State = TypeVar("State", bound=Hashable)
 
 
-class Automaton(Protocol):
-    """One answer in the making. It never comes to a state without a legal continuation."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether the answer may end here."""
-        ...
-
-    def allowed(self) -> NDArray[np.int64]:
-        """The token ids that may follow, in no order; end tokens only where complete."""
-        ...
-
-    def advance(self, token: int) -> None:
-        """Take one token.
-
-        Raises:
-            EngineError: the token was not among the allowed ones.
-        """
-        ...
-
-
 class _Rules(Protocol[State]):
     """A constraint as an automaton over bytes. No state is without a legal continuation or end."""
 
@@ -100,8 +79,8 @@ class _Tables(Generic[State]):
                 self._walk(child, following, found)
 
 
-class _ByteAutomaton:
-    """`Automaton` of a constraint whose rules speak of bytes."""
+class ByteAutomaton:
+    """One answer in the making, where rules speak of bytes. It never comes to a state without a legal continuation."""
 
     def __init__(self, tables: _Tables[Any]) -> None:
         self._tables = tables
@@ -110,14 +89,21 @@ class _ByteAutomaton:
 
     @property
     def complete(self) -> bool:
+        """Whether the answer may end here."""
         return self._tables.complete(self._state)
 
     def allowed(self) -> NDArray[np.int64]:
+        """The token ids that may follow, in no order; end tokens only where complete."""
         if self._ended:
             return np.array(self._tables.vocabulary.end_ids, dtype=np.int64)
         return self._tables.allowed(self._state)
 
     def advance(self, token: int) -> None:
+        """Take one token.
+
+        Raises:
+            EngineError: the token was not among the allowed ones.
+        """
         if token in self._tables.vocabulary.end_ids and (self.complete or self._ended):
             self._ended = True
             return
@@ -130,6 +116,9 @@ class _ByteAutomaton:
         self._state = state
 
 
+Automaton = ByteAutomaton | GrammarAutomaton
+
+
 def start_automaton(constraint: TextConstraint, vocabulary: Vocabulary) -> Automaton:
     """An automaton before its first token.
 
@@ -137,7 +126,7 @@ def start_automaton(constraint: TextConstraint, vocabulary: Vocabulary) -> Autom
         RefusedRequestError: no answer can meet the constraint, or its grammar cannot be read.
     """
     if isinstance(constraint, Selection | Copy):
-        return _ByteAutomaton(_tables(constraint, vocabulary))
+        return ByteAutomaton(_tables(constraint, vocabulary))
     return GrammarAutomaton(constraint, vocabulary)
 
 

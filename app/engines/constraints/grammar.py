@@ -16,7 +16,7 @@ from app.types import JsonSchema, Regex
 
 
 class GrammarAutomaton:
-    """`Automaton` of a grammar. One that grows beyond llguidance's limits on the way ends where it is."""
+    """An answer of a grammar in the making. One that grows beyond llguidance's limits on the way ends where it is."""
 
     def __init__(self, constraint: Regex | JsonSchema, vocabulary: Vocabulary) -> None:
         self._matcher = _matcher(constraint, vocabulary).deep_copy()

@@ -17,7 +17,6 @@ from app.engines.vllm.values import (
     engine_values,
     first_line,
     import_vllm,
-    prepare_environment,
     read_output,
     refusals,
     refused_by_vllm,
@@ -46,7 +45,6 @@ class VllmEngine(CountsTokens):
         self._settings = settings
         self._tokenizer = load_chat_tokenizer(model)
         self._tokenizer.vocabulary  # noqa: B018  # an unknown kind of tokenizer is told before the long start
-        prepare_environment()
         self.version: str = import_vllm().__version__
         self._refusals = refusals()
         self.adapters = adapter_requests(self._settings)

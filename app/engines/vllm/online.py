@@ -20,7 +20,6 @@ from app.engines.vllm.values import (
     engine_values,
     first_line,
     import_vllm,
-    prepare_serving_environment,
     read_output,
     refusals,
     refused_by_vllm,
@@ -51,7 +50,6 @@ class AsyncVllmEngine(CountsTokens):
         self._tokenizer = load_chat_tokenizer(model)
         # An unknown kind of tokenizer is told before the long start.
         _ = self._tokenizer.vocabulary, self._tokenizer.special
-        prepare_serving_environment()
         self.version: str = import_vllm().__version__
         self._sampling_params = importlib.import_module("vllm.sampling_params").SamplingParams
         self._inputs = importlib.import_module("vllm.inputs.engine")

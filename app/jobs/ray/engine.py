@@ -168,7 +168,10 @@ class RayEngine:
                 self._lost(member)
                 continue
             except RayError as error:
-                raise _cause(error) from error
+                # What a replica raised, or Ray itself.
+                if isinstance(error, RayTaskError) and isinstance(error.cause, ShopBenchError):
+                    raise type(error.cause)(str(error.cause)) from error
+                raise _stopped(error) from error
             if isinstance(found, Loaded):
                 self._join(member, found)
                 continue
@@ -228,13 +231,6 @@ def create_ray_predictor(settings: Settings, address: str | None, replicas: int 
         return len(load_chat_tokenizer(settings.model).encode(messages))
 
     return Predictor(RayEngine(create, count_tokens, address, replicas, gpus_each), prompts, settings.task_adapters)
-
-
-def _cause(error: RayError) -> ShopBenchError:
-    """What a replica raised, or Ray itself."""
-    if isinstance(error, RayTaskError) and isinstance(error.cause, ShopBenchError):
-        return type(error.cause)(str(error.cause))
-    return _stopped(error)
 
 
 def _stopped(error: RayError) -> EngineError:
