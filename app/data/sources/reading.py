@@ -255,7 +255,9 @@ def _csv(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator
     csv.field_size_limit(_LONGEST_FIELD)
     try:
         with open_bytes(path) as file:
-            reader = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
+            separator = "\t" if b"\t" in file.readline() else ","
+            file.seek(0)
+            reader = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), delimiter=separator)
             header = dict.fromkeys(reader.fieldnames or ())
             for name in fields:
                 if name not in header:

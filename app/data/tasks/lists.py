@@ -1,11 +1,19 @@
 """Numbered lists in prompts: options, entries to select from or to rank, each with its label."""
 
 import random
+import re
 from collections.abc import Sequence
 
 OPTIONS = 4
 SNIPPETS = 15
 LISTED = 15
+_WORD = re.compile(r"[^\W_]+")
+_COMMON = re.compile(
+    r"an?|and|any|are|as|at|be|been|but|by|can|come|could|did|do|does|for|from|get|ha[ds]|have|how|if|in|into|is|its?"
+    r"|just|like|many|me|much|my|no|not|of|on|or|other|out|product|so|some|tha[nt]|the|their|them|then|there|these|they"
+    r"|this|to|up|used?|was|what|when|which|who|will|with|would|yes|you|your|item|included|number|type"
+)
+"""Words that two texts may share without being about one thing."""
 
 
 def numbered(entries: Sequence[str], first: int, rng: random.Random) -> str:
@@ -35,3 +43,18 @@ def graded(entries: Sequence[tuple[str, float]], rng: random.Random) -> tuple[st
     shuffled = list(entries)
     rng.shuffle(shuffled)
     return numbered([text for text, _ in shuffled], 1, rng), [float(relevance) for _, relevance in shuffled]
+
+
+def content_words(text: str) -> set[str]:
+    """The words of an English text that say what it is about, in lower case."""
+    return {word for word in _WORD.findall(text.lower()) if not _COMMON.fullmatch(word)}
+
+
+def unlike(others: Sequence[str], *known: str) -> list[str]:
+    """Those with less than half of their words in common with any known text: what says the same may be right too."""
+    told = [content_words(text) for text in known]
+    return [
+        other
+        for other in others
+        if (words := content_words(other)) and all(len(words & seen) * 2 < len(words | seen) for seen in told)
+    ]

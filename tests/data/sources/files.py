@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.data.sources.ec_guide_rows import EC_GUIDE, NER_LEAD
 from tests.data.sources.judgments import write_judgments
+from tests.data.sources.offer_files import write_offers
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -258,6 +259,7 @@ def write_published(data: Path) -> Path:
     write_array(data / "ECInstruct" / "dataset.json", EXERCISES)
     write_array(data / "EshopInstruct" / "multiple-choice.json", ESHOP_CHOICE)
     write_array(data / "EshopInstruct" / "Mix" / "mix.json", ESHOP_MIX)
+    write_offers(data)
     return data
 
 

@@ -145,7 +145,7 @@ def test_products_with_fields_are_put_in_words(records: dict[str, list[Any]]) ->
     assert "Product 2: Norvik steel kettle; description: 1.7 litres; manufacturer: Norvik\n" in row.prompt
 
 
-@pytest.mark.parametrize("name", ["EC-Guide", "IntentionQA", "ExtractGPT", "ESCI"])
+@pytest.mark.parametrize("name", ["EC-Guide", "IntentionQA", "ExtractGPT", "ESCI", "contextual-product-qa"])
 def test_the_real_files_serve(name: str) -> None:
     """Every fortieth record of the real sets, by all tasks."""
     source = SOURCES[name]
