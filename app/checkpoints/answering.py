@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from app.data.encoding import encode_question
 from app.engines.chat import load_chat_tokenizer
 from app.errors import InputError
 from app.evaluation.datasets.reading import read_dataset
-from app.evaluation.schema import Interval
+from app.evaluation.schema import Interval, Record
 from app.evaluation.scoring import Scorer
 from app.evaluation.statistics import Drawn, mean_over_tracks, percentile, score_interval
 from app.evaluation.summaries import summarise_tasks, summarise_tracks
@@ -78,7 +76,7 @@ def encoded_prompts(
     return encoded
 
 
-class MacroScore(BaseModel, extra="forbid", frozen=True):
+class MacroScore(Record):
     """The mean over task types of each type's mean over tasks, as the project's evaluation scores them."""
 
     score: float

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from app.checkpoints.folder import TRAINING, LineageStep, read_config, read_lineage, read_object
 from app.checkpoints.tensors import CheckpointTensors, weight_bytes
@@ -21,7 +21,7 @@ from app.evaluation.evaluation import REPORT
 from app.evaluation.schema import EvalReport
 from app.files import write_whole
 from app.report.charts import duration
-from app.report.page import PAGES, score, words
+from app.report.page import pages, words
 
 CARD = "README.md"
 HASH_DIGITS = 12
@@ -74,7 +74,10 @@ def render_card(request: CardRequest) -> str:
         tags=[tag for tag in (config.get("model_type"), "e-commerce", "shopbench") if tag],
         base=record.get("model") or next(iter(bases), ""),
         shape=_shape(config, request.checkpoint),
-        reports=[_read_report(folder) for folder in request.evaluations],
+        reports=[
+            EvalReport.from_file(folder / REPORT, f"{folder} holds no evaluation", "evaluate again")
+            for folder in request.evaluations
+        ],
         record=record,
         run=_run(record),
         losses=record.get("losses") or {},
@@ -91,22 +94,14 @@ def render_card(request: CardRequest) -> str:
 
 
 def _template() -> Template:
-    # Markdown, which HTML's escaping would spoil.
-    environment = Environment(  # noqa: S701
-        loader=FileSystemLoader(PAGES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = pages()
+    environment.autoescape = False  # Markdown, which HTML's escaping would spoil
     environment.globals |= {
         "row": row,
         "written": lambda source, splits: [source.written.get(split, 0) for split in splits],
     }
-    environment.filters |= {
-        "digest": lambda text: text[:HASH_DIGITS],
-        "duration": duration,
-        "inputs": _inputs,
-        "pairs": _pairs,
-        "score": score,
-        "words": words,
-    }
+    environment.filters["digest"] = lambda text: text[:HASH_DIGITS]
+    environment.filters |= {"inputs": _inputs, "pairs": _pairs}
     return environment.get_template("card.md.j2")
 
 
@@ -193,13 +188,3 @@ def _record(request: CardRequest) -> dict[str, Any]:
         raise InputError(f"{request.record} does not exist: name the training.json of the run")
     path = request.record or request.checkpoint / TRAINING
     return read_object(path) if path.is_file() else {}
-
-
-def _read_report(folder: Path) -> EvalReport:
-    path = folder / REPORT
-    try:
-        return EvalReport.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{folder} holds no evaluation: cannot read {path} ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path} was not written by this version: evaluate again") from error

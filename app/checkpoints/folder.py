@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 from safetensors import SafetensorError
 
 from app.checkpoints.tensors import SHARD_BYTES, TensorPlan, write_tensors
 from app.errors import InputError
+from app.evaluation.schema import Record
 from app.files import FolderKind, git_revision, refuse_to_replace, unwritten, whole_folder, write_whole
 from app.jobs.identity import folder_revision
 from app.settings import ROOT
@@ -79,7 +80,7 @@ def dtype_fields(config: Mapping[str, Any], dtype: str) -> dict[str, object]:
     return dict.fromkeys(names, dtype)
 
 
-class LineageInput(BaseModel, extra="forbid", frozen=True):
+class LineageInput(Record):
     """What a step started from."""
 
     role: str
@@ -90,7 +91,7 @@ class LineageInput(BaseModel, extra="forbid", frozen=True):
     """Fingerprint of its content, as `app/jobs/identity.py` makes it."""
 
 
-class LineageStep(BaseModel, extra="forbid", frozen=True):
+class LineageStep(Record):
     """One command."""
 
     step: str
@@ -106,7 +107,7 @@ class LineageStep(BaseModel, extra="forbid", frozen=True):
     finished: datetime
 
 
-class Lineage(BaseModel, extra="forbid", frozen=True):
+class Lineage(Record):
     """`lineage.json`: all steps, first to last. Those of further inputs stand in their own folders."""
 
     schema_version: int = 1
@@ -122,10 +123,7 @@ def read_lineage(folder: Path) -> Lineage:
     path = folder / LINEAGE
     if not path.is_file():
         return Lineage()
-    try:
-        return Lineage.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise InputError(f"{path} is not of this version: remove it to begin a new lineage") from error
+    return Lineage.from_file(path, f"{folder} has no lineage", "remove it to begin a new lineage")
 
 
 def add_checks(folder: Path, checks: Mapping[str, JsonValue]) -> None:

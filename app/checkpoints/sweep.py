@@ -5,13 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
-
 from app.checkpoints.answering import MacroScore, ask, score_answers
 from app.checkpoints.card import row
 from app.checkpoints.combine import check_combinable, combine, interpolation
 from app.checkpoints.folder import Output
 from app.errors import InputError, SetupError
+from app.evaluation.schema import Record
 from app.evaluation.scoring import Scorer
 from app.files import FolderKind, refuse_to_replace, sha256, write_whole
 from app.jobs.identity import Identity, differences, folder_revision, known_identity
@@ -26,14 +25,14 @@ DECIMALS = 4
 """Of an alpha: closer ones count as the same."""
 
 
-class Point(BaseModel, extra="forbid", frozen=True):
+class Point(Record):
     """One alpha and what it scores."""
 
     alpha: float
     macro: MacroScore
 
 
-class Sweep(BaseModel, extra="forbid", frozen=True):
+class Sweep(Record):
     """Everything that was measured, and the alpha that was picked."""
 
     identity: dict[str, str]
@@ -72,7 +71,7 @@ def run_sweep(
     `on_point` is told of each, and whether it was known already.
 
     Raises:
-        InputError: bad alphas, or checkpoints that do not fit together.
+        InputError: bad alphas, checkpoints that do not fit together, or a damaged record of the sweep.
         SetupError: the folder holds another sweep, or cannot be written.
     """
     alphas = check_alphas(request.alphas)
@@ -141,15 +140,12 @@ def read_sweep(folder: Path) -> Sweep | None:
     """The sweep of a folder, finished or not; None where there is none.
 
     Raises:
-        SetupError: the file is damaged or of another version.
+        InputError: the file is damaged or of another version.
     """
     path = folder / RESULT
-    if not path.is_file():
-        return None
-    try:
-        return Sweep.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise SetupError(f"{path} is not of this version: start afresh with --overwrite") from error
+    return (
+        Sweep.from_file(path, f"{folder} holds no sweep", "start afresh with --overwrite") if path.is_file() else None
+    )
 
 
 def _begin(request: SweepRequest) -> Sweep:

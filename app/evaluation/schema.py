@@ -6,10 +6,12 @@ None and comes with a reason; it is never 0.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.errors import InputError
 from app.types import Outcome, TaskType
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -17,13 +19,27 @@ SCHEMA_VERSION: Literal[1] = 1
 Scalar = str | int | float | bool | None
 
 
-class _Closed(BaseModel):
-    """Unknown keys are refused, so that a renamed field cannot be read as a missing one."""
+class Record(BaseModel):
+    """What is kept as JSON. Unknown keys are refused, so that a renamed field cannot be read as a missing one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @classmethod
+    def from_file(cls, path: Path, missing: str, fix: str) -> Self:
+        """What a file holds.
 
-class Interval(_Closed):
+        Raises:
+            InputError: it cannot be read, which is told as `missing`, or is of another version, with the `fix`.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise InputError(f"{missing}: cannot read {path} ({error.strerror})") from error
+        except ValueError as error:
+            raise InputError(f"{path} is not of this version: {fix}") from error
+
+
+class Interval(Record):
     """A confidence interval; `level` is its nominal coverage."""
 
     low: float
@@ -35,7 +51,7 @@ class Interval(_Closed):
         return f"{self.low:.3f} to {self.high:.3f}"
 
 
-class Baselines(_Closed):
+class Baselines(Record):
     """What an answer without understanding scores on the same samples; None where it has no meaning."""
 
     random: float | None
@@ -44,7 +60,7 @@ class Baselines(_Closed):
     """Score of the one answer that is most frequent (or scores best) over the task's own gold labels."""
 
 
-class TaskScore(_Closed):
+class TaskScore(Record):
     """One task, scored over the samples that could be scored."""
 
     task_type: TaskType
@@ -62,7 +78,7 @@ class TaskScore(_Closed):
     baselines: Baselines
 
 
-class TrackScore(_Closed):
+class TrackScore(Record):
     """The mean over a track's scored tasks."""
 
     name: str
@@ -75,7 +91,7 @@ class TrackScore(_Closed):
     baselines: Baselines
 
 
-class Overall(_Closed):
+class Overall(Record):
     """The two figures for a whole file."""
 
     mean_over_tasks: float | None
@@ -93,7 +109,7 @@ class Overall(_Closed):
     """Means over the same tasks as `mean_over_tasks`."""
 
 
-class RoutingAccuracy(_Closed):
+class RoutingAccuracy(Record):
     """How often the type read from the prompt was the sample's own."""
 
     right: int
@@ -103,7 +119,7 @@ class RoutingAccuracy(_Closed):
     """Gold type -> routed type -> samples; the right ones are included."""
 
 
-class CalibrationBin(_Closed):
+class CalibrationBin(Record):
     """Multiple-choice samples whose highest label probability lies in (low, high]."""
 
     low: float
@@ -114,7 +130,7 @@ class CalibrationBin(_Closed):
     accuracy: float | None
 
 
-class Calibration(_Closed):
+class Calibration(Record):
     """Do label probabilities mean what they say? Guo et al., 2017, section 2."""
 
     n: int
@@ -127,7 +143,7 @@ class Calibration(_Closed):
     bins: list[CalibrationBin]
 
 
-class PublishedScore(_Closed):
+class PublishedScore(Record):
     """A published score of another system, percent converted to a fraction."""
 
     system: str
@@ -137,7 +153,7 @@ class PublishedScore(_Closed):
     data: Literal["hidden test set"] = "hidden test set"
 
 
-class BatchTime(_Closed):
+class BatchTime(Record):
     """One call of `batch_predict`."""
 
     index: int
@@ -148,7 +164,7 @@ class BatchTime(_Closed):
     within_limit: bool
 
 
-class Durations(_Closed):
+class Durations(Record):
     """Wall-clock seconds; None where that stage did not run here."""
 
     load_seconds: float | None = None
@@ -159,7 +175,7 @@ class Durations(_Closed):
     """Batches that took longer than 10 s a sample: the competition would have stopped the run."""
 
 
-class Provenance(_Closed):
+class Provenance(Record):
     """Where the answers came from. None where it is not known."""
 
     engine: str | None = None
@@ -171,7 +187,7 @@ class Provenance(_Closed):
     settings: dict[str, Scalar] = Field(default_factory=dict)
 
 
-class Joining(_Closed):
+class Joining(Record):
     """How predictions met samples."""
 
     by: Literal["id", "order", "model"]
@@ -181,7 +197,7 @@ class Joining(_Closed):
     """Ids of predictions without a sample: ignored."""
 
 
-class EvalReport(_Closed):
+class EvalReport(Record):
     """`report.json`."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -208,14 +224,14 @@ class EvalReport(_Closed):
     """What a reader must know, one line each: unscored metrics, dropped rows, doubtful data."""
 
 
-class ChatMessage(_Closed):
+class ChatMessage(Record):
     """One turn as it was rendered, before the chat template."""
 
     role: str
     content: str
 
 
-class SampleResult(_Closed):
+class SampleResult(Record):
     """One line of `samples.jsonl`. Texts are uncut; half a surrogate pair, which no file can hold, is U+FFFD."""
 
     id: str
@@ -257,7 +273,7 @@ class Verdict(StrEnum):
     UNDECIDED = "cannot be told apart"
 
 
-class Side(_Closed):
+class Side(Record):
     """One of the two evaluations."""
 
     name: str
@@ -266,7 +282,7 @@ class Side(_Closed):
     provenance: Provenance
 
 
-class TaskComparison(_Closed):
+class TaskComparison(Record):
     """One task on the samples that both sides have and could score."""
 
     task_type: TaskType
@@ -295,7 +311,7 @@ class TaskComparison(_Closed):
     """By `p_adjusted` against the comparison's `alpha`."""
 
 
-class GroupComparison(_Closed):
+class GroupComparison(Record):
     """A mean over tasks or tracks; tests of groups are not adjusted."""
 
     title: str
@@ -308,7 +324,7 @@ class GroupComparison(_Closed):
     verdict: Verdict
 
 
-class SampleChange(_Closed):
+class SampleChange(Record):
     """A sample on which the two sides scored differently."""
 
     id: str
@@ -321,7 +337,7 @@ class SampleChange(_Closed):
     score_b: float
 
 
-class Comparison(_Closed):
+class Comparison(Record):
     """What `app.evaluation.compare.compare` finds."""
 
     schema_version: Literal[1] = 1

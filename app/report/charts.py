@@ -47,7 +47,7 @@ class Histogram:
 
     rows: tuple[HistogramRow, ...]
     ticks: tuple[str, ...]
-    """The lower edge of each bin."""
+    """The lower edge of each bin for people: "64" characters, "20 ms", "5 s"."""
 
 
 def histogram(groups: Mapping[str, Sequence[float]], edges: Sequence[float], unit: str) -> Histogram | None:
@@ -72,7 +72,8 @@ def histogram(groups: Mapping[str, Sequence[float]], edges: Sequence[float], uni
             for index, low, high in zip(shown, lows, highs, strict=True)
         )
         rows.append(HistogramRow(name, bars, len(values), median(values), max(values)))
-    return Histogram(tuple(rows), tuple(edge_label(low, unit) for low in lows))
+    ticks = (duration(low) if unit == "seconds" else f"{low:,.0f}" for low in lows)
+    return Histogram(tuple(rows), tuple(ticks))
 
 
 def _count(values: Iterable[float], edges: Sequence[float]) -> list[int]:
@@ -80,11 +81,6 @@ def _count(values: Iterable[float], edges: Sequence[float]) -> list[int]:
     for value in values:
         counts[max(bisect_right(edges, value) - 1, 0)] += 1
     return counts
-
-
-def edge_label(value: float, unit: str) -> str:
-    """A bin's edge for people: "64" characters, "20 ms", "5 s"."""
-    return duration(value) if unit == "seconds" else f"{value:,.0f}"
 
 
 def bin_label(low: float, high: float | None, unit: str) -> str:

@@ -156,7 +156,7 @@ def render_page(template: str, data: object, **values: object) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     page = (
-        _environment()
+        pages()
         .get_template(template)
         .render(
             values,
@@ -187,7 +187,7 @@ def render_curve(points: Sequence[CurvePoint], chosen: float, *, title: str, axi
     ends = [point.score for point in points]
     ends += [end for point in points if point.interval for end in (point.interval.low, point.interval.high)]
     room = max(0.02, 0.08 * (max(ends) - min(ends)))
-    template = _environment().get_template("curve.svg.j2")
+    template = pages().get_template("curve.svg.j2")
     return (
         template.render(
             points=points,
@@ -207,7 +207,8 @@ def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _environment() -> Environment:
+def pages() -> Environment:
+    """The templates of `pages/`, with the filters by which they write figures, times and names."""
     environment = Environment(
         loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

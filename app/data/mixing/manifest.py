@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
 from app.data.row import Capability, TrainingRow
-from app.errors import InputError
+from app.evaluation.schema import Record
 from app.report.page import render_page
 from app.types import TaskType
 
@@ -17,7 +17,7 @@ BySplit = dict[str, int]
 """A number for each split."""
 
 
-class SourceSummary(BaseModel, extra="forbid", frozen=True):
+class SourceSummary(Record):
     """One source: what may be done with it, and what came of it."""
 
     licence: str
@@ -30,7 +30,7 @@ class SourceSummary(BaseModel, extra="forbid", frozen=True):
     written: BySplit
 
 
-class TaskSummary(BaseModel, extra="forbid", frozen=True):
+class TaskSummary(Record):
     """One task, from what was read to what was written."""
 
     capability: Capability
@@ -47,7 +47,7 @@ class TaskSummary(BaseModel, extra="forbid", frozen=True):
     written: BySplit
 
 
-class UnmetShare(BaseModel, extra="forbid", frozen=True):
+class UnmetShare(Record):
     """A share that its rows could not fill; the rest went to its neighbours as far as these had rows."""
 
     split: str
@@ -57,7 +57,7 @@ class UnmetShare(BaseModel, extra="forbid", frozen=True):
     given: int
 
 
-class OutputFile(BaseModel, extra="forbid", frozen=True):
+class OutputFile(Record):
     """One file of the folder."""
 
     rows: int
@@ -68,7 +68,7 @@ class OutputFile(BaseModel, extra="forbid", frozen=True):
     answer_tokens: int | None = None
 
 
-class Manifest(BaseModel, extra="forbid", frozen=True):
+class Manifest(Record):
     """The whole record. It holds no time and no place of its own, so that equal mixtures have equal manifests."""
 
     schema_version: int = SCHEMA_VERSION
@@ -108,15 +108,8 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         InputError: the folder is no mixture, or one of another version.
     """
-    path = folder / "manifest.json"
-    try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{folder} is no mixture: cannot read {path} ({error.strerror})") from error
-    except ValidationError as error:
-        raise InputError(
-            f"{path} is not of this version: build the mixture again with 'shopbench data build'"
-        ) from error
+    fix = "build the mixture again with 'shopbench data build'"
+    return Manifest.from_file(folder / "manifest.json", f"{folder} is no mixture", fix)
 
 
 def _summed(tables: Iterable[dict[str, int]]) -> dict[str, int]:
