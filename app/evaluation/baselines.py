@@ -44,7 +44,10 @@ def _random(samples: Sequence[Sample], scorer: Scorer, seed: int) -> float | Non
         case Metric.NDCG:
             return fmean(_random_order(sample) for sample in samples)
         case Metric.MICRO_F1:
-            return _random_spans(samples)
+            # One span a sample: the pooled F1 is then linear in the hits, and its expectation exact.
+            hits = fmean(_span_chance(sample) for sample in samples) * len(samples)
+            golds: list[Any] = [sample.gold for sample in samples]
+            return 2 * hits / (len(samples) + sum(len(gold) for gold in golds))
         case _:
             return _other_reference(samples, scorer, random.Random(seed))
 
@@ -78,13 +81,6 @@ def _random_order(sample: Sample) -> float:
         return 0.0
     gain: float = fmean(2.0 ** gold[n - 1] - 1 if n - 1 < len(gold) else 0.0 for n in numbers)
     return gain * sum(1 / log2(rank + 1) for rank in range(1, min(len(numbers), len(gold)) + 1)) / ideal
-
-
-def _random_spans(samples: Sequence[Sample]) -> float:
-    """One span a sample: the pooled F1 is then linear in the hits, and its expectation exact."""
-    hits = fmean(_span_chance(sample) for sample in samples) * len(samples)
-    golds: list[Any] = [sample.gold for sample in samples]
-    return 2 * hits / (len(samples) + sum(len(gold) for gold in golds))
 
 
 def _span_chance(sample: Sample) -> float:

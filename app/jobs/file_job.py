@@ -127,10 +127,12 @@ def answer_file(
         predictor = load()
         try:
             store.begin(loaded_identity(known or identity(), predictor.engine))
-            budget = _budget(job, total)
-            if budget is not None and budget.expired:
+            budget = None
+            if job.time_budget is not None and total is not None:
                 took = time.monotonic() - job.started_at
-                watcher.said(f"loading took {took:.0f} s, which leaves no time to ask anything: allow more")
+                budget = Budget(max(0.0, job.time_budget - took), total, Pace(time.monotonic), time.monotonic)
+                if budget.expired:
+                    watcher.said(f"loading took {took:.0f} s, which leaves no time to ask anything: allow more")
             return _answer(job, read, write, predictor, store, total, budget, watcher)
         finally:
             predictor.close()
@@ -181,13 +183,6 @@ def _count(read: Format, job: FileJob) -> int | None:
     if job.time_budget is not None:
         raise InputError(f"a time budget needs rows that can be counted: give a file instead of '{job.source}'")
     return None
-
-
-def _budget(job: FileJob, total: int | None) -> Budget | None:
-    if job.time_budget is None or total is None:
-        return None
-    left = max(0.0, job.time_budget - (time.monotonic() - job.started_at))
-    return Budget(left, total, Pace(time.monotonic), time.monotonic)
 
 
 def _store(job: FileJob) -> Store:

@@ -26,11 +26,6 @@ _INTRODUCED = re.compile(r"^[A-Z]['’\w]*(?: ['’\w]+){1,6}: ")
 """Words that lead in a text ("A buyer typed: ...")."""
 
 
-def has_source(parts: Parts) -> bool:
-    """Whether the prompt holds a text apart from its instructions."""
-    return bool(parts.quoted or parts.data(FieldKind.LINE, FieldKind.PROSE) or _ending(parts) or _bare_line(parts))
-
-
 def source_text(parts: Parts) -> str:
     """The query or title of the prompt, else a text without label, else all of the prompt."""
     if fields := source_fields(parts):
@@ -197,7 +192,8 @@ class NamedEntityRecognition:
         entity = _ENTITY.search(asked) if "entit" in asked or "ner" in asked or "slot" in asked else None
         if entity and not _OTHER.search(asked):
             return f"names an entity ('{entity.group()}')"
-        if not has_source(parts) or _WRITES.search(asked):
+        texts = parts.quoted or parts.data(FieldKind.LINE, FieldKind.PROSE) or _ending(parts) or _bare_line(parts)
+        if not texts or _WRITES.search(asked):
             return None
         named = quoted_type(parts)
         if named and _ASKS_NAMED.search(asked) and _IN_SOURCE.search(asked):

@@ -115,8 +115,13 @@ def _descend(
     parts: defaultdict[str, list[Supply]] = defaultdict(list)
     for supply in supplies:
         parts[level.of(supply)].append(supply)
-    weights = {part: _weight(level, part, found) for part, found in parts.items()}
-    capacity = {part: _capacity(found, levels) for part, found in parts.items()}
+    weights, capacity = {}, {}
+    for part, found in parts.items():
+        rows = sum(min(supply.rows, supply.capacity) for supply in found)
+        weights[part] = level.weight(part) * rows ** (1 / level.settings.temperature) if rows else 0.0
+        # What the levels from here on can place: a part of weight 0 places nothing.
+        placed = (supply for supply in found if all(one.weight(one.of(supply)) > 0 for one in levels))
+        capacity[part] = sum(supply.capacity for supply in placed)
     shares = apportion(total, weights, capacity)
     for part, wanted in apportion(total, weights, dict.fromkeys(parts, total)).items():
         if shares[part] < wanted:
@@ -124,16 +129,6 @@ def _descend(
             quotas.unmet.append(share)
     for part, found in sorted(parts.items()):
         _descend(split, part, found, shares[part], levels[1:], quotas)
-
-
-def _weight(level: _Level, name: str, supplies: Sequence[Supply]) -> float:
-    rows = sum(min(supply.rows, supply.capacity) for supply in supplies)
-    return level.weight(name) * rows ** (1 / level.settings.temperature) if rows else 0.0
-
-
-def _capacity(supplies: Sequence[Supply], levels: Sequence[_Level]) -> int:
-    """Rows that the levels from here on can place: what has weight 0 places none."""
-    return sum(supply.capacity for supply in supplies if all(level.weight(level.of(supply)) > 0 for level in levels))
 
 
 def capped(task: str, rows: int, mix: MixSettings, fraction: float) -> int:

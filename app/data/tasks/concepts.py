@@ -170,11 +170,10 @@ def review_snippets(shop: Catalogue, rng: random.Random) -> Draft:
     others = [rng.choice(getattr(shop.lexicon.aspects[name], rng.choice(("praise", "blame")))) for name in far]
     hard = rng.sample(opposite, rng.choice((0, 0, 1, 2)))
     gold = rng.sample(own, 3)
-    options, numbers = selection(gold, [*hard, *rng.sample(others, SNIPPETS - 3 - len(hard))], rng)
+    found = selection(gold, [*hard, *rng.sample(others, SNIPPETS - 3 - len(hard))], rng)
     mood = "positive" if praise else "negative"
     feeling = "happy" if praise else "unhappy"
-    variables = {"category": one.name.en, "aspect": aspect, "mood": mood, "feeling": feeling, "options": options}
-    return Draft(variables, numbers)
+    return list_draft(found, {"category": one.name.en, "aspect": aspect, "mood": mood, "feeling": feeling})
 
 
 @_concept("aspect keyphrase extraction", GENERATION, Metric.ROUGE_L)

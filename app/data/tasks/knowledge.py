@@ -77,9 +77,8 @@ def unit_conversion(shop: Catalogue, rng: random.Random) -> Draft:
     gold = value.converted(shop.lexicon.units[rng.choice(fitting)])
     wrong = [gold.times(factor) for factor in (10, 0.1, 2, 0.5, 1.3, 3, 0.75, 100)]
     texts = [text for text in dict.fromkeys(one.text() for one in wrong if one.amount > 0) if text != gold.text()]
-    options, number = choices(gold.text(), rng.sample(texts, 3), rng)
     variables = {"title": shop.title(product).text, "attribute": key, "value": value.text(), "unit": gold.unit.word}
-    return Draft(variables | {"options": options}, number)
+    return list_draft(choices(gold.text(), rng.sample(texts, 3), rng), variables)
 
 
 @_knowledge("numeric reasoning", CHOICE)
@@ -107,17 +106,16 @@ def largest_measure(shop: Catalogue, rng: random.Random) -> Draft:
 @_knowledge("attribute comparison", RANKING)
 def measure_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     _, key, _, titles = falling(shop, rng, len(_GRADES))
-    options, relevances = graded(list(zip(titles, _GRADES, strict=True)), rng)
-    return Draft({"attribute": key, "most": shop.lexicon.attributes[key].most, "options": options}, relevances)
+    variables = {"attribute": key, "most": shop.lexicon.attributes[key].most}
+    return list_draft(graded(list(zip(titles, _GRADES, strict=True)), rng), variables)
 
 
 @_knowledge("attribute comparison", RETRIEVAL)
 def products_above_limit(shop: Catalogue, rng: random.Random) -> Draft:
     listed = rng.randint(6, 9)
     product, key, values, titles = falling(shop, rng, listed)
-    options, numbers = selection(titles[:3], titles[3:], rng)
-    variables = {"category": product.type.name.en, "attribute": key, "limit": values[2].text(), "options": options}
-    return Draft(variables, numbers)
+    variables = {"category": product.type.name.en, "attribute": key, "limit": values[2].text()}
+    return list_draft(selection(titles[:3], titles[3:], rng), variables)
 
 
 @_knowledge("numeric reasoning", CHOICE)
@@ -127,9 +125,8 @@ def basket_total(shop: Catalogue, rng: random.Random) -> Draft:
     gold = product.cents * count
     wrong = {gold + product.cents, gold - product.cents, gold + 1000, gold + 100, gold * 2, product.cents + count * 100}
     others = rng.sample(sorted(wrong - {gold}), 3)
-    options, number = choices(_dollars(gold), [_dollars(value) for value in others], rng)
-    variables = {"title": shop.title(product).text, "price": product.price, "count": plain(count), "options": options}
-    return Draft(variables, number)
+    variables = {"title": shop.title(product).text, "price": product.price, "count": plain(count)}
+    return list_draft(choices(_dollars(gold), [_dollars(value) for value in others], rng), variables)
 
 
 @_knowledge("commonsense reasoning", CHOICE)
@@ -181,9 +178,8 @@ def complement_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     entries = [(other.name.en, 1.0) for other in partners]
     entries += [(other.name.en, 0.1) for other in rng.sample(near, min(len(near), rng.randint(1, 2)))]
     entries += [(other.name.en, 0.0) for other in shop.unrelated_types(one, rng, 5 - len(entries))]
-    options, relevances = graded(entries, rng)
-    variables = {"category": one.name.en, "with_article": one.with_article, "count": len(entries), "options": options}
-    return Draft(variables, relevances)
+    variables = {"category": one.name.en, "with_article": one.with_article, "count": len(entries)}
+    return list_draft(graded(entries, rng), variables)
 
 
 @_knowledge("commonsense reasoning", RETRIEVAL)

@@ -77,9 +77,8 @@ def category_translation(shop: Catalogue, rng: random.Random) -> Draft:
     others = shop.other_types(one, rng, near=2, far=3)
     texts = [other.name.text(language) for other in others]
     wrong = [text for text in dict.fromkeys(texts) if text != one.name.text(language)]
-    options, gold = choices(one.name.text(language), wrong[:3], rng)
-    variables = {"language": LANGUAGE_NAMES[language], "category": one.name.en, "options": options}
-    return Draft(variables, gold, language=language)
+    variables = {"language": LANGUAGE_NAMES[language], "category": one.name.en}
+    return list_draft(choices(one.name.text(language), wrong[:3], rng), variables, language)
 
 
 @_multilingual("title translation", CHOICE, languages=LANGUAGES)
@@ -95,9 +94,9 @@ def translation_choice(shop: Catalogue, rng: random.Random) -> Draft:
         title = shop.title(shop.variant(product, rng, keep, same_brand=True), target)
         if title.facts != gold.facts:
             wrong[title.text] = None
-    options, number = choices(gold.text, list(wrong), rng)
-    variables = {"title": shown, "language": LANGUAGE_NAMES[target], "options": options}
-    return Draft(variables, number, language=target)
+    return list_draft(
+        choices(gold.text, list(wrong), rng), {"title": shown, "language": LANGUAGE_NAMES[target]}, language=target
+    )
 
 
 @_multilingual("cross-lingual product matching", CHOICE, languages=LANGUAGES)
@@ -159,9 +158,8 @@ def foreign_query_ranking(shop: Catalogue, rng: random.Random) -> Draft:
     language = rng.choice(FOREIGN)
     product, query = demanding(shop, rng, language)
     listed_in = language if rng.random() < 0.6 else "en"
-    options, relevances = graded(ranked_products(shop, product, query, rng, listed_in), rng)
-    variables = {"query": query.text, "language": LANGUAGE_NAMES[language], "options": options}
-    return Draft(variables, relevances, language=language)
+    variables = {"query": query.text, "language": LANGUAGE_NAMES[language]}
+    return list_draft(graded(ranked_products(shop, product, query, rng, listed_in), rng), variables, language)
 
 
 @_multilingual("multi-lingual query-product matching", RETRIEVAL, languages=LANGUAGES)
@@ -171,9 +169,8 @@ def foreign_query_products(shop: Catalogue, rng: random.Random) -> Draft:
     query = make_query(product, rng, language, most=0)
     gold = {shop.title(shop.any_product(rng, product.type), listed_in).text: None for _ in range(6)}
     others = [shop.title(one, listed_in).text for one in shop.unrelated(product.type, rng, 9)]
-    options, numbers = selection(list(gold)[:3], others, rng)
-    variables = {"query": query.text, "language": LANGUAGE_NAMES[language], "options": options}
-    return Draft(variables, numbers, language=language)
+    variables = {"query": query.text, "language": LANGUAGE_NAMES[language]}
+    return list_draft(selection(list(gold)[:3], others, rng), variables, language)
 
 
 @_multilingual("multi-lingual session understanding", RETRIEVAL, languages=FOREIGN)
@@ -200,9 +197,8 @@ def foreign_attribute_choice(shop: Catalogue, rng: random.Random) -> Draft:
     value = product.words[key]
     same = value.text(language)
     wrong = [term.en for term in shop.lexicon.attributes[key].values if term.text(language) != same]
-    options, gold = choices(value.en, rng.sample(wrong, 3 if len(wrong) > 2 else len(wrong)), rng)
     variables = {"title": title.text, "attribute": entity_name(shop, key), "language": LANGUAGE_NAMES[language]}
-    return Draft(variables | {"options": options}, gold, language=language)
+    return list_draft(choices(value.en, rng.sample(wrong, min(3, len(wrong))), rng), variables, language)
 
 
 @_multilingual("multi-lingual category classification", CHOICE, languages=FOREIGN)
@@ -210,9 +206,8 @@ def foreign_category_choice(shop: Catalogue, rng: random.Random) -> Draft:
     language = rng.choice(FOREIGN)
     product = shop.any_product(rng)
     others = shop.other_types(product.type, rng, near=1, far=2)
-    options, gold = choices(product.type.name.en, [one.name.en for one in others], rng)
-    variables = {"title": shop.title(product, language).text, "language": LANGUAGE_NAMES[language], "options": options}
-    return Draft(variables, gold, language=language)
+    variables = {"title": shop.title(product, language).text, "language": LANGUAGE_NAMES[language]}
+    return list_draft(choices(product.type.name.en, [one.name.en for one in others], rng), variables, language)
 
 
 TASKS = _multilingual.tasks()
