@@ -19,6 +19,7 @@ from app.data.sources import (
     gsm8k,
     intention_qa,
     product_qa,
+    queryner,
     title_values,
 )
 from app.data.tasks import behaviour, concepts, knowledge, multilingual
@@ -47,6 +48,7 @@ def join(*tables: Iterable[T]) -> dict[str, T]:
 _PUBLISHED = (
     ec_guide, title_values, intention_qa, esci_tasks, amazon_m2, amazon_reviews, ec_instruct, eshop_instruct, gsm8k,
     product_qa,
+    queryner,
 )  # fmt: skip
 SOURCES: dict[str, Source] = join((concepts.CATALOGUE,), *(module.SOURCES for module in _PUBLISHED))
 TASKS: dict[str, Declaration] = join(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.data.sources import labelled
 from tests.data.sources.ec_guide_rows import EC_GUIDE, NER_LEAD
 from tests.data.sources.judgments import write_judgments
 from tests.data.sources.offer_files import write_offers
@@ -252,6 +253,7 @@ def write_published(data: Path) -> Path:
     write_parquet(data / "ESCI" / "shopping_queries_dataset_examples.parquet", ESCI_EXAMPLES)
     write_parquet(data / "ESCI" / "shopping_queries_dataset_products.parquet", ESCI_PRODUCTS)
     write_judgments(data / "ESCI")
+    write_lines(data / "QueryNER" / "train.jsonl", labelled.QUERIES)
     write_csv(data / "Amazon-M2" / "sessions_train.csv", M2_SESSIONS)
     write_csv(data / "Amazon-M2" / "products_train.csv", M2_PRODUCTS)
     write_lines(data / "AmazonReviews2023" / "Kitchen.jsonl", REVIEWS)

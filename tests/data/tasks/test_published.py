@@ -24,6 +24,15 @@ SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 SOURCES = {name: source for name, source in ALL_SOURCES.items() if isinstance(source, PublishedSource)}
 PUBLISHED_TASKS = [task for task in TASKS.values() if task.source in SOURCES]
 WITH_WORDINGS = [task for task in PUBLISHED_TASKS if task.source != "EC-Guide"]
+REAL = (
+    "EC-Guide",
+    "IntentionQA",
+    "ExtractGPT",
+    "ESCI",
+    "contextual-product-qa",
+    "QueryNER",
+)
+"""Sets that lie in the shared folder."""
 SCORERS = {
     Metric.ACCURACY: metrics.accuracy,
     Metric.HIT_RATE_AT_3: metrics.hit_rate_at_3,
@@ -145,7 +154,7 @@ def test_products_with_fields_are_put_in_words(records: dict[str, list[Any]]) ->
     assert "Product 2: Norvik steel kettle; description: 1.7 litres; manufacturer: Norvik\n" in row.prompt
 
 
-@pytest.mark.parametrize("name", ["EC-Guide", "IntentionQA", "ExtractGPT", "ESCI", "contextual-product-qa"])
+@pytest.mark.parametrize("name", REAL)
 def test_the_real_files_serve(name: str) -> None:
     """Every fortieth record of the real sets, by all tasks."""
     source = SOURCES[name]
