@@ -1,42 +1,110 @@
-"""Several rows in one sequence, and the proof that none of them sees another."""
+"""Rows as batches of a few shapes, packs in which no row sees another, and the order of an epoch."""
 
 import random
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain
 from typing import Any
 
 import torch
 from datasets import Dataset
 from torch import nn
 from torch.utils.data import Sampler
-from transformers.trainer_pt_utils import get_length_grouped_indices
 from trl.data_utils import pack_dataset
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from app.errors import SetupError
+from app.train.examples import IGNORED
+
+PADDING = -1
+"""The capability of a token that only fills up its row."""
+COLUMNS = (
+    ("input_ids", torch.long, None),
+    ("labels", torch.long, IGNORED),
+    ("weights", torch.float32, 0.0),
+    ("capability", torch.long, PADDING),
+)
 
 
 class AnswerCollator:
-    """TRL's collator, with two more columns: what each token weighs, and the capability that it belongs to.
+    """Rows as tensors, with what each token weighs and the capability that it belongs to.
 
-    Rows with `seq_lengths` are packs. They become one sequence without an attention mask: positions begin again at
-    each row, and the attention keeps rows apart by them (checked by `app.train.batches`).
+    Rows are filled up on their right and have no attention mask: in a causal model no token sees what comes after it,
+    and without a mask attention takes its fastest way. Rows with `seq_lengths` are packs: one sequence in which
+    positions begin again at each row, by which the attention keeps rows apart (checked by `refuse_leaks`).
     """
 
-    def __init__(self, pad_id: int) -> None:
-        """`pad_id` fills up shorter rows; it is never learnt and never attended to."""
-        self._padded = DataCollatorForLanguageModeling(pad_token_id=pad_id)
+    def __init__(self, pad_id: int, widths: Sequence[int] = ()) -> None:
+        """`pad_id` fills up a batch to the next of `widths` (ascending), or to its longest row beyond them."""
+        self._pad_id = pad_id
+        self._widths = widths
         self._packed = DataCollatorForLanguageModeling(pad_token_id=pad_id, padding_free=True)
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Tensors of shape (rows, tokens); packs are one row."""
-        packed = "seq_lengths" in examples[0]
-        batch: dict[str, Any] = (self._packed if packed else self._padded).torch_call(list(examples))
-        for name, dtype in (("weights", torch.float32), ("capability", torch.long)):
-            columns = [torch.tensor(example[name], dtype=dtype) for example in examples]
-            batch[name] = (
-                torch.cat(columns)[None] if packed else torch.nn.utils.rnn.pad_sequence(columns, batch_first=True)
+        if "seq_lengths" in examples[0]:
+            batch: dict[str, Any] = self._packed.torch_call(list(examples))
+            for name, dtype, _ in COLUMNS[2:]:
+                batch[name] = torch.cat([torch.tensor(example[name], dtype=dtype) for example in examples])[None]
+            return batch
+        width = width_of(max(len(example["input_ids"]) for example in examples), self._widths)
+        return {
+            name: torch.tensor(
+                [
+                    [*example[name], *[self._pad_id if filler is None else filler] * (width - len(example[name]))]
+                    for example in examples
+                ],
+                dtype=dtype,
             )
-        return batch
+            for name, dtype, filler in COLUMNS
+        }
+
+
+SHAPES = 12
+"""Widths of batches in a run: each new one costs a CPU a new plan for every matrix product."""
+GRAIN = 8
+"""Tokens that a width is a multiple of, at least."""
+CANDIDATES = 256
+
+
+def batch_widths(lengths: Iterable[int], shapes: int = SHAPES) -> tuple[int, ...]:
+    """At most `shapes` widths, ascending, that rows of these lengths (tokens) are filled up to with least padding.
+
+    The last one holds the longest row. Exact, by dynamic programming over the multiples of `GRAIN` (of more, where
+    rows are longer than `CANDIDATES` of them).
+    """
+    counts = Counter(lengths)
+    grain = GRAIN * -(-max(counts) // (GRAIN * CANDIDATES))
+    ends = sorted({-(-length // grain) * grain for length in counts})
+    at = Counter[int]()
+    for length, count in counts.items():
+        at[-(-length // grain) * grain] += count
+    below = [0, *accumulate(at[end] for end in ends)]
+    # best[last]: the least tokens that all rows up to `ends[last - 1]` take, and the widths that do it.
+    best: list[tuple[int, tuple[int, ...]]] = [(0, ()), *((below[-1] * ends[-1] + 1, ()) for _ in ends)]
+    for _ in range(min(shapes, len(ends))):
+        best = [best[0]] + [
+            min(
+                (best[first][0] + (below[last] - below[first]) * ends[last - 1], (*best[first][1], ends[last - 1]))
+                for first in range(last)
+            )
+            for last in range(1, len(ends) + 1)
+        ]
+    return best[-1][1]
+
+
+def width_of(length: int, widths: Sequence[int]) -> int:
+    """The first of `widths` that holds a row of `length` tokens; `length` itself beyond them."""
+    place = bisect_left(widths, length)
+    return widths[place] if place < len(widths) else length
+
+
+def padding_share(order: Sequence[int], lengths: Sequence[int], widths: Sequence[int], rows: int) -> float:
+    """Share of padding among the tokens that are computed, where `rows` at a time of this order are a batch."""
+    batches = [[lengths[place] for place in order[first : first + rows]] for first in range(0, len(order), rows)]
+    computed = sum(len(batch) * width_of(max(batch), widths) for batch in batches)
+    return 1 - sum(map(sum, batches)) / computed
 
 
 PROBE_LENGTH = 24
@@ -95,12 +163,15 @@ def _log_probabilities(network: nn.Module, rows: list[list[int]]) -> torch.Tenso
 class EpochOrder(Sampler[int]):
     """A new order for every epoch, the same whenever it is asked for."""
 
-    def __init__(self, rows: int, seed: int, lengths: Sequence[int] | None = None, batch: int = 1) -> None:
-        """With `lengths` (tokens), rows of like length stand together in stretches of `batch` rows."""
+    def __init__(self, rows: int, seed: int, widths: Sequence[int] | None = None, step: int = 1) -> None:
+        """With each row's width in `widths`, the `step` rows of a step are of one width.
+
+        Only what is left over of one joins the next, and the epoch's last step may be a smaller one.
+        """
         self._rows = rows
         self._seed = seed
-        self._lengths = lengths
-        self._batch = batch
+        self._widths = widths
+        self._step = step
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -112,6 +183,18 @@ class EpochOrder(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
-        if self._lengths is None:
-            return iter(torch.randperm(self._rows, generator=generator).tolist())
-        return iter(get_length_grouped_indices(list(self._lengths), self._batch, generator=generator))
+        order = torch.randperm(self._rows, generator=generator).tolist()
+        if self._widths is None:
+            return iter(order)
+        alike: defaultdict[int, list[int]] = defaultdict(list)
+        for place in order:
+            alike[self._widths[place]].append(place)
+        steps: list[list[int]] = []
+        left: list[int] = []
+        for _, places in sorted(alike.items()):
+            left += places
+            whole = len(left) - len(left) % self._step
+            steps += [left[first : first + self._step] for first in range(0, whole, self._step)]
+            left = left[whole:]
+        shuffled = [steps[place] for place in torch.randperm(len(steps), generator=generator).tolist()]
+        return chain.from_iterable([*shuffled, left])

@@ -119,7 +119,12 @@ class Examples:
     @property
     def tokens(self) -> int:
         """Tokens of all rows."""
-        return sum(len(ids) for ids in self.data.with_format("arrow")["input_ids"])
+        return sum(row_lengths(self.data))
+
+
+def row_lengths(data: Dataset) -> list[int]:
+    """Tokens of each row (of each pack)."""
+    return [len(ids) for ids in data.with_format("arrow")["input_ids"]]
 
 
 def encode_rows(

@@ -22,7 +22,7 @@ from app.prompting import PromptLibrary
 from app.train.batches import pack, refuse_leaks
 from app.train.callbacks import MetricsLog, Narrator, StopOnSignal, Watcher
 from app.train.examples import DataFile, Examples, PlacedRow, check_answers, encode_rows, read_data
-from app.train.network import Precision, choose_precision, fetch_checkpoint, load_network
+from app.train.network import CPU_TOKENS, Precision, choose_precision, fetch_checkpoint, load_network, on_gpu
 from app.train.recipe import FinetuneConfig
 from app.train.run_folder import OUTPUT, SUMMARY, Progress, RunFolder, run_identity, training_summary
 from app.train.trainer import EVALUATION_LOSS, AnswerTrainer, saving
@@ -87,10 +87,14 @@ def finetune(
         data.validation.data if data.validation else None,
         load_chat_tokenizer(config.model).tokenizer,
         [log, Narrator(watcher), stop, *_optional_callbacks(config)],
-        group_by_length=config.group_by_length and not config.packing,
+        group_by_length=config.group_by_length,
+        tokens_at_once=config.tokens_at_once or (None if on_gpu(config) else CPU_TOKENS),
     )
     trainer.remove_callback(PrinterCallback)
-    if config.packing:
+    if not config.packing:
+        widths = ", ".join(map(str, trainer.widths))
+        _say(watcher, f"{trainer.padding:.1%} of what is computed is padding; rows are {widths} tokens wide")
+    else:
         model_config = trainer.model.config.get_text_config()
         refuse_leaks(trainer.model, model_config.vocab_size, model_config._attn_implementation)
     if resumed is not None:
@@ -180,7 +184,7 @@ def trainer_arguments(config: FinetuneConfig, precision: Precision) -> SFTConfig
     evaluated = bool(config.validation)
     return SFTConfig(
         output_dir=str(config.run_folder),
-        use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
+        use_cpu=not on_gpu(config),
         bf16=precision.compute is torch.bfloat16,
         fp16=precision.compute is torch.float16,
         optim=optimizer.name,
@@ -217,5 +221,5 @@ def trainer_arguments(config: FinetuneConfig, precision: Precision) -> SFTConfig
         dataset_kwargs={"skip_prepare_dataset": True},
         # The loss is the answers' alone; routers of mixtures of experts are not balanced anew.
         router_aux_loss_coef=0.0,
-        dataloader_pin_memory=torch.cuda.is_available() and config.device == "auto",
+        dataloader_pin_memory=on_gpu(config),
     )

@@ -14,7 +14,6 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers import AutoModelForCausalLM, set_seed
-from trl.trainer.utils import add_fused_lm_head
 
 from app.data.encoding import RowEncoder
 from app.engines.chat import load_chat_tokenizer
@@ -23,7 +22,8 @@ from app.errors import SetupError
 from app.files import FolderKind, refuse_to_replace, whole_folder
 from app.prompting import PromptLibrary
 from app.train.adapters import Combination, adapter_names, check_adapters, combine, load_adapters
-from app.train.batches import AnswerCollator
+from app.train.answers import AnswerLosses
+from app.train.batches import PADDING, AnswerCollator
 from app.train.examples import IGNORED, PlacedRow, encode_rows, read_data
 
 Kind = Literal["constant", "request"]
@@ -61,6 +61,7 @@ class MixedAdapters:
         network.requires_grad_(requires_grad=False)
         network.eval()
         self.network = network
+        self.answers = AnswerLosses(network.get_base_model())
         self.experts = len(names)
         self.shares: torch.Tensor | None = None
         """Shape (rows, experts); set it before each forward pass."""
@@ -171,9 +172,9 @@ def make_batches(
     for first in range(0, len(order), settings.batch_size):
         chosen = order[first : first + settings.batch_size]
         batch = {name: value.to(mixed.device) for name, value in collate([examples[place] for place in chosen]).items()}
-        batch.pop("capability")
+        capability = batch.pop("capability")
         weights = batch.pop("weights")[:, 1:]
-        prompt = batch["attention_mask"] * (batch["labels"] == IGNORED)
+        prompt = (capability != PADDING) & (batch["labels"] == IGNORED)
         with torch.no_grad():
             features = mixed.features(batch["input_ids"], prompt)
         numbers = torch.tensor([tasks.index(task_key(rows[place], settings)) for place in chosen], device=mixed.device)
@@ -220,7 +221,6 @@ def learn_gates(settings: GateSettings, report: Callable[[int, float], None]) ->
     set_seed(settings.seed)
     dtype = torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
     network = AutoModelForCausalLM.from_pretrained(base, dtype=dtype).to(_device())
-    add_fused_lm_head(network)
     mixed = MixedAdapters(load_adapters(network, settings.adapters), adapter_names(len(settings.adapters)))
     tasks, learning, measuring = split_rows(settings, base)
     gates = Gates(settings.kind, len(tasks), mixed.experts, mixed.network.config.hidden_size).to(_device())
@@ -251,8 +251,7 @@ def _device() -> torch.device:
 def _token_losses(mixed: MixedAdapters, batch: GateBatch, shares: torch.Tensor) -> torch.Tensor:
     """Negative log-likelihoods (rows, tokens), zero where nothing is learnt."""
     mixed.shares = shares
-    losses: torch.Tensor = -mixed.network(**batch.inputs, use_cache=False, fused_lm_head=True).log_probs
-    return losses
+    return mixed.answers(mixed.network, batch.inputs)
 
 
 def _fit(

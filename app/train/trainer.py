@@ -1,4 +1,4 @@
-"""TRL's trainer for answers: weighted tokens, losses by capability, an order to resume in, saves that may fail."""
+"""TRL's trainer for answers: weighted tokens, losses by capability, few shapes, exact resumption, careful saves."""
 
 import math
 import shutil
@@ -19,8 +19,9 @@ from transformers.trainer_utils import EvalLoopOutput
 from trl import SFTConfig, SFTTrainer
 
 from app.errors import SetupError
-from app.train.batches import AnswerCollator, EpochOrder
-from app.train.examples import CAPABILITIES
+from app.train.answers import AnswerLosses
+from app.train.batches import AnswerCollator, EpochOrder, batch_widths, padding_share, width_of
+from app.train.examples import CAPABILITIES, row_lengths
 
 
 class CapabilityLosses:
@@ -57,7 +58,7 @@ class CapabilityLosses:
 
 def token_sums(losses: torch.Tensor, capability: torch.Tensor, learnt: torch.Tensor) -> torch.Tensor:
     """Losses and tokens by row and capability, of shape (rows, capabilities, 2)."""
-    members = torch.nn.functional.one_hot(capability, len(CAPABILITIES)) * learnt[..., None]
+    members = torch.nn.functional.one_hot(capability.clamp(min=0), len(CAPABILITIES)) * learnt[..., None]
     values = torch.stack([losses.detach().float(), torch.ones_like(losses, dtype=torch.float32)], dim=-1)
     return torch.einsum("btc,btv->bcv", members.float(), values)
 
@@ -82,22 +83,61 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
         tokenizer: PreTrainedTokenizerBase,
         callbacks: list[TrainerCallback],
         *,
-        group_by_length: bool = False,
+        group_by_length: bool = True,
+        tokens_at_once: int | None = None,
     ) -> None:
-        """Both data sets are encoded already; `train` may be packed."""
-        self._group_by_length = group_by_length
+        """Both data sets are encoded already; `train` may be packed.
+
+        Batches of more tokens than `tokens_at_once` are computed in parts of whole rows.
+        """
+        lengths = row_lengths(train)
+        packed = "seq_lengths" in train.column_names
+        widths: tuple[int, ...] = ()
+        if not packed:
+            widths = batch_widths(lengths + (row_lengths(validation) if validation is not None else []))
+        grouped = [width_of(length, widths) for length in lengths] if group_by_length and not packed else None
+        step = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+        self._order = EpochOrder(len(train), arguments.seed, grouped, step)
+        self.padding = 0.0 if packed else padding_share(list(self._order), lengths, widths, arguments.train_batch_size)
+        """Share of what is computed in the first epoch."""
+        self.widths = widths
+        """Tokens of a row in a batch, as few widths as there are."""
+        self._tokens_at_once = tokens_at_once
+        if validation is not None:
+            places = row_lengths(validation)
+            validation = validation.select(sorted(range(len(places)), key=places.__getitem__))
         self._train_losses = CapabilityLosses()
         self._evaluation_losses = CapabilityLosses()
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         super().__init__(
             model=network,
             args=arguments,
-            data_collator=AnswerCollator(pad),
+            data_collator=AnswerCollator(pad, widths),
             train_dataset=train,
             eval_dataset=validation,
             processing_class=tokenizer,
             callbacks=callbacks,
         )
+        self._answers = AnswerLosses(network.get_base_model() if isinstance(network, PeftModel) else network)
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Forward and backward, in as many parts as memory asks for: the gradient is the same sum."""
+        *first, last = self._parts(inputs)
+        losses = []
+        for part in first:
+            with self.accelerator.no_sync(model):
+                losses.append(super().training_step(model, part, num_items_in_batch))
+        losses.append(super().training_step(model, last, num_items_in_batch))
+        return torch.stack(losses).sum()
+
+    def _parts(self, inputs: dict[str, Any]) -> list[dict[str, Any]]:
+        rows, width = inputs["input_ids"].shape
+        if self._tokens_at_once is None or rows == 1:
+            return [inputs]
+        size = max(1, self._tokens_at_once // width)
+        return [{name: value[start : start + size] for name, value in inputs.items()} for start in range(0, rows, size)]
 
     def compute_loss(
         self,
@@ -108,16 +148,14 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
     ) -> torch.Tensor:
         """The weighted mean loss. `num_items_in_batch` is the weight of the whole step, over all processes."""
         del return_outputs
-        own = ("weights", "capability")
-        weights, capability = (inputs[name][:, 1:] for name in own)
-        given = {name: value for name, value in inputs.items() if name not in own}
-        outputs = model(**given, use_cache=False, fused_lm_head=True)
-        losses = -outputs.log_probs
+        weights, capability = inputs["weights"][:, 1:], inputs["capability"][:, 1:]
+        learnt = weights > 0
+        losses = self._answers(model, inputs)
         if model.training:
-            self._train_losses.add(losses, capability, outputs.label_mask)
+            self._train_losses.add(losses, capability, learnt)
         else:
             # By row, so that the rows that fill up the last batch of several processes are not counted twice.
-            sums = self.accelerator.gather_for_metrics(token_sums(losses, capability, outputs.label_mask))
+            sums = self.accelerator.gather_for_metrics(token_sums(losses, capability, learnt))
             self._evaluation_losses.add_sums(sums.sum(0))
         whole = weights.sum() if num_items_in_batch is None else num_items_in_batch
         loss: torch.Tensor = (losses * weights).sum() / whole
@@ -164,10 +202,8 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
             super()._run_epoch(*arguments, **named)
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
-        data = train_dataset if train_dataset is not None else self.train_dataset
-        lengths = [len(ids) for ids in data.with_format("arrow")["input_ids"]] if self._group_by_length else None
-        batch = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        return EpochOrder(len(data), self.args.seed, lengths, batch)
+        del train_dataset
+        return self._order
 
     def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"

@@ -62,6 +62,8 @@ def values_for(folder: Path, checkpoint: Path, **changes: object) -> dict[str, A
         "save_every": 4,
         "log_every": 2,
         "device": "cpu",
+        # The same on every machine.
+        "precision": "float32",
     } | changes
 
 

@@ -250,6 +250,26 @@ def test_the_whole_model_can_be_trained_packed(checkpoint: Path, tmp_path: Path)
     TransformersEngine(str(tmp_path / "adapter"), TransformersSettings.parse({"device": "cpu"}))
 
 
+def test_a_batch_in_parts_is_the_same_step(checkpoint: Path, tmp_path: Path) -> None:
+    adapters = []
+    for name, tokens in (("whole", 100_000), ("parts", 100)):
+        changes = {"output": str(tmp_path / name), "tokens_at_once": tokens, "validation": [], "lora": {"rank": 4}}
+        optimizer = {"learning_rate": 0.01, "steps": 2, "batch_size": 6}
+        watching = Watching()
+        assert run(values_for(tmp_path, checkpoint, optimizer=optimizer, **changes), watching).finished
+        adapters.append(load_file(tmp_path / name / "adapter_model.safetensors"))
+        assert any("% of what is computed is padding" in line for line in watching.lines)
+    whole, parts = adapters
+    assert all(torch.allclose(whole[name], parts[name], atol=1e-4) for name in whole)
+
+
+def test_bfloat16_learns_on_a_cpu(checkpoint: Path, tmp_path: Path) -> None:
+    values = values_for(tmp_path, checkpoint, precision="bfloat16", evaluation={"every": 12}, save_every=12)
+    assert run(values).finished
+    losses = [line["answer_loss"] for line in metrics(tmp_path) if "answer_loss" in line]
+    assert losses[-1] < losses[0]
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -13,8 +13,10 @@ from app.train.recipe import FinetuneConfig
         (True, False, {}, torch.float16, torch.float16),
         (True, True, {"method": "full"}, torch.bfloat16, torch.float32),
         (True, True, {"precision": "float32"}, torch.float32, torch.float32),
-        (True, True, {"device": "cpu"}, torch.float32, torch.float32),
+        (True, False, {"device": "cpu"}, torch.float32, torch.float32),
+        (True, True, {"device": "cpu"}, torch.bfloat16, torch.bfloat16),
         (False, False, {}, torch.float32, torch.float32),
+        (False, True, {}, torch.bfloat16, torch.bfloat16),
         (False, False, {"precision": "bfloat16", "method": "full"}, torch.bfloat16, torch.float32),
     ],
 )
@@ -28,6 +30,7 @@ def test_the_number_format_follows_the_machine(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bfloat16)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": bfloat16})
     config = FinetuneConfig.model_validate({"model": "m", "train": "t", "output": "o"} | settings)
     assert choose_precision(config) == Precision(compute, weights)
 
