@@ -1,5 +1,6 @@
 """`shopbench train`: a run with its progress, its signals and its last words."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from app.cli.output import progress_bar, stderr, waiting
 from app.errors import SetupError
-from app.process import Interruption
+from app.process import Interruption, parse_duration
 
 if TYPE_CHECKING:
     from app.train.finetune import Ending
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 cli = typer.Typer()
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 2 a setting, a file or the disk must be mended; 130 interrupted, 143 terminated: the state "
-    "is saved, and the same command goes on."
+    "Exit codes: 0 done; 2 a setting, a file or the disk must be mended; 75 the time budget is used up, 130 "
+    "interrupted, 143 terminated: the state is saved, and the same command goes on."
 )
+OUT_OF_TIME = 75
+"""EX_TEMPFAIL of sysexits.h: try again later."""
 LIBRARIES = frozenset({"accelerate", "datasets", "peft", "safetensors", "tensorboard", "torch", "transformers", "trl"})
-TRAINING, EVALUATION = "answer_loss", "eval_loss"
+TRAINING, EVALUATION, SPEED = "answer_loss", "eval_loss", "tokens_per_second"
 WINDOW = 600
 """Seconds from which the time left is estimated."""
 
@@ -42,12 +45,17 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start afresh: drop the run's states and its output.")
     ] = False,
+    time_budget: Annotated[
+        str, typer.Option(metavar="TIME", help="End this sitting before 25m or 1h30m are over, with the state saved.")
+    ] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Fine-tune a model with LoRA, QLoRA or whole. Given again after a stop, it goes on."""
     from app.train.recipe import FinetuneConfig
 
     settings = FinetuneConfig.read(config)
+    if time_budget:
+        settings = settings.model_copy(update={"time_budget": parse_duration(time_budget)})
     with loading_training_libraries():
         from transformers.utils import logging
 
@@ -60,7 +68,7 @@ def train(
     if not quiet:
         stderr.print(_last_words(settings, ending), soft_wrap=True)
     if not ending.finished:
-        raise typer.Exit(interruption.exit_code)
+        raise typer.Exit(OUT_OF_TIME if ending.out_of_time else interruption.exit_code)
 
 
 @contextmanager
@@ -70,6 +78,8 @@ def loading_training_libraries() -> Iterator[None]:
     Raises:
         SetupError: one is missing.
     """
+    # Threads that wait busily take the time of whatever else runs. Read when PyTorch loads its OpenMP.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         with waiting("Loading the training libraries"):
             yield
@@ -89,6 +99,7 @@ class TrainingProgress:
         self._bar = progress_bar(TextColumn("steps"), WINDOW)
         self._live: Live | None = None
         self._losses: dict[str, dict[str, float]] = {TRAINING: {}, EVALUATION: {}}
+        self._speed = 0.0
         self._steps = self._first = self._step = 0
         self._began = 0.0
 
@@ -114,6 +125,7 @@ class TrainingProgress:
 
     def logged(self, values: dict[str, float]) -> None:
         """Show the losses: in the table on a terminal, as a line in a pipe."""
+        self._speed = values.get(SPEED, self._speed)
         for kind, shown in self._losses.items():
             found = {name: value for name, value in values.items() if name.split("/")[0] == kind}
             if not found:
@@ -138,6 +150,8 @@ class TrainingProgress:
     def _line(self, kind: str, values: dict[str, float]) -> str:
         parts = [f"step {self._step:,}/{self._steps:,}", f"{kind} {values[kind]:.4f}"]
         parts += [f"{name.split('/')[1]} {value:.4f}" for name, value in values.items() if "/" in name]
+        if self._speed:
+            parts.append(f"{self._speed:,.0f} tokens/s")
         if self._step > self._first:
             left = (time.monotonic() - self._began) / (self._step - self._first) * (self._steps - self._step)
             parts.append(f"{left / 60:.1f} min left")
@@ -153,7 +167,7 @@ class TrainingProgress:
             if found := self._losses[kind]:
                 keys = [f"{kind}/{name}" if name else kind for name in names]
                 table.add_row(label, *(f"{found[key]:.4f}" if key in found else "-" for key in keys))
-        return Group(self._bar, table)
+        return Group(self._bar, table, f"{self._speed:,.0f} tokens/s" if self._speed else "")
 
 
 def _last_words(config: "FinetuneConfig", ending: "Ending") -> str:

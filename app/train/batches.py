@@ -117,7 +117,7 @@ def pack(data: Dataset, max_length: int, seed: int) -> Dataset:
 
     No row is cut: none is longer than `max_length`.
     """
-    return pack_dataset(data.shuffle(seed=seed), max_length, "bfd", {"keep_in_memory": True})
+    return pack_dataset(data.shuffle(seed=seed, keep_in_memory=True), max_length, "bfd", {"keep_in_memory": True})
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """What a run does beside its steps: a log that survives, a stop that is asked for, and words to whoever watches."""
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -81,24 +82,47 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]  # transformers is not 
                 file.write(json.dumps(line) + "\n")
 
 
-class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
-    """After a signal to any of the processes, all of them save and stop at the same step."""
+class StopEarly(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """After a signal to any of the processes, or out of time, all of them save and stop at the same step."""
 
-    def __init__(self, interruption: Interruption) -> None:
-        """`interruption` must be entered by the caller."""
+    def __init__(self, interruption: Interruption, time_budget: float | None = None) -> None:
+        """`interruption` must be entered by the caller; `time_budget` is in seconds from now on."""
         self._interruption = interruption
+        self._deadline = math.inf if time_budget is None else time.monotonic() + time_budget
+        self._step_began = time.monotonic()
         self.stopped = False
+
+    def on_step_begin(self, *_: object, **__: object) -> None:
+        """Remember when."""
+        self._step_began = time.monotonic()
 
     def on_step_end(
         self, _: TrainingArguments, state: TrainerState, control: TrainerControl, **__: object
     ) -> TrainerControl:
-        """Look whether somebody asked."""
-        asked = self._interruption.requested
+        """Look whether somebody asked, and whether there is time for one more step as long as this one."""
+        now = time.monotonic()
+        asked = self._interruption.requested or 2 * now - self._step_began > self._deadline
         if PartialState().num_processes > 1:
             asked = bool(reduce(torch.tensor(float(asked), device=PartialState().device), "sum"))
         if asked and state.global_step < state.max_steps:
             self.stopped = control.should_save = control.should_training_stop = True
         return control
+
+
+class Stopwatch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """Seconds in steps: evaluations and saved states are left out."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._began = 0.0
+
+    def on_step_begin(self, *_: object, **__: object) -> None:
+        """Start."""
+        self._began = time.monotonic()
+
+    def on_step_end(self, *_: object, **__: object) -> None:
+        """Stop."""
+        self.seconds += time.monotonic() - self._began
 
 
 class Narrator(TrainerCallback):  # type: ignore[misc]  # transformers is not typed

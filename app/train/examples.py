@@ -4,12 +4,13 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from datasets import Dataset, Features, Value, concatenate_datasets
+import pyarrow as pa
+from datasets import Dataset, Features, Value
 from datasets import Sequence as Column
+from datasets.arrow_writer import ArrowWriter
 
 from app.data.encoding import EncodedRow, RowEncoder
 from app.data.row import Capability, TrainingRow, row_from_json
@@ -99,8 +100,6 @@ FEATURES = Features(
     }
 )
 """Every column has one value a token, so that rows can be packed."""
-PART = 4096
-"""Rows that are encoded before they become a table."""
 EXPONENTS = {"token": 0.0, "sqrt": 0.5, "row": 1.0}
 """An answer token weighs the answer's length to minus this."""
 
@@ -111,8 +110,8 @@ class Examples:
 
     data: Dataset
     """Columns as in `FEATURES`, a row each."""
-    places: list[str]
-    """Where each row stands in its file."""
+    kept: list[int]
+    """Which of the rows that were given these are."""
     counts: Counter[str] = field(default_factory=Counter)
     """Rows by what was done to them."""
 
@@ -128,9 +127,13 @@ def row_lengths(data: Dataset) -> list[int]:
 
 
 def encode_rows(
-    rows: Sequence[PlacedRow], encoder: RowEncoder, weighting: str, too_long: Literal["shorten", "drop", "refuse"]
+    rows: Sequence[PlacedRow],
+    encoder: RowEncoder,
+    weighting: str,
+    too_long: Literal["shorten", "drop", "refuse"],
+    file: Path | None = None,
 ) -> Examples:
-    """The rows as ids, labels and weights.
+    """The rows as ids, labels and weights, written to `file` as they come and read from there, or kept in memory.
 
     A row that leaves no room for its answer even when shortened is dropped and counted.
 
@@ -138,24 +141,20 @@ def encode_rows(
         InputError: a row is too long and `too_long` is "refuse", or no row is left.
     """
     counts: Counter[str] = Counter()
-    kept: list[str] = []
-
-    def columns() -> Iterator[dict[str, list[Any]]]:
-        for placed in rows:
+    kept: list[int] = []
+    memory = pa.BufferOutputStream()
+    with ArrowWriter(features=FEATURES, path=str(file) if file else None, stream=None if file else memory) as writer:
+        for number, placed in enumerate(rows):
             encoded = _encode(placed, encoder, too_long, counts)
             if encoded is not None:
-                kept.append(placed.place)
-                yield _columns(encoded, EXPONENTS[weighting], CAPABILITIES.index(placed.row.capability))
-
-    # In parts: as Python's lists, all rows of a large mixture would take ten times their room.
-    remaining = columns()
-    parts = []
-    while part := list(islice(remaining, PART)):
-        parts.append(Dataset.from_list(part, features=FEATURES))
-    if not parts:
-        raise InputError(f"all {len(rows)} rows are too long; raise max_length")
+                kept.append(number)
+                writer.write(_columns(encoded, EXPONENTS[weighting], CAPABILITIES.index(placed.row.capability)))
+        if not kept:
+            raise InputError(f"all {len(rows)} rows are too long; raise max_length")
+        writer.finalize()
     counts["rows"] = len(kept)
-    return Examples(concatenate_datasets(parts), kept, counts)
+    data = Dataset.from_file(str(file)) if file else Dataset.from_buffer(memory.getvalue())
+    return Examples(data, kept, counts)
 
 
 def check_answers(data: Dataset, places: Sequence[str], end_id: int, max_length: int) -> None:

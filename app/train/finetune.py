@@ -1,9 +1,10 @@
 """One fine-tuning run from settings to a finished adapter or checkpoint."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from accelerate import PartialState
@@ -13,19 +14,26 @@ from transformers import AutoConfig, EarlyStoppingCallback, PrinterCallback, Tra
 from transformers.integrations import TensorBoardCallback
 from trl import SFTConfig
 
-from app.data.encoding import RowEncoder
 from app.engines.chat import load_chat_tokenizer
 from app.files import whole_folder
 from app.jobs.identity import Identity
 from app.process import Interruption
-from app.prompting import PromptLibrary
 from app.train.batches import pack, refuse_leaks
-from app.train.callbacks import MetricsLog, Narrator, StopOnSignal, Watcher
-from app.train.examples import DataFile, Examples, PlacedRow, check_answers, encode_rows, read_data
-from app.train.network import CPU_TOKENS, Precision, choose_precision, fetch_checkpoint, load_network, on_gpu
+from app.train.callbacks import MetricsLog, Narrator, StopEarly, Watcher
+from app.train.encoded import encode_once
+from app.train.examples import DataFile, Examples, read_data
+from app.train.network import (
+    CPU_TOKENS,
+    Precision,
+    choose_precision,
+    default_threads,
+    fetch_checkpoint,
+    load_network,
+    on_gpu,
+)
 from app.train.recipe import FinetuneConfig
-from app.train.run_folder import OUTPUT, SUMMARY, Progress, RunFolder, run_identity, training_summary
-from app.train.trainer import EVALUATION_LOSS, AnswerTrainer, saving
+from app.train.run_folder import OUTPUT, SUMMARY, Progress, RunFolder, run_identity, told_at_the_end, training_summary
+from app.train.trainer import EVALUATION_LOSS, SPEED, AnswerTrainer, saving
 
 NOT_OURS = ("README.md", "training_args.bin")
 """What the libraries write beside the weights: an empty card, and a pickle."""
@@ -42,6 +50,8 @@ class Ending:
     steps: int
     already: bool = False
     """Whether an earlier call had finished the run."""
+    out_of_time: bool = False
+    """Whether it was `time_budget` that ended this sitting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ def finetune(
         SetupError: a setting, a file or the machine does not allow it, or the disk is full.
         InputError: a data file or a row cannot be used.
     """
+    stop = StopEarly(interruption, config.time_budget)
     rows, train_files = read_data(config.train, config.capabilities)
     validation_rows, validation_files = (
         read_data(config.validation, config.capabilities) if config.validation else ([], [])
@@ -71,14 +82,24 @@ def finetune(
     identity = dict(run_identity(config, train_files, validation_files))
     identity["processes"] = str(PartialState().num_processes)
     folder = RunFolder(config.run_folder, config.output)
+    if not on_gpu(config):
+        threads = config.threads or (None if overwrite else folder.known("threads")) or default_threads()
+        identity["threads"] = str(threads)
+        torch.set_num_threads(int(threads))
     with PartialState().main_process_first():
         resumed = folder.open(identity, overwrite=overwrite and PartialState().is_main_process)
     if folder.finished:
         progress = json.loads((config.output / SUMMARY).read_text(encoding="utf-8"))["progress"]
         return Ending(finished=True, step=progress["steps"], steps=progress["steps"], already=True)
-    data = _encode(config, rows, validation_rows, (train_files, validation_files), watcher)
+    data = _Data(
+        encode_once(rows, config, identity),
+        encode_once(validation_rows, config, identity) if validation_rows else None,
+        (train_files, validation_files),
+    )
+    for name, examples in (("training", data.train), ("validation", data.validation)):
+        if examples is not None:
+            _say(watcher, f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in examples.counts.items()))
     log = MetricsLog(config.run_folder)
-    stop = StopOnSignal(interruption)
     train = pack(data.train.data, config.max_length, config.seed) if config.packing else data.train.data
     trainer = AnswerTrainer(
         load_network(config, precision),
@@ -103,28 +124,12 @@ def finetune(
     watcher.ended()
     state = trainer.state
     if stop.stopped:
-        return Ending(finished=False, step=state.global_step, steps=state.max_steps)
-    _write_output(config, trainer, lambda: _summary(config, identity, data, trainer, log))
+        out_of_time = not interruption.requested
+        return Ending(finished=False, step=state.global_step, steps=state.max_steps, out_of_time=out_of_time)
+    summary = _summary(config, identity, data, trainer, log)
+    _write_output(config, trainer, summary)
+    _say(watcher, *told_at_the_end(summary))
     return Ending(finished=True, step=state.global_step, steps=state.max_steps)
-
-
-def _encode(
-    config: FinetuneConfig,
-    rows: list[PlacedRow],
-    validation_rows: list[PlacedRow],
-    files: tuple[list[DataFile], list[DataFile]],
-    watcher: Watcher,
-) -> _Data:
-    encoder = RowEncoder(load_chat_tokenizer(config.model), PromptLibrary(config.prompts), config.max_length)
-    found: list[Examples] = []
-    for name, listed in (("training", rows), ("validation", validation_rows)):
-        if not listed:
-            continue
-        examples = encode_rows(listed, encoder, config.answer_weighting, config.too_long)
-        check_answers(examples.data, examples.places, encoder.end_id, config.max_length)
-        _say(watcher, f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in examples.counts.items()))
-        found.append(examples)
-    return _Data(found[0], found[1] if validation_rows else None, files)
 
 
 def _optional_callbacks(config: FinetuneConfig) -> list[TrainerCallback]:
@@ -136,9 +141,10 @@ def _optional_callbacks(config: FinetuneConfig) -> list[TrainerCallback]:
     return callbacks
 
 
-def _say(watcher: Watcher, line: str) -> None:
+def _say(watcher: Watcher, *lines: str) -> None:
     if PartialState().is_main_process:
-        watcher.said(line)
+        for line in lines:
+            watcher.said(line)
 
 
 def _summary(
@@ -146,20 +152,23 @@ def _summary(
 ) -> dict[str, object]:
     state = trainer.state
     parameters = list(trainer.model.parameters())
+    lines = log.lines()
+    speeds = [line[SPEED] for line in lines if SPEED in line]
     progress = Progress(
         steps=state.global_step,
         epochs=round(state.epoch or 0.0, 4),
         seconds=round(log.seconds, 1),
         best_step=state.best_global_step if data.validation else None,
         tokens=data.train.tokens,
+        tokens_per_second=round(median(speeds)) if speeds else None,
         parameters=sum(parameter.numel() for parameter in parameters),
         trained_parameters=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
     )
     counts = {"train": data.train.counts} | ({"validation": data.validation.counts} if data.validation else {})
-    return training_summary(config, identity, data.files, counts, progress, log.lines())
+    return training_summary(config, identity, data.files, counts, progress, lines)
 
 
-def _write_output(config: FinetuneConfig, trainer: AnswerTrainer, summary: Callable[[], Mapping[str, object]]) -> None:
+def _write_output(config: FinetuneConfig, trainer: AnswerTrainer, summary: Mapping[str, object]) -> None:
     """Every process takes part in collecting the weights; the first one writes, whole or not at all."""
     first = PartialState().is_main_process
     if config.method == "full" and not trainer.is_fsdp_enabled:
@@ -174,7 +183,7 @@ def _write_output(config: FinetuneConfig, trainer: AnswerTrainer, summary: Calla
             unwanted = (*NOT_OURS, *TOKENIZER) if isinstance(trainer.model, PeftModel) else NOT_OURS
             for path in [path for pattern in unwanted for path in made.glob(pattern)]:
                 path.unlink()
-            text = json.dumps(summary(), indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
             (made / SUMMARY).write_text(text, encoding="utf-8")
 
 

@@ -143,11 +143,10 @@ def split_rows(settings: GateSettings, base: str) -> tuple[list[str], list[Place
     """
     rows, _ = read_data(settings.data, ())
     encoder = RowEncoder(load_chat_tokenizer(base), PromptLibrary(settings.prompts), settings.max_length)
-    kept = set(encode_rows(rows, encoder, "sqrt", "drop").places)
+    kept = encode_rows(rows, encoder, "sqrt", "drop").kept
     by_task: defaultdict[str, list[PlacedRow]] = defaultdict(list)
-    for placed in rows:
-        if placed.place in kept:
-            by_task[task_key(placed, settings)].append(placed)
+    for placed in map(rows.__getitem__, kept):
+        by_task[task_key(placed, settings)].append(placed)
     learning, measuring = [], []
     for name, listed in sorted(by_task.items()):
         if len(listed) < 2:

@@ -1,5 +1,7 @@
 """The network of a run: loaded in the number format that suits the machine, with a new adapter where one is trained."""
 
+import os
+import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +29,33 @@ CPU_TOKENS = 3072
 def on_gpu(config: FinetuneConfig) -> bool:
     """Whether the run computes on a GPU."""
     return config.device == "auto" and torch.cuda.is_available()
+
+
+def default_threads() -> int:
+    """What OMP_NUM_THREADS says, else the cores that are free; PyTorch's own number for each of several processes."""
+    if os.environ.get("OMP_NUM_THREADS") or PartialState().num_processes > 1:
+        return torch.get_num_threads()
+    return free_cores()
+
+
+def free_cores(seconds: float = 0.3) -> int:
+    """Cores of this process that nobody keeps busy, at least one: threads that share a core slow each other down.
+
+    From /proc/stat, whose columns are user, nice, system, idle, iowait, ... in ticks (proc(5)).
+    """
+
+    def ticks() -> dict[str, tuple[int, int]]:
+        lines = [line.split() for line in Path("/proc/stat").read_text().splitlines() if line.startswith("cpu")]
+        return {name: (int(values[3]) + int(values[4]), sum(map(int, values[:8]))) for name, *values in lines}
+
+    before = ticks()
+    time.sleep(seconds)
+    after = ticks()
+    idle = 0.0
+    for name in (f"cpu{number}" for number in os.sched_getaffinity(0)):
+        passed = after[name][1] - before[name][1]
+        idle += (after[name][0] - before[name][0]) / passed if passed else 1.0
+    return max(1, round(idle))
 
 
 @dataclass(frozen=True, slots=True)

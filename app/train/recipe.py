@@ -6,11 +6,20 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from app.data.row import Capability
+from app.errors import InputError
+from app.process import parse_duration
 from app.settings import StrictSettings
 
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, (str, Path)) else value
+
+
+def _as_seconds(value: object) -> object:
+    try:
+        return parse_duration(value) if isinstance(value, str) else value
+    except InputError as error:
+        raise ValueError(str(error)) from error
 
 
 def _at_least_rank_one(value: object) -> object:
@@ -110,6 +119,11 @@ class FinetuneConfig(StrictSettings):
     precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Of the computation. By default bfloat16 where the machine has it, else float16 on a GPU and float32 on a CPU."""
     device: Literal["auto", "cpu"] = "auto"
+    threads: int | None = Field(default=None, ge=1)
+    """Of a run on a CPU. By default OMP_NUM_THREADS, or the cores that are free at its first start; all its sittings
+    have as many, since sums are rounded otherwise with another number."""
+    time_budget: Annotated[float | None, BeforeValidator(_as_seconds)] = None
+    """Time for one sitting, as 25m or 1h30m: then the state is saved and the command ends; given again, it goes on."""
     gradient_checkpointing: bool = False
     """Compute activations again instead of keeping them: a third more time, a fraction of the memory."""
     seed: int = Field(default=0, ge=0)
@@ -130,6 +144,11 @@ class FinetuneConfig(StrictSettings):
         if self.evaluation.patience is not None and not self.validation:
             raise ValueError("evaluation.patience needs 'validation' rows to look at")
         return self
+
+    @property
+    def encoded_folder(self) -> Path:
+        """Where encoded rows are kept for the next sitting, and for other runs with outputs in the same folder."""
+        return self.run_folder.with_name("encoded")
 
     @property
     def run_folder(self) -> Path:

@@ -3,7 +3,7 @@
 import json
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +26,9 @@ SUMMARY = "training.json"
 OUTPUT = FolderKind("training run", SUMMARY)
 STATE = "trainer_state.json"
 """The file of a saved state that is written last: where it is whole, the state is."""
-FREE = ("output", "run", "log_every", "keep", "device", "model", "train", "validation")
+FREE = (
+    "output", "run", "log_every", "keep", "device", "threads", "time_budget", "model", "train", "validation",
+)  # fmt: skip
 """Settings that may change when a run goes on: places, and how often things are written. Of the model and the data,
 the content is compared instead."""
 
@@ -92,6 +94,14 @@ class RunFolder:
                 states[step] = path
         return states[max(states)] if states else None
 
+    def known(self, name: str) -> str | None:
+        """What the identity of the run that is there says under this name.
+
+        Raises:
+            SetupError: the folder holds something else, or its identity is damaged.
+        """
+        return (self._identity() or {}).get(name) if self.path.is_dir() else None
+
     def _identity(self) -> Identity | None:
         path = self.path / IDENTITY
         if not path.is_file():
@@ -131,6 +141,8 @@ class Progress:
     best_step: int | None
     tokens: int
     """Of one epoch."""
+    tokens_per_second: int | None
+    """Prompts' and answers', padding apart: the median over what was logged."""
     parameters: int
     trained_parameters: int
 
@@ -161,6 +173,21 @@ def training_summary(
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "revision": git_revision(ROOT),
     }
+
+
+def told_at_the_end(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What whoever waited wants to know of a summary: first and last losses, and the speed."""
+    kinds = (
+        ("training", LOSS, "first", "last"),
+        ("validation", EVALUATION_LOSS, "first_evaluation", "best_evaluation"),
+    )
+    for name, loss, first, last in kinds:
+        if summary["losses"][last] is not None:
+            before, after = summary["losses"][first][loss], summary["losses"][last][loss]
+            yield f"{name}: {before:.4f} nats a token at first, {after:.4f} at {last.removesuffix('_evaluation')}"
+    progress = summary["progress"]
+    if progress["tokens_per_second"] is not None:
+        yield f"{progress['tokens_per_second']:,} tokens/s without padding, {progress['seconds'] / 60:.1f} min in all"
 
 
 def _losses(log: Sequence[Mapping[str, Any]], best_step: int | None) -> dict[str, object]:

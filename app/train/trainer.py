@@ -20,7 +20,8 @@ from trl import SFTConfig, SFTTrainer
 
 from app.errors import SetupError
 from app.train.answers import AnswerLosses
-from app.train.batches import AnswerCollator, EpochOrder, batch_widths, padding_share, width_of
+from app.train.batches import PADDING, AnswerCollator, EpochOrder, batch_widths, padding_share, width_of
+from app.train.callbacks import Stopwatch
 from app.train.examples import CAPABILITIES, row_lengths
 
 
@@ -66,6 +67,8 @@ def token_sums(losses: torch.Tensor, capability: torch.Tensor, learnt: torch.Ten
 LOSS = "answer_loss"
 """Mean negative log-likelihood of an answer token, in nats, whatever the tokens weigh in training."""
 EVALUATION_LOSS = "eval_loss"
+SPEED = "tokens_per_second"
+"""Of prompts and answers, in steps alone; padding is no token."""
 
 
 class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
@@ -108,6 +111,8 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
             validation = validation.select(sorted(range(len(places)), key=places.__getitem__))
         self._train_losses = CapabilityLosses()
         self._evaluation_losses = CapabilityLosses()
+        self._stopwatch = Stopwatch()
+        self._tokens = torch.zeros((), dtype=torch.long)
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         super().__init__(
             model=network,
@@ -116,7 +121,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
             train_dataset=train,
             eval_dataset=validation,
             processing_class=tokenizer,
-            callbacks=callbacks,
+            callbacks=[*callbacks, self._stopwatch],
         )
         self._answers = AnswerLosses(network.get_base_model() if isinstance(network, PeftModel) else network)
 
@@ -124,6 +129,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Forward and backward, in as many parts as memory asks for: the gradient is the same sum."""
+        self._tokens = self._tokens + (inputs["capability"] != PADDING).sum()
         *first, last = self._parts(inputs)
         losses = []
         for part in first:
@@ -184,6 +190,9 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
         """
         if "loss" in logs:
             logs.update(self._train_losses.read(self.accelerator, LOSS))
+            tokens = self.accelerator.reduce(self._tokens.to(self.accelerator.device), "sum")
+            logs[SPEED] = round(int(tokens) / self._stopwatch.seconds)
+            self._tokens, self._stopwatch.seconds = torch.zeros_like(self._tokens), 0.0
             if not math.isfinite(logs["loss"]):
                 raise SetupError(
                     f"the loss is {logs['loss']} at step {self.state.global_step}: what is learnt is lost. Lower "

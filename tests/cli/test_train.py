@@ -65,10 +65,21 @@ def test_the_command_trains_shows_losses_and_says_how_to_serve(
     assert "step 2/4  answer_loss " in said
     assert "step 4/4  eval_loss " in said
     assert "multilingual " in said
+    assert " tokens/s  " in said
     assert "min left" in said
     assert f"{tmp_path / 'adapter'}: serve it with engine_settings" in said
     assert CliRunner().invoke(cli, ["train", str(path)]).exit_code == 0
     assert "was finished before, in 4 steps; --overwrite" in console.getvalue()
+
+
+def test_a_sitting_that_is_out_of_time_has_an_exit_code_of_its_own(
+    console: io.StringIO, checkpoint: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(small(tmp_path, checkpoint)), encoding="utf-8")
+    assert CliRunner().invoke(cli, ["train", str(path), "--time-budget", "0.001s"]).exit_code == 75
+    assert "stopped after step 1 of 4: give the same command again to go on" in console.getvalue()
+    assert (tmp_path / "adapter.run" / "checkpoint-1").is_dir()
 
 
 def test_a_terminal_shows_a_bar_and_losses_by_capability(monkeypatch: pytest.MonkeyPatch) -> None:

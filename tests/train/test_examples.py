@@ -33,7 +33,7 @@ def test_only_the_answer_is_learnt(encoder: RowEncoder) -> None:
         assert row["labels"] == [IGNORED] * start + list(encoded.answer)
         assert row["weights"][:start] == [0] * start
         assert set(row["capability"]) == {CAPABILITIES.index(placed.row.capability)}
-    check_answers(examples.data, examples.places, encoder.end_id, 700)
+    check_answers(examples.data, [placed.place for placed in ROWS], encoder.end_id, 700)
 
 
 @pytest.mark.parametrize(("weighting", "exponent"), [("token", 1.0), ("sqrt", 0.5), ("row", 0.0)])
@@ -48,8 +48,8 @@ def test_too_long_rows_are_shortened_or_dropped_and_counted(encoder: RowEncoder)
     shortened = encode_rows(rows, encoder, "sqrt", "shorten")
     assert shortened.counts["prompt shortened"] == 1
     assert shortened.counts["too long, dropped"] == 1
-    assert shortened.places == [placed.place for placed in [*ROWS, LONG]]
-    check_answers(shortened.data, shortened.places, encoder.end_id, 700)
+    assert shortened.kept == list(range(len(ROWS) + 1))
+    check_answers(shortened.data, [placed.place for placed in rows[:-1]], encoder.end_id, 700)
     dropped = encode_rows(rows, encoder, "sqrt", "drop")
     assert dropped.counts["too long, dropped"] == 2
     assert len(dropped.data) == len(ROWS)

@@ -23,6 +23,7 @@ from app.engines.options import TransformersSettings
 from app.engines.transformers import TransformersEngine
 from app.errors import SetupError
 from app.settings import ROOT
+from app.train.callbacks import Stopwatch
 from app.train.trainer import AnswerTrainer
 from app.types import Choice, GenerationRequest, Message, SamplingParams
 from tests.data.rows import make_rows, write_rows
@@ -108,10 +109,49 @@ def test_a_killed_run_goes_on_to_the_very_same_weights(undisturbed: Path, checkp
     assert not (tmp_path / "adapter").exists()
     watching = Watching()
     assert run(values, watching).finished
-    assert watching.lines[-2].startswith("began ")
+    assert any(line.startswith("began ") for line in watching.lines)
     assert watching.steps[0] > 4
     assert watching.steps[-1] == STEPS
     assert same_adapter(tmp_path / "adapter", undisturbed / "adapter")
+
+
+def test_sittings_that_run_out_of_time_end_in_the_very_same_weights(
+    undisturbed: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    values = values_for(tmp_path, checkpoint)
+    for sitting in (1, 2):
+        ending = run(values | {"time_budget": "0.001s"})
+        assert (ending.finished, ending.out_of_time, ending.step) == (False, True, sitting)
+    assert run(values | {"time_budget": "10h"}).finished
+    assert same_adapter(tmp_path / "adapter", undisturbed / "adapter")
+
+
+def test_all_sittings_have_the_first_ones_threads(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = values_for(tmp_path, checkpoint, optimizer={"steps": 2, "batch_size": 1}, validation=[])
+    before = torch.get_num_threads()
+    try:
+        run(values | {"threads": 2, "time_budget": "0.001s"})
+        torch.set_num_threads(1)
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        with pytest.raises(SetupError, match="threads was 2 and is now 1"):
+            run(values | {"threads": 1})
+        assert run(values).finished
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_speed_counts_tokens_without_padding(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stopwatch, "on_step_end", lambda watch, *_, **__: setattr(watch, "seconds", 1.0))
+    optimizer = {"epochs": 1, "batch_size": 5}
+    watching = Watching()
+    run(values_for(tmp_path, checkpoint, optimizer=optimizer, tokens_at_once=150, log_every=1), watching)
+    told = json.loads((tmp_path / "adapter" / "training.json").read_text())["progress"]
+    assert sum(line.get("tokens_per_second", 0) for line in metrics(tmp_path)) == told["tokens"]
+    assert any(f"{told['tokens_per_second']:,} tokens/s without padding" in line for line in watching.lines)
+    assert any(line.startswith("validation: ") and "nats a token at first" in line for line in watching.lines)
 
 
 @contextmanager

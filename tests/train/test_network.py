@@ -1,8 +1,11 @@
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
 from app.errors import SetupError
-from app.train.network import Precision, choose_precision
+from app.train.network import Precision, choose_precision, free_cores
 from app.train.recipe import FinetuneConfig
 
 
@@ -33,6 +36,21 @@ def test_the_number_format_follows_the_machine(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": bfloat16})
     config = FinetuneConfig.model_validate({"model": "m", "train": "t", "output": "o"} | settings)
     assert choose_precision(config) == Precision(compute, weights)
+
+
+def test_cores_that_others_use_are_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    #                 user nice system idle iowait irq softirq steal
+    before = "cpu 0 0 0 0 0 0 0 0\ncpu0 0 0 0 100 0 0 0 0\ncpu1 50 0 50 0 0 0 0 0\ncpu2 0 0 0 0 0 0 0 0\nintr 1"
+    after = "cpu 0 0 0 0 0 0 0 0\ncpu0 0 0 0 150 40 0 0 0\ncpu1 90 10 100 0 0 0 0 0\ncpu2 99 0 0 1 0 0 0 0\nintr 1"
+    for cores, free in (({0, 1, 2}, 1), ({0}, 1), ({1, 2}, 1), (set(), 1)):
+        texts = iter((before, after))
+        monkeypatch.setattr(Path, "read_text", lambda _, texts=texts: next(texts))
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: cores)
+        assert free_cores(0) == free, cores
+    texts = iter((before, before))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    monkeypatch.setattr(Path, "read_text", lambda _: next(texts))
+    assert free_cores(0) == 3
 
 
 def test_qlora_without_bfloat16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
