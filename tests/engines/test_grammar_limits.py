@@ -70,12 +70,42 @@ def test_ordinary_schemas_are_allowed() -> None:
     check_schema({"type": "array", "maxItems": 100, "items": chair}, 256)
 
 
-def test_depth_is_limited() -> None:
+def nested(depth: int) -> dict[str, object]:
     schema: dict[str, object] = {}
-    for _ in range(20):
+    for _ in range(depth - 1):
         schema = {"items": schema}
-    with pytest.raises(ValueError, match="16 deep"):
-        check_schema(schema, 256)
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("most", "beyond", "says"),
+    [
+        (nested(16), nested(17), "16 deep"),
+        # The schema itself and its list are values too.
+        ({"enum": [0] * 998}, {"enum": [0] * 999}, "1000 values"),
+        ({"const": "x" * (32_768 - 13)}, {"const": "x" * (32_768 - 12)}, "32768 characters"),
+        ({"maxItems": 1000}, {"maxItems": 1001}, "maxItems may be"),
+        (
+            {"allOf": [{"maxLength": 1000}] * 10},
+            {"allOf": [*[{"maxLength": 1000}] * 10, {"minLength": 1}]},
+            "add up to 10001",
+        ),
+        (
+            {"allOf": [{"maxLength": 1000, "minLength": -9000}] * 10},
+            {"allOf": [{"maxLength": 1000, "pattern": "a"}] * 10},
+            "add up to 10010",
+        ),
+        ({"pattern": "a{256}"}, {"pattern": "a" * 257}, "256 characters"),
+        ({"patternProperties": {"a": {}}}, {"patternProperties": {"a{1001}": {}}}, "multiply to 1001"),
+        ({"$ref": "#/items"}, {"$ref": "items#"}, "refer to itself"),
+    ],
+)
+def test_what_is_at_a_limit_is_taken_and_what_is_beyond_is_not(
+    most: dict[str, object], beyond: dict[str, object], says: str
+) -> None:
+    check_schema(most, 256)
+    with pytest.raises(ValueError, match=says):
+        check_schema(beyond, 256)
 
 
 @given(st.dictionaries(st.text(max_size=5), ANY_JSON, max_size=4))

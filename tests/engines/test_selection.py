@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.engines.base import RefusedRequestError
-from app.engines.constraints.automaton import start_automaton
+from app.engines.constraints.automaton import longest_answer, start_automaton
 from app.engines.constraints.vocabulary import Vocabulary
 from app.errors import EngineError
 from app.types import Selection
@@ -66,8 +66,25 @@ def test_an_impossible_selection_is_refused(listed: tuple[int, ...], count: int)
         start_automaton(Selection(listed, count), vocabularies.byte_level())
 
 
-def test_a_token_that_was_not_allowed_is_refused() -> None:
+@pytest.mark.parametrize("written", ["", "1", "1,", "1,2$", "1,2"])
+def test_a_token_that_was_not_allowed_is_refused(written: str) -> None:
+    """Another number, an end that comes too early, and whatever follows the end."""
     vocabulary = vocabularies.byte_level()
     automaton = start_automaton(Selection((1, 2), 2), vocabulary)
-    with pytest.raises(EngineError, match="broke its constraint"):
-        automaton.advance(vocabulary.label_ids("3")[0])
+    (end,) = vocabulary.end_ids
+    tokens = {"$": end} | {text: vocabulary.label_ids(text)[0] for text in "12,3"}
+    for text in written:
+        automaton.advance(tokens[text])
+    for wrong in {"3", "$"} - ({"$"} if automaton.complete else set()):
+        with pytest.raises(EngineError, match="broke its constraint"):
+            automaton.advance(tokens[wrong])
+
+
+@given(numbers, st.data(), some_vocabulary)
+def test_no_legal_answer_has_more_bytes_than_the_longest(
+    listed: list[int], data: st.DataObject, vocabulary: Vocabulary
+) -> None:
+    count = data.draw(st.integers(1, len(listed)))
+    longest = sorted(map(str, listed), key=len)[-count:]
+    room = len(",".join(longest)) + vocabulary.leading_space
+    assert longest_answer(Selection(tuple(listed), count), vocabulary) == room

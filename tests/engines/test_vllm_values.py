@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from app.engines.vllm.values import (
     SAMPLING,
     constraint_from_plain,
     engine_values,
+    first_line,
     prepare_environment,
     prepare_serving_environment,
     sampling_values,
@@ -72,6 +74,66 @@ def test_the_machine_decides_format_and_compilation(
     assert found["trust_remote_code"] is False
     assert found["enable_prefix_caching"] is True
     assert ("kv_cache_memory_bytes" in found) == (capability is None)
+
+
+def test_settings_reach_vllm_under_its_names() -> None:
+    given = {
+        "dtype": "float16",
+        "max_model_len": 512,
+        "seed": 3,
+        "max_num_seqs": 7,
+        "max_num_batched_tokens": 96,
+        "gpu_memory_utilization": 0.5,
+        "tensor_parallel_size": 2,
+        "pipeline_parallel_size": 3,
+        "quantization": "awq",
+        "enforce_eager": True,
+        "enable_prefix_caching": False,
+    }
+    on_gpu = engine_values("model", VllmSettings.parse(given), (7, 5))
+    assert on_gpu.items() >= {"model": "model", **given}.items()
+    assert {"block_size", "kv_cache_memory_bytes"}.isdisjoint(on_gpu)
+    on_cpu = engine_values("model", VllmSettings.parse({"cpu_cache_gib": 3, "enforce_eager": False}), None)
+    assert (on_cpu["kv_cache_memory_bytes"], on_cpu["block_size"] % 32) == (3 * 2**30, 0)
+    assert on_cpu["enforce_eager"] is False
+    assert {"gpu_memory_utilization", "max_num_batched_tokens", "enable_lora"}.isdisjoint(on_cpu)
+    # What a checkpoint brings along decides nothing, and nothing but answers is written.
+    assert (on_cpu["generation_config"], on_cpu["disable_log_stats"], on_cpu["use_tqdm_on_load"]) == (
+        "vllm",
+        True,
+        False,
+    )
+
+
+@pytest.mark.parametrize(("rank", "room"), [(1, 1), (2, 8), (9, 16), (512, 512), (513, 512)])
+def test_there_is_room_for_the_largest_rank(adapter: Path, tmp_path: Path, rank: int, room: int) -> None:
+    large = tmp_path / "large"
+    shutil.copytree(adapter, large)
+    (large / "adapter_config.json").write_text(json.dumps({"r": rank}))
+    small = tmp_path / "small"
+    shutil.copytree(adapter, small)
+    (small / "adapter_config.json").write_text(json.dumps({"r": 1}))
+    settings = VllmSettings.parse({"adapters": {"a": large, "b": small}})
+    found = engine_values("model", settings, (8, 0))
+    assert (found["enable_lora"], found["max_lora_rank"]) == (True, room)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("out of memory\nat line 3", "out of memory"),
+        ("\n  one line  \n", "one line"),
+        ("1 validation error\n  Value error, no such thing [type=value_error, input=3]\n  see https", "no such thing"),
+        ("", ""),
+    ],
+)
+def test_of_what_vllm_says_the_reason_is_told(said: str, reason: str) -> None:
+    assert first_line(ValueError(said)) == reason
+
+
+def test_log_probabilities_are_asked_for_where_the_request_wants_them(checkpoint: Path) -> None:
+    assert "logprobs" not in values(checkpoint, ask(None, SamplingParams(8)))
+    assert values(checkpoint, ask(None, SamplingParams(8, logprobs=0)))["logprobs"] == 0
 
 
 def test_room_for_adapters_follows_their_rank(adapter: Path) -> None:

@@ -27,6 +27,10 @@ def test_a_gap_of_one_is_part_of_the_list() -> None:
     assert [number for number, _ in entries("0. buys\n1. views\n3. alike\nAnswer:")] == [0, 1, 3]
 
 
+def test_a_gap_of_two_is_not() -> None:
+    assert entries("0. buys\n1. views\n4. alike\nAnswer:") == [(0, "buys"), (1, "views")]
+
+
 def test_numbers_inside_entries_are_text() -> None:
     prompt = "Which?\n1. 2.5 mm\n2. 3. generation\n3. 10 cm\nAnswer:"
     assert entries(prompt) == [(1, "2.5 mm"), (2, "3. generation"), (3, "10 cm")]
@@ -38,11 +42,19 @@ def test_measures_and_times_at_the_start_of_a_line_are_no_labels() -> None:
 
 def test_entries_set_tightly_may_begin_with_a_digit() -> None:
     assert entries("1.mug\n2.4 cups\n3.tray") == [(1, "mug"), (2, "4 cups"), (3, "tray")]
+    assert entries("1.mug\n3.5 cups\n2.tray") == [(1, "mug\n3.5 cups"), (2, "tray")]
+    assert entries("(1)4 cups\n(2)6 cups") == [(1, "4 cups"), (2, "6 cups")]
+
+
+def test_a_measure_at_the_start_of_a_line_is_part_of_the_entry_above() -> None:
+    assert entries("1. mug\n2.5 cm high\n2. pot") == [(1, "mug\n2.5 cm high"), (2, "pot")]
 
 
 def test_a_list_within_a_line_counts_where_no_other_does() -> None:
     assert entries("Rain proof? Options: 0. yes 1. no 2. unknown\nAnswer:") == [(0, "yes"), (1, "no"), (2, "unknown")]
     assert [n for n, _ in entries("Buy 0. a 1. b 2. c now?\n1. x\n2. y")] == [1, 2]
+    assert entries("Rain proof? (0)yes (1)no (2)unknown\nAnswer:") == [(0, "yes"), (1, "no"), (2, "unknown")]
+    assert entries("It has 1) a lid 2) a handle.") == [], "two are a remark"
 
 
 def test_entries_may_run_over_lines() -> None:
@@ -67,6 +79,9 @@ def test_letters_as_they_stand() -> None:
     assert find_letters("Which?\nA. mug\nB. pot\nC. tray") == ("A", "B", "C")
     assert find_letters("Which?\n(a) mug\n(b) pot") == ("a", "b")
     assert find_letters("A good mug.\nNo more.") == ()
+    assert find_letters("A. mug\nC. pot\nD. tray") == ()
+    assert find_letters("A. mug\nB. pot\nD. lid") == ("A", "B")
+    assert find_letters("A. mug\nB. pot\nC. tray\nWhich?\na) red\nb) blue") == ("a", "b")
 
 
 @given(st.text(alphabet="019.)([ \nab:", max_size=150))
