@@ -12,14 +12,17 @@ from app.data.row import Capability, TrainingRow
 from app.data.sources import (
     amazon_m2,
     amazon_reviews,
+    ditto,
     ec_guide,
     ec_instruct,
     esci_tasks,
     eshop_instruct,
     gsm8k,
+    ikea,
     intention_qa,
     product_qa,
     queryner,
+    shopping_bench,
     title_values,
 )
 from app.data.tasks import behaviour, concepts, knowledge, multilingual
@@ -49,6 +52,9 @@ _PUBLISHED = (
     ec_guide, title_values, intention_qa, esci_tasks, amazon_m2, amazon_reviews, ec_instruct, eshop_instruct, gsm8k,
     product_qa,
     queryner,
+    ditto,
+    ikea,
+    shopping_bench,
 )  # fmt: skip
 SOURCES: dict[str, Source] = join((concepts.CATALOGUE,), *(module.SOURCES for module in _PUBLISHED))
 TASKS: dict[str, Declaration] = join(

@@ -1,6 +1,8 @@
 """Small files of the sets on offers, questions about them and their texts in two languages, in the project's words."""
 
 import csv
+import gzip
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -95,6 +97,92 @@ def write_product_qa(folder: Path) -> None:
     write_tabs(folder / "semiPQA" / "data-to-text" / "train.csv", SENTENCES)
 
 
+def offer(title: str, price: str = "", brand: str = "norvik", model: str = "") -> str:
+    values = {"title": title, "category": "kitchen", "brand": brand, "modelno": model, "price": price}
+    return "".join(f"COL {name} VAL {value} " for name, value in values.items())
+
+
+KETTLE = offer("norvik kettle 1.7 l steel ( cordless )", "40.0", model="nk-1700")
+SAME_KETTLE = offer("steel kettle nk-1700 cordless , 1.7 litres", "29.5", model="nk-1700")
+_ALIKE = [offer(f"norvik kettle no. {number} steel ( cordless )", f"{number}5.0") for number in range(1, 6)]
+_UNRELATED = [offer(f"{thing} {thing}s by brevaro", "9.0", "brevaro") for thing in ("bicycle", "saddle", "lantern")]
+PAIRS = [
+    (KETTLE, SAME_KETTLE, "1"),
+    *((KETTLE, other, "0") for other in _ALIKE),
+    (SAME_KETTLE, _ALIKE[0], "0"),
+    *((other, _UNRELATED[0], "0") for other in _UNRELATED[1:]),
+    (KETTLE, KETTLE, "0"),
+    (offer(""), KETTLE, "0"),
+]
+NAMED = "COL name VAL norvik 24 ' screen ( r ) with stand ) COL description VAL flat . COL price VAL  "
+
+
+def write_ditto(folder: Path) -> Path:
+    pairs = folder / "er_magellan" / "Structured" / "Kitchen-Shop" / "train.txt"
+    named = folder / "er_magellan" / "Textual" / "Screen-Shop" / "train.txt"
+    for path, rows in ((pairs, PAIRS), (named, [(NAMED, NAMED.replace("24", "27"), "0")])):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+    return pairs
+
+
+_SENTENCES = (
+    ("Made of solid oak , so the {} lasts for many years .", "Aus massiver Eiche , daher hält das {} viele Jahre ."),
+    ("Folds flat when nobody needs this {} .", "Das {} lässt sich flach zusammenlegen , wenn niemand es braucht ."),
+    ("Children reach the {} without any help .", "Kinder erreichen das {} ohne jede Hilfe ."),
+    ("Holds three heavy baskets beside the {} .", "Neben dem {} finden drei schwere Körbe Platz ."),
+    ("Round corners spare your knees near the {} .", "Runde Ecken am {} schonen die Knie ."),
+    ("Paint can be scrubbed off from the {} .", "Farbe lässt sich vom {} abschrubben ."),
+    ("Small wheels move the {} quietly over carpets .", "Kleine Rollen bewegen das {} leise über Teppiche ."),
+    ("Comes with screws and a key to assemble the {} .", "Mit Schrauben und Schlüssel zum Aufbau des {}s ."),
+)
+_THINGS = (
+    ("shelf", "Regal"), ("bed", "Bett"), ("desk", "Pult"), ("cabinet", "Möbel"), ("sofa", "Sofa"), ("rack", "Gestell"),
+    ("carpet", "Brett"), ("drawer", "Fach"), ("mirror", "Glas"), ("lamp", "Licht"), ("window", "Fenster"),
+)  # fmt: skip
+_PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7), (2, 4), (3, 6), (1, 7))
+DESCRIPTIONS = [
+    tuple(" ".join(_SENTENCES[place][side].format(thing[side]) for place in places) for side in (0, 1))
+    for thing, places in zip(_THINGS, _PAIRS, strict=True)
+]
+_FIRST, _SECOND = _SENTENCES[0], _SENTENCES[5]
+SHIFTED = (
+    " ".join(one[0].format("crib") for one in (_FIRST, _SECOND)),
+    " ".join(one[1].format("Kinderbett") for one in (_SECOND, _FIRST)),
+)
+MORE = [SHIFTED, DESCRIPTIONS[0], ("One line . And another .", "Nur eine Zeile .")]
+
+
+def write_ikea(folder: Path, descriptions: Sequence[Sequence[str]] = (*DESCRIPTIONS, *MORE)) -> Path:
+    raw = folder / "data.en.de" / "data.raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    for side, code in enumerate(("en", "de")):
+        text = "".join(f"{pair[side]}\n" for pair in descriptions)
+        (raw / f"train_WMT_2017.{code}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    return raw
+
+
+FIXED = {"voucher_type": "shop", "threshold": 500, "discount_type": "fixed", "face_value": 80, "discount": None,
+         "cap": None, "price_after_voucher": 520.5, "budget": 530}  # fmt: skip
+SHARE = FIXED | {"voucher_type": "platform", "discount_type": "percentage", "face_value": None, "discount": 0.2,
+                 "cap": 150, "price_after_voucher": 480.0}  # fmt: skip
+VOUCHERS = [FIXED, SHARE, SHARE | {"price_after_voucher": 850}, SHARE | {"price_after_voucher": 240}]
+
+
+def write_vouchers(folder: Path, vouchers: Sequence[Mapping[str, object]] = VOUCHERS) -> Path:
+    path = folder / "synthesize_voucher_test.jsonl"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = (
+        {"query": f"Find a kettle no. {number}.\n\nI have a voucher.", "reward": [], "voucher": voucher}
+        for number, voucher in enumerate(vouchers)
+    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
 def write_offers(data: Path) -> None:
     """The folders of all of these sets below a data folder."""
     write_product_qa(data / "contextual-product-qa")
+    write_ditto(data / "ditto")
+    write_ikea(data / "IKEA")
+    write_vouchers(data / "ShoppingBench")

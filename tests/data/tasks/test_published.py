@@ -30,6 +30,9 @@ REAL = (
     "ExtractGPT",
     "ESCI",
     "contextual-product-qa",
+    "ditto",
+    "IKEA",
+    "ShoppingBench",
     "QueryNER",
 )
 """Sets that lie in the shared folder."""
