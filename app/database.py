@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 CACHE_KIB = 2048
 
@@ -45,11 +44,9 @@ class Database:
         self._connection = _connect(path)
         try:
             with self.transaction() as connection:
-                _set_up(connection, path, forced=forced, kind=kind)
+                _set_up(connection, path, forced=forced, kind=kind, checked=checked)
                 for statement in schema:
                     connection.execute(statement)
-                if checked and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-                    _refuse("it is damaged")
         except BaseException:
             self._connection.close()
             raise
@@ -104,7 +101,7 @@ def _connect(path: Path | None) -> sqlite3.Connection:
         raise OSError(str(error)) from error
 
 
-def _set_up(connection: sqlite3.Connection, path: Path | None, *, forced: bool, kind: int) -> None:
+def _set_up(connection: sqlite3.Connection, path: Path | None, *, forced: bool, kind: int, checked: bool) -> None:
     # First of all: what reads the file before would want shared memory.
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
@@ -119,8 +116,6 @@ def _set_up(connection: sqlite3.Connection, path: Path | None, *, forced: bool, 
     if not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         connection.execute(f"PRAGMA application_id = {kind}")
     if connection.execute("PRAGMA application_id").fetchone() != (kind,):
-        _refuse("it is a database of another kind")
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise DamagedError(reason)
+        raise DamagedError("it is a database of another kind")
+    if checked and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        raise DamagedError("it is damaged")

@@ -1,6 +1,6 @@
 """What all request bodies have in common: unknown fields are refused by name, and so is every wrong value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -55,7 +55,15 @@ def invalid(errors: Sequence[FieldError]) -> RequestError:
 
 def field_errors(errors: Sequence[Any]) -> list[FieldError]:
     """What pydantic found, without repeating what was sent."""
-    return [FieldError(field=_name(error["loc"]), message=_message(error)) for error in errors]
+    found = []
+    for error in errors:
+        parts = [str(part) for part in error["loc"]]
+        field = ".".join(parts[1:] if parts[:1] == ["body"] else parts) or "body"
+        message = str(error["msg"])
+        message = (message[0].lower() + message[1:]).removeprefix("value error, ")
+        unknown = error["type"] == "extra_forbidden"
+        found.append(FieldError(field=field, message="there is no such field" if unknown else message))
+    return found
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -71,15 +79,3 @@ def read_body(model: type[M], body: object) -> M:
         return model.model_validate(body)
     except ValidationError as error:
         raise invalid(field_errors(error.errors(include_url=False, include_input=False))) from error
-
-
-def _name(location: Sequence[str | int]) -> str:
-    parts = [str(part) for part in location]
-    return ".".join(parts[1:] if parts[:1] == ["body"] else parts) or "body"
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    if error["type"] == "extra_forbidden":
-        return "there is no such field"
-    message = str(error["msg"])
-    return (message[0].lower() + message[1:]).removeprefix("value error, ")

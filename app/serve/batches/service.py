@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from openai.types import Batch, FileObject
+from openai.types import Batch
 
 from app.jobs.identity import Identity
 from app.openai.batches import BatchRequest
@@ -93,7 +93,13 @@ class Batches:
         await self.files.check_room(owner, 0)
         async with self.files.staying:
             file = await asyncio.to_thread(self.files.find, owner, request.input_file_id)
-            self._check_request(owner, file)
+            if file.purpose != "batch":
+                detail = "input_file_id: this file was not uploaded with purpose 'batch'"
+                raise ProblemError(422, "invalid_request", detail)
+            most = self._settings.max_batches
+            if sum(run.record.owner == owner and not run.record.ended for run in self._runs.values()) >= most:
+                detail = f"this key has {most} batches under way: wait for one of them, or cancel one"
+                raise ProblemError(429, "too_many_batches", detail, headers={"Retry-After": "60"})
             name = f"batch_{secrets.token_hex(16)}"
             entry = Entry(Kind.BATCH, name, owner, _document(name, request))
             # From here on the file is in use.
@@ -147,14 +153,6 @@ class Batches:
         if entry is None:
             raise ProblemError(404, "no_such_batch", "there is no such batch; GET /v1/batches lists those of this key")
         return entry
-
-    def _check_request(self, owner: str, file: FileObject) -> None:
-        if file.purpose != "batch":
-            raise ProblemError(422, "invalid_request", "input_file_id: this file was not uploaded with purpose 'batch'")
-        most = self._settings.max_batches
-        if sum(run.record.owner == owner and not run.record.ended for run in self._runs.values()) >= most:
-            detail = f"this key has {most} batches under way: wait for one of them, or cancel one"
-            raise ProblemError(429, "too_many_batches", detail, headers={"Retry-After": "60"})
 
     def _reads(self, file: str) -> bool:
         # A copy: sweeping asks from another thread.
