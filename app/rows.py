@@ -1,18 +1,17 @@
-"""JSON lines in and out: questions read one at a time, bad lines kept as what is wrong with them."""
+"""Questions in, predictions out: read one at a time from any table, bad rows kept as what is wrong with them."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import jsonlines
 from pydantic import BeforeValidator, Field, model_validator
 
 from app.errors import InputError
-from app.files import open_bytes
 from app.openai.chat import ChatRequest
-from app.openai.wire import FieldError, Refusing, RequestError, ShortText, check_text, encodes, invalid, read_body
+from app.openai.wire import FieldError, Refusing, RequestError, ShortText, check_text, invalid, read_body
+from app.tables.raw import RawRow, flag_of, identity_of
+from app.tables.readers import Wanted, count_rows, read_raw
 from app.types import Failure, Prediction, Question, TaskType
 
 PROBABILITY_DIGITS = 4
@@ -20,25 +19,11 @@ PROBABILITY_DIGITS = 4
 request shares, so further digits would differ between two runs without meaning anything."""
 
 
-def identity_of(given: object, number: int) -> str | None:
-    """A question's id: the given string or whole number, its number where nothing is given, None where it is neither.
-
-    17.0 is 17: pandas turns whole numbers into floats where one is missing.
-    """
-    if given is None or given == "":
-        return str(number)
-    if isinstance(given, float) and given.is_integer():
-        return str(int(given))
-    whole = isinstance(given, str | int) and not isinstance(given, bool) and encodes(str(given))
-    return str(given) if whole else None
-
-
 def _read_id(given: object) -> object:
-    if given is None or given == "":
-        return None
-    if (found := identity_of(given, 0)) is None:
+    if identity_of(given, 0) is None:
         raise ValueError("must be a string or a whole number, or be left out")
-    return found
+    # Nothing and blanks are no id: then two numbers give two.
+    return found if (found := identity_of(given, 0)) == identity_of(given, 1) else None
 
 
 def _read_prompt(given: object) -> str:
@@ -48,7 +33,7 @@ def _read_prompt(given: object) -> str:
 
 
 def _read_flag(given: object) -> bool:
-    if not isinstance(given, bool):
+    if not isinstance(given := flag_of(given), bool):
         raise ValueError("must be true or false")  # noqa: TRY004  # pydantic takes no other
     return given
 
@@ -159,6 +144,8 @@ class Row:
     model: str | None = None
     part: int = 0
     parts: int | None = None
+    where: str = ""
+    """The row's place in its file, such as "line 12"."""
 
     @property
     def answer_id(self) -> str:
@@ -166,39 +153,37 @@ class Row:
         return self.question.id if self.question else self.id
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a file in the kit's format (`input_field`) or ours (`id`, `prompt`), read as `read_objects` does.
+def read_rows(path: Path, kind: str | None = None) -> Iterator[Row]:
+    """The rows of a file in the kit's format (`input_field`) or ours (`id`, `prompt`); `kind` as in `app.tables`.
 
-    A row without an id is known by its number, counted from 0.
-    """
-    for number, data in read_objects(path):
-        yield data if isinstance(data, Row) else row_of(number, data)
-
-
-def read_objects(path: Path) -> Iterator[tuple[int, object]]:
-    """`(number, value)` for every line that is not blank; the value is a failed `Row` where it is not JSON.
-
-    "-" is standard input; a name that ends in ".gz" is decompressed.
+    A row without an id is known by its number, counted from 0, and one that cannot be read by its place.
 
     Raises:
-        InputError: the file cannot be read, or holds no line at all.
+        InputError: the file cannot be read, has no column of prompts, or holds no row at all.
     """
-    number = 0
-    with open_bytes(path) as lines:
-        reader = jsonlines.Reader(lines)
-        while True:
-            try:
-                yield number, reader.read(skip_empty=True)
-            except EOFError:
-                break
-            except jsonlines.InvalidLineError as error:
-                reason = str(error.__cause__ or error).splitlines()[0]
-                yield number, _not_json(number, f"line {error.lineno} is not JSON: {reason}")
-            except RecursionError:
-                yield number, _not_json(number, f"row {number} is nested too deeply: give one flat JSON object")
-            number += 1
-    if number == 0:
-        raise InputError(f"{path} is empty: give one JSON object a line, with 'prompt' and 'is_multiple_choice'")
+    empty = True
+    for raw in read_raw(path, kind, _columns(path)):
+        empty = False
+        yield row_of(raw)
+    if empty:
+        raise InputError(f"{path} is empty: give rows with 'prompt' and 'is_multiple_choice'")
+
+
+def count_questions(path: Path, kind: str | None = None) -> int:
+    """How many rows `read_rows` gives. Errors as there, but for there being none."""
+    return count_rows(path, kind, _columns(path))
+
+
+def _columns(path: Path) -> Wanted:
+
+    def wanted(names: Sequence[str]) -> Sequence[str]:
+        for column, also in (("prompt", " (or 'input_field')"), ("is_multiple_choice", "")):
+            if column not in names and not (also and "input_field" in names):
+                named = ", ".join(map(repr, names))[:200]
+                raise InputError(f"{path} has no column {column!r}{also}, but {named}: rename one")
+        return [name for name in QUESTION_FIELDS if name in names]
+
+    return wanted
 
 
 def prediction_row(prediction: Prediction, fingerprint: str) -> dict[str, Any]:
@@ -236,26 +221,22 @@ def rounded(prediction: Prediction) -> Prediction:
 _CODES = {"id": "invalid_id", "prompt": "no_text", "is_multiple_choice": "no_flag"}
 
 
-def row_of(number: int, data: object) -> Row:
-    """The row that a JSON value stands for; total."""
-    if not isinstance(data, dict):
-        failure = Failure("invalid_row", f"row {number} is not a JSON object but {json.dumps(data)[:40]}")
-        return Row(number, str(number), failure=failure)
-    identity = identity_of(data.get("id"), number) or str(number)
+def row_of(raw: RawRow) -> Row:
+    """The question that a row of a file holds, or why it holds none; total."""
+    if raw.fault is not None and not raw.values:
+        return Row(raw.index, raw.where, failure=raw.fault, where=raw.where)
+    fields = {name: raw.values[name] for name in QUESTION_FIELDS if raw.values.get(name) is not None}
+    identity = identity_of(fields.get("id"), raw.index) or raw.where
     try:
-        body = read_body(QuestionBody, {name: data[name] for name in QUESTION_FIELDS if name in data})
+        body = read_body(QuestionBody, fields)
     except RequestError as refusal:
-        return Row(number, identity, failure=_failure(number, data, refusal))
-    return Row(number, identity, Question(identity, body.prompt, body.is_multiple_choice))
+        return Row(raw.index, identity, failure=_failure(raw, refusal), where=raw.where)
+    return Row(raw.index, identity, Question(identity, body.prompt, body.is_multiple_choice), where=raw.where)
 
 
-def _failure(number: int, data: dict[str, Any], refusal: RequestError) -> Failure:
+def _failure(raw: RawRow, refusal: RequestError) -> Failure:
     found = (refusal.errors or ())[0]
     code = "invalid_text" if "surrogate" in found.message else _CODES[found.field]
-    if code == "no_text" and {"custom_id", "body"} <= data.keys():
-        return Failure(code, f"row {number} is a line of an OpenAI batch file: say so with --input-format openai")
-    return Failure(code, f"row {number}: {found.field}: {found.message}")
-
-
-def _not_json(number: int, message: str) -> Row:
-    return Row(number, str(number), failure=Failure("invalid_json", message))
+    if code == "no_text" and {"custom_id", "body"} <= raw.values.keys():
+        return Failure(code, f"{raw.where} is of an OpenAI batch file: say so with --input-format openai")
+    return Failure(code, f"{raw.where}: {found.field}: {found.message}")

@@ -13,12 +13,13 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, Field, JsonValue, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from app.errors import InputError, SetupError
-from app.evaluation.datasets.rows import FileRow, read_file_rows
 from app.evaluation.schema import BatchTime, Provenance, Scalar
 from app.files import git_revision
 from app.predictor import Predictor, Prepared, conversation
 from app.prompting import PromptLibrary
 from app.settings import ROOT
+from app.tables.raw import RawRow, shown
+from app.tables.readers import read_raw, strict
 from app.tasks.registry import task_of
 from app.types import Message, Outcome, Prediction, Question, Sample, TaskType
 
@@ -91,7 +92,7 @@ def read_answers(path: Path, samples: Sequence[Sample], prompts: PromptLibrary |
         InputError: the file cannot be read, a row is malformed (the message names line and field), or the answers
             cannot be joined, as `join` says.
     """
-    answers = [_read(row) for row in read_file_rows(path)]
+    answers = [_read(row) for row in strict(read_raw(path), path)]
     fingerprints = {answered.fingerprint for answered in answers}
     joined = join(samples, answers)
     if prompts is not None:
@@ -151,12 +152,12 @@ def from_prediction(prediction: Prediction, rendered: tuple[Message, ...] | None
     )
 
 
-def _read(row: FileRow) -> Answered:
+def _read(row: RawRow) -> Answered:
     try:
-        found = _PredictionRow.model_validate(row.fields)
+        found = _PredictionRow.model_validate(row.values)
     except ValidationError as error:
         first = error.errors()[0]
-        problem = "is missing" if first["type"] == "missing" else f"{first['msg'].lower()} (given: {first['input']!r})"
+        problem = "is missing" if first["type"] == "missing" else f"{first['msg']} (given: {shown(first['input'])})"
         raise row.refuse(str(first["loc"][0]), problem) from error
     if found.answer is None and found.error is None:
         raise row.refuse("answer", "must be a text (null only beside an 'error')")

@@ -107,7 +107,7 @@ class Intake:
             if row.chat is not None:
                 return chat_job(self._predictor, self._run, row, row.chat, number)
         except RequestError as refusal:
-            return unanswerable(row, Failure(refusal.code, f"row {row.number}: {refusal.detail}"))
+            return unanswerable(row, Failure(refusal.code, f"{row.where}: {refusal.detail}"))
         return unanswerable(row)
 
     def _arrived(self, seconds: float) -> bool:

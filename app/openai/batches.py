@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from app.errors import InputError
-from app.openai.wire import Refusing, RequestError, ShortText, Text, encodes, read_body
+from app.openai.wire import Refusing, RequestError, ShortText, Text, read_body
 from app.process import parse_duration
+from app.tables.raw import encodes
 
 CHAT, PREDICT = "/v1/chat/completions", "/v1/predict"
 LONGEST_NAME = 512

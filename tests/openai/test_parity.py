@@ -67,7 +67,7 @@ def line_offline(folder: Path, url: str, body: object) -> tuple[Verdict, list[Ge
     asked, (written,) = offline(folder, json.dumps(line) + "\n", input_format="openai")
     error = written["error"]
     if error is not None:
-        return (error["code"], error["message"].removeprefix("row 0: ")), asked, None
+        return (error["code"], error["message"].removeprefix("line 1: ")), asked, None
     return None, asked, written["response"]["body"]
 
 
@@ -234,6 +234,7 @@ QUESTIONS: list[tuple[object, str | None]] = [
     ({**CHOICE, "id": "q7"}, None),
     ({**CHOICE, "id": 17}, None),
     ({**CHOICE, "id": 17.0}, None),
+    ({**CHOICE, "id": " 17.0 "}, None),
     ({**CHOICE, "id": None}, None),
     ({**CHOICE, "id": ""}, None),
     ({**CHOICE, "id": "x" * 400}, None),
@@ -250,8 +251,10 @@ QUESTIONS: list[tuple[object, str | None]] = [
     ({**CHOICE, "prompt": "\ud83d"}, "prompt: half a surrogate pair"),
     ({"prompt": "x"}, "is_multiple_choice: must be true or false"),
     ({**CHOICE, "is_multiple_choice": None}, "is_multiple_choice: must be true or false"),
-    ({**CHOICE, "is_multiple_choice": "true"}, "is_multiple_choice: must be true or false"),
-    ({**CHOICE, "is_multiple_choice": 1}, "is_multiple_choice: must be true or false"),
+    ({**CHOICE, "is_multiple_choice": "TRUE"}, None),
+    ({**CHOICE, "is_multiple_choice": 1.0}, None),
+    ({**CHOICE, "is_multiple_choice": "maybe"}, "is_multiple_choice: must be true or false"),
+    ({**CHOICE, "is_multiple_choice": 2}, "is_multiple_choice: must be true or false"),
 ]  # fmt: skip
 
 
@@ -264,7 +267,7 @@ def test_a_question_means_the_same_in_a_file_and_in_a_request(
     assert other_asked == asked
     if says is not None:
         assert says in row["error"]["message"]
-        assert verdict == ("invalid_request", "questions.0." + row["error"]["message"].removeprefix("row 0: "))
+        assert verdict == ("invalid_request", "questions.0." + row["error"]["message"].removeprefix("line 1: "))
     else:
         assert verdict is None
         assert {**reply["predictions"][0], "prompts": reply["prompts"]} == row

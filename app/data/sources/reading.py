@@ -1,104 +1,23 @@
-"""Rows of published files, one at a time: JSON lines, JSON arrays, CSV, Parquet, and data sets on the hub."""
+"""Rows of published files and of data sets on the hub, and what their readers share."""
 
-import csv
-import io
-import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from app.errors import InputError, SetupError
 from app.files import open_bytes
-from app.tasks.answers import literal
+from app.tables.raw import RawRow as RawRow
+from app.tables.raw import missing as missing
+from app.tables.readers import read_raw, strict, suffix_of, tables_in
 from app.tasks.lists import NumberedList, find_lists, principal
-
-_SHOWN = 8
-"""Fields that an error lists."""
-
-
-@dataclass(frozen=True, slots=True)
-class RawRow:
-    """One row and where it stands, such as "dataset.json, row 12" (rows and lines count from 1).
-
-    Fields are read as a type; InputError where one that must be there is missing, or is of another type.
-    """
-
-    place: str
-    values: Mapping[str, Any]
-
-    def has(self, *names: str) -> bool:
-        """Whether all of the fields are there and hold something."""
-        return all(self.values.get(name) is not None for name in names)
-
-    def text(self, name: str) -> str:
-        """A text that must be there."""
-        value = self._given(name)
-        if isinstance(value, str):
-            return value
-        raise self.wrong(name, "text", value)
-
-    def text_or(self, name: str, default: str = "") -> str:
-        """A text, or the default where the field is absent or null."""
-        return self.text(name) if self.has(name) else default
-
-    def number(self, name: str) -> float:
-        """A number that must be there; digits in text count (CSV)."""
-        value = self._given(name)
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            with suppress(ValueError):
-                return float(value)
-        raise self.wrong(name, "a number", value)
-
-    def whole(self, name: str) -> int:
-        """A whole number that must be there."""
-        value = self.number(name)
-        if not value.is_integer():
-            raise self.wrong(name, "a whole number", value)
-        return int(value)
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts that must be there, also where it is written as text ("['a', 'b']")."""
-        value = self._given(name)
-        listed = literal(value) if isinstance(value, str) else value
-        if isinstance(listed, list | tuple) and all(isinstance(one, str) for one in listed):
-            return tuple(listed)
-        raise self.wrong(name, "a list of texts", value)
-
-    def texts_or_none(self, name: str) -> tuple[str, ...]:
-        """A list of texts, empty where the field is absent or null."""
-        return self.texts(name) if self.has(name) else ()
-
-    def wrong(self, name: str, wanted: str, found: object) -> InputError:
-        """The error of a field that is of another type than wanted."""
-        return InputError(f"{self.place}: '{name}' must be {wanted}, found {_short(found)}")
-
-    def _given(self, name: str) -> Any:  # noqa: ANN401 - whatever the file holds
-        if name not in self.values or self.values[name] is None:
-            raise missing(self.place, name, self.values)
-        return self.values[name]
 
 
 def one_line(text: str) -> str:
     """The text with single blanks for all white space."""
     return " ".join(text.split())
-
-
-def missing(place: str, name: str, found: Mapping[str, Any]) -> InputError:
-    """The error of a field that is not there, with the fields that are."""
-    names = [f"'{key}'" for key in found]
-    listed = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    empty = " (empty)" if name in found else ""
-    return InputError(f"{place}: no field '{name}'{empty}; found {listed or 'none'}")
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 PREFIX = "hf:"
@@ -136,15 +55,19 @@ def read_hub(text: str) -> Iterator[RawRow]:
         InputError: the data set, its configuration or its split is not there, or cannot be read.
     """
     name, config, split = parse_hub_name(text)
-    datasets = library("datasets", text)
+    try:
+        datasets: Any = import_module("datasets")
+    except ImportError as error:
+        raise SetupError(f"to read {text}, datasets is needed: pip install 'shopbench[train]'") from error
     failures = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError)
     try:
         found = datasets.load_dataset(name, config or None, streaming=True)
         rows = _split(found, split, text)
         for number, values in enumerate(rows, start=1):
-            yield RawRow(f"{text}, row {number}", values)
+            yield RawRow(f"{text}, row {number}", values, number - 1, f"row {number}")
     except failures as error:
-        raise InputError(f"cannot read {text}: {_reason(error)}; name it as {FORM}, or use local files") from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"cannot read {text}: {reason}; name it as {FORM}, or use local files") from error
 
 
 def _split(found: Any, split: str, text: str) -> Any:  # noqa: ANN401 - the library brings no types
@@ -157,11 +80,6 @@ def _split(found: Any, split: str, text: str) -> Any:  # noqa: ANN401 - the libr
 
 HUB_SUFFIX = ".hf"
 """A file of this suffix stands for one of another: its one line names the data set on the hub that holds the rows."""
-_BATCH = 1024
-_LONGEST_FIELD = 1 << 24
-"""Characters of a CSV field; descriptions exceed the library's own limit of 131,072."""
-
-Reader = Callable[[Path, Sequence[str], Sequence[str]], Iterator[RawRow]]
 
 
 def read_table(path: Path, fields: Sequence[str], optional: Sequence[str] = ()) -> Iterator[RawRow]:
@@ -173,19 +91,25 @@ def read_table(path: Path, fields: Sequence[str], optional: Sequence[str] = ()) 
         InputError: the file cannot be read, is empty, or a row lacks a field; it names file, row, field and findings.
         SetupError: a library for the file's kind is not installed.
     """
-    read = _hub if is_hub_name(path) else _READERS.get(_suffix(path))
-    if read is None:
-        raise InputError(f"{path}: read {', '.join(_READERS)} (.gz too), not '{_suffix(path)}'")
-    empty = True
-    for row in read(path, fields, optional):
-        if empty:
-            for name in fields:
-                if name not in row.values:
-                    raise missing(row.place, name, row.values)
-        empty = False
+
+    def wanted(names: Sequence[str]) -> Sequence[str]:
+        for name in fields:
+            if name not in names:
+                raise missing(f"{path}, columns", name, dict.fromkeys(names))
+        return [*fields, *(name for name in optional if name in names)] or names
+
+    if is_hub_name(path):
+        rows = read_hub(str(path))
+    elif suffix_of(path) == HUB_SUFFIX:
+        with open_bytes(path) as file:
+            rows = read_hub(file.read().decode("utf-8", "replace").strip())
+    else:
+        rows = read_raw(path, wanted=wanted)
+    for number, row in enumerate(strict(rows, path)):
+        for name in fields if number == 0 else ():
+            if name not in row.values:
+                raise missing(row.place, name, row.values)
         yield row
-    if empty:
-        raise InputError(f"{path} holds no row; fetch it again")
 
 
 def find_tables(folder: Path, *patterns: str) -> list[Path]:
@@ -198,125 +122,12 @@ def find_tables(folder: Path, *patterns: str) -> list[Path]:
     """
     if is_hub_name(folder) or folder.is_file():
         return [folder]
-    found = {path for pattern in patterns for path in folder.glob(f"{pattern}.*") if _suffix(path) in _READERS}
+    named = [path for pattern in patterns for path in folder.glob(f"{pattern}{HUB_SUFFIX}")]
+    found = {*tables_in(folder, *(f"{pattern}.*" for pattern in patterns)), *named}
     if not found:
         wanted = " or ".join(f"{pattern}.*" for pattern in patterns)
         raise InputError(f"no {wanted} in {folder}: put the published files there")
     return sorted(found)
-
-
-def _suffix(path: Path) -> str:
-    name = path.name.removesuffix(".gz")
-    return Path(name).suffix
-
-
-def _json(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator[RawRow]:  # noqa: ARG001 - as the others take them
-    with open_bytes(path) as file:
-        head = _first_character(file)
-        yield from (_json_array if head == b"[" else _json_lines)(path, file)
-
-
-def _first_character(file: BinaryIO) -> bytes:
-    """The first character that is not blank; the file is then read from its start again."""
-    head = b" "
-    while head.isspace():
-        head = file.read(1)
-    file.seek(0)
-    return head
-
-
-def _json_lines(path: Path, file: BinaryIO) -> Iterator[RawRow]:
-    for number, line in enumerate(file, start=1):
-        if line.strip():
-            place = f"{path}, line {number}"
-            try:
-                yield _object(place, json.loads(line))
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{place} is not JSON: {_reason(error)}") from error
-
-
-def _json_array(path: Path, file: BinaryIO) -> Iterator[RawRow]:
-    ijson = library("ijson", "JSON arrays")
-    number = 0
-    try:
-        for number, value in enumerate(ijson.items(file, "item", use_float=True), start=1):
-            yield _object(f"{path}, row {number}", value)
-    except ijson.JSONError as error:
-        raise InputError(f"{path} is not JSON after row {number}: {_reason(error)}") from error
-
-
-def _object(place: str, value: object) -> RawRow:
-    if isinstance(value, dict):
-        return RawRow(place, value)
-    raise InputError(f"{place} is not a JSON object but {json.dumps(value)[:40]}")
-
-
-def _csv(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator[RawRow]:  # noqa: ARG001 - see _json
-    csv.field_size_limit(_LONGEST_FIELD)
-    try:
-        with open_bytes(path) as file:
-            separator = "\t" if b"\t" in file.readline() else ","
-            file.seek(0)
-            reader = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), delimiter=separator)
-            header = dict.fromkeys(reader.fieldnames or ())
-            for name in fields:
-                if name not in header:
-                    raise missing(f"{path}, header", name, header)
-            for values in reader:
-                if None in values or None in values.values():
-                    raise InputError(f"{path}, line {reader.line_num}: not {len(header)} fields, as the header has")
-                yield RawRow(f"{path}, line {reader.line_num}", values)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not CSV in UTF-8: {_reason(error)}") from error
-
-
-def _parquet(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator[RawRow]:
-    arrow = library("pyarrow", "Parquet files")
-    try:
-        file = library("pyarrow.parquet", "Parquet files").ParquetFile(path)
-        columns = dict.fromkeys(file.schema_arrow.names)
-        for name in fields:
-            if name not in columns:
-                raise missing(f"{path}, columns", name, columns)
-        number = 0
-        wanted = [*fields, *(name for name in optional if name in columns)]
-        for batch in file.iter_batches(batch_size=_BATCH, columns=wanted):
-            for values in batch.to_pylist():
-                number += 1
-                yield RawRow(f"{path}, row {number}", values)
-    except (OSError, arrow.ArrowException) as error:
-        raise InputError(f"{path} is not Parquet: {_reason(error)}") from error
-
-
-def _hub(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator[RawRow]:  # noqa: ARG001 - as the others take them
-    return read_hub(str(path))
-
-
-def _hub_file(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator[RawRow]:  # noqa: ARG001 - as the others take them
-    with open_bytes(path) as file:
-        return read_hub(file.read().decode("utf-8", "replace").strip())
-
-
-def library(module: str, purpose: str) -> Any:  # noqa: ANN401 - these libraries bring no types
-    """A library that only some files need.
-
-    Raises:
-        SetupError: it is not installed.
-    """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        name = module.split(".")[0]
-        raise SetupError(f"to read {purpose}, {name} is needed: pip install 'shopbench[train]'") from error
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-_READERS: dict[str, Reader] = {
-    ".json": _json, ".jsonl": _json, ".csv": _csv, ".parquet": _parquet, HUB_SUFFIX: _hub_file,
-}  # fmt: skip
 
 
 def count(faults: Counter[str], name: str, times: int = 1) -> None:

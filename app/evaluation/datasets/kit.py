@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import InputError
-from app.evaluation.datasets.rows import FileRow
 from app.evaluation.names import BEHAVIOR, MULTILINGUAL, REASONING, SEMANTIC, UNDERSTANDING, Metric
 from app.files import write_lines
+from app.tables.raw import RawRow, flag_of, identity_of, shown
 from app.tasks.answers import literal, string_list
 from app.types import Question, Sample, TaskType
 
@@ -47,7 +47,7 @@ def _integer(value: object) -> int:
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if isinstance(number, bool) or not isinstance(number, int):
-        raise InputError(f"must be a whole number, not {_shown(value)}")
+        raise InputError(f"must be a whole number, not {shown(value)}")
     return number
 
 
@@ -56,17 +56,17 @@ def _integers(value: object) -> list[int]:
     if isinstance(numbers, int | float):
         numbers = [numbers]
     if not isinstance(numbers, list | tuple) or not numbers:
-        raise InputError(f"must be a list of whole numbers with at least one in it, not {_shown(value)}")
+        raise InputError(f"must be a list of whole numbers with at least one in it, not {shown(value)}")
     return [_integer(number) for number in numbers]
 
 
 def _relevances(value: object) -> list[float]:
     numbers = literal(value.strip()) if isinstance(value, str) else value
     if not isinstance(numbers, list | tuple) or not numbers:
-        raise InputError(f"must be a list of relevances, one an option, not {_shown(value)}")
+        raise InputError(f"must be a list of relevances, one an option, not {shown(value)}")
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int | float):
-            raise InputError(f"must be a list of relevances, one an option, not {_shown(value)}")
+            raise InputError(f"must be a list of relevances, one an option, not {shown(value)}")
         if not math.isfinite(number) or not 0 <= number <= LARGEST_RELEVANCE:
             raise InputError(f"holds the relevance {number!r}: give 0 to {LARGEST_RELEVANCE:g}")
     return list(numbers)
@@ -77,7 +77,7 @@ def _entities(value: object) -> list[str]:
     if isinstance(value, str):
         entities = string_list(value.strip()) or [value.strip()]
     if not isinstance(entities, list | tuple) or not all(isinstance(entity, str) for entity in entities):
-        raise InputError(f"must be a list of texts, not {_shown(value)}")
+        raise InputError(f"must be a list of texts, not {shown(value)}")
     return list(entities)
 
 
@@ -88,27 +88,22 @@ def _text(value: object, *, several: bool) -> str | list[str]:
     if isinstance(texts, str) and texts.strip():
         return texts
     if not several:
-        raise InputError(f"must be a text that is not blank, not {_shown(value)}")
+        raise InputError(f"must be a text that is not blank, not {shown(value)}")
     if isinstance(texts, list | tuple) and texts and all(isinstance(text, str) and text.strip() for text in texts):
         return list(texts)
-    raise InputError(f"must be a text, or a list of texts, none of them blank, not {_shown(value)}")
+    raise InputError(f"must be a text, or a list of texts, none of them blank, not {shown(value)}")
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def kit_samples(rows: Sequence[FileRow], track: str = "") -> list[Sample]:
+def kit_samples(rows: Sequence[RawRow], path: Path, track: str = "") -> list[Sample]:
     """Samples of the development set's format; `track` stands in where a row names none.
 
     `input_field` may be called `prompt`, and `output_field` `target_field`, `gold`, `target` or `answer`.
     A row without `id` is known by its number, counted from 0, and one without `task_name` by its file's name.
     """
-    return [_sample(row, number, track) for number, row in enumerate(rows)]
+    return [_sample(row, path, track) for row in rows]
 
 
-def labelled(row: FileRow, metric: Metric, *names: str) -> object:
+def labelled(row: RawRow, metric: Metric, *names: str) -> object:
     """The row's gold label in the metric's form."""
     name, value = row.value(*names)
     try:
@@ -131,50 +126,48 @@ def kit_row(sample: Sample) -> dict[str, Any]:
     }
 
 
-def _sample(row: FileRow, number: int, track: str) -> Sample:
+def _sample(row: RawRow, path: Path, track: str) -> Sample:
     metric = _metric(row)
     task_type = _task_type(row, metric)
     return Sample(
-        question=Question(
-            id=identity(row, number), prompt=row.text("input_field", "prompt"), is_multiple_choice=_flag(row, task_type)
-        ),
-        task_name=row.text("task_name") if row.fields.get("task_name") else row.path.stem,
+        question=Question(identity(row), row.filled("input_field", "prompt"), is_multiple_choice=_flag(row, task_type)),
+        task_name=row.filled("task_name") if row.values.get("task_name") else path.stem,
         task_type=task_type,
         metric=metric.value,
         gold=labelled(row, metric, "output_field", "target_field", "gold", "target", "answer"),
-        track=row.text("track") if row.fields.get("track") else track,
+        track=row.filled("track") if row.values.get("track") else track,
     )
 
 
-def identity(row: FileRow, number: int) -> str:
+def identity(row: RawRow) -> str:
     """The row's own id, else its number."""
-    given = row.fields.get("id")
-    if isinstance(given, bool) or not isinstance(given, str | int):
-        return str(number)
-    return str(number) if any("\ud800" <= char <= "\udfff" for char in str(given)) else str(given)
+    found = identity_of(row.values.get("id"), row.index)
+    if found is None:
+        raise row.refuse("id", f"must be a text or a whole number, or be left out, not {shown(row.values['id'])}")
+    return found
 
 
-def _metric(row: FileRow) -> Metric:
-    name = row.text("metric")
+def _metric(row: RawRow) -> Metric:
+    name = row.filled("metric")
     try:
         return Metric(name)
     except ValueError as error:
-        raise row.refuse("metric", f"unknown metric {name!r}; known: {', '.join(Metric)}") from error
+        raise row.refuse("metric", f"is {name!r}, which is unknown; known: {', '.join(Metric)}") from error
 
 
-def _task_type(row: FileRow, metric: Metric) -> TaskType:
-    if not row.fields.get("task_type"):
+def _task_type(row: RawRow, metric: Metric) -> TaskType:
+    if not row.values.get("task_type"):
         return metric.task_type
-    name = row.text("task_type")
+    name = row.filled("task_type")
     if name != metric.task_type:
-        raise row.refuse("task_type", f"{name!r} does not go with the metric {metric.value!r}")
+        raise row.refuse("task_type", f"is {name!r}, which does not go with the metric {metric.value!r}")
     return metric.task_type
 
 
-def _flag(row: FileRow, task_type: TaskType) -> bool:
-    given = row.fields.get("is_multiple_choice")
+def _flag(row: RawRow, task_type: TaskType) -> bool:
+    given = flag_of(row.values.get("is_multiple_choice"))
     expected = task_type is TaskType.MULTIPLE_CHOICE
-    if given is not None and given is not expected:
+    if given not in (None, "") and given is not expected:
         raise row.refuse("is_multiple_choice", f"must be {str(expected).lower()} for {task_type.value!r}")
     return expected
 
@@ -194,15 +187,14 @@ _TRACKS = {
 _TRACK_OF = {name: track for track, names in _TRACKS.items() for name in names}
 
 
-def ec_guide_samples(rows: Sequence[FileRow]) -> tuple[list[Sample], int]:
+def ec_guide_samples(rows: Sequence[RawRow], path: Path) -> tuple[list[Sample], int]:
     """The file's samples, and how many yes-or-no rows were dropped.
 
     The task is named "MCQ/PRP" after folder and file; tracks follow what each sub-task asks for.
     """
-    kept = [row for row in rows if row.fields.get("metric") != UNSCORED_METRIC]
-    path = rows[0].path
+    kept = [row for row in rows if row.values.get("metric") != UNSCORED_METRIC]
     name = f"{path.parent.name}/{path.stem}" if path.parent.name in GROUPS else path.stem
-    samples = kit_samples(kept, _TRACK_OF.get(path.stem, ""))
+    samples = kit_samples(kept, path, _TRACK_OF.get(path.stem, ""))
     return [replace(sample, task_name=name) for sample in samples], len(rows) - len(kept)
 
 

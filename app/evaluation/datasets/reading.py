@@ -8,12 +8,13 @@ from pathlib import Path
 
 from app.errors import InputError
 from app.evaluation.datasets.kit import ec_guide_samples, kit_samples
-from app.evaluation.datasets.rows import FileRow, read_file_rows
 from app.evaluation.datasets.shopping_mmlu import FOLDERS, choice_samples, free_samples
 from app.evaluation.names import TRACKS
+from app.files import STANDARD_STREAM
+from app.tables.raw import RawRow
+from app.tables.readers import SUFFIXES, read_raw, strict, tables_in
 from app.types import Sample
 
-ENDINGS = (".csv", ".json", ".jsonl")
 _SKILL = re.compile(r"skill_?([1-4])")
 
 
@@ -39,7 +40,7 @@ def read_dataset(path: Path) -> Dataset:
     samples: list[Sample] = []
     notes: list[str] = []
     for file in files:
-        found, dropped = _samples(read_file_rows(file))
+        found, dropped = _samples(list(strict(read_raw(file), file)), file)
         if dropped:
             notes.append(f"{dropped} rows of {file.name} left out: yes-or-no answers have no ShopBench metric")
         samples += found if file == path else [_prefixed(sample, file, path) for sample in found]
@@ -52,31 +53,29 @@ def read_dataset(path: Path) -> Dataset:
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.exists():
+    if not (path == STANDARD_STREAM or path.exists()):
         raise InputError(f"{path} does not exist")
-    if path.is_file():
+    if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file())
+    files = tables_in(path, "**/*")
     by_task = [file for file in files if file.parent.name in FOLDERS]
     # Shopping MMLU holds every sample twice: by task and, in the folder `skills`, by track.
     files = by_task if by_task and any(file.parent.name == "skills" for file in files) else files
     if not files:
-        raise InputError(f"{path} holds no {', '.join(ENDINGS)} file")
+        raise InputError(f"{path} holds no {', '.join(SUFFIXES)} file")
     return files
 
 
-def _samples(rows: Sequence[FileRow]) -> tuple[list[Sample], int]:
-    fields, path = rows[0].fields, rows[0].path
+def _samples(rows: Sequence[RawRow], path: Path) -> tuple[list[Sample], int]:
+    fields = rows[0].values
     if "choices" in fields and "question" in fields:
-        return choice_samples(rows), 0
-    if path.suffix.lower() == ".csv":
-        raise rows[0].refuse("question", "is missing: a CSV file has the columns question, choices and answer")
+        return choice_samples(rows, path), 0
     if "target_field" in fields and "metric" not in fields:
-        return free_samples(rows), 0
+        return free_samples(rows, path), 0
     if "metric" in fields and "task_name" not in fields and "output_field" in fields and "id" not in fields:
-        return ec_guide_samples(rows)
+        return ec_guide_samples(rows, path)
     skill = _SKILL.search(path.stem)
-    return kit_samples(rows, TRACKS[int(skill[1]) - 1].name if skill else ""), 0
+    return kit_samples(rows, path, TRACKS[int(skill[1]) - 1].name if skill else ""), 0
 
 
 def _prefixed(sample: Sample, file: Path, folder: Path) -> Sample:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.evaluation.datasets.kit import identity, labelled
-from app.evaluation.datasets.rows import FileRow
 from app.evaluation.names import MULTILINGUAL, Metric
+from app.tables.raw import RawRow
 from app.tasks.answers import literal
 from app.types import Question, Sample, TaskType
 
@@ -26,37 +26,36 @@ RATING = "review_rating_prediction"
 """Its answer is the rating itself, 1 to 5, and it lists no options."""
 
 
-def choice_samples(rows: Sequence[FileRow]) -> list[Sample]:
+def choice_samples(rows: Sequence[RawRow], path: Path) -> list[Sample]:
     """Multiple-choice samples of one CSV file, asked in the form of the development set."""
-    name = task_name(rows[0].path)
+    name = task_name(path)
     return [
         Sample(
-            Question(identity(row, number), _choice_prompt(row, name), is_multiple_choice=True),
+            Question(identity(row), _choice_prompt(row, name), is_multiple_choice=True),
             name,
             TaskType.MULTIPLE_CHOICE,
             Metric.ACCURACY.value,
             labelled(row, Metric.ACCURACY, "answer"),
             _track(name),
         )
-        for number, row in enumerate(rows)
+        for row in rows
     ]
 
 
-def free_samples(rows: Sequence[FileRow]) -> list[Sample]:
+def free_samples(rows: Sequence[RawRow], path: Path) -> list[Sample]:
     """Samples of one JSON file of any other type; its folder, its name or its labels tell which."""
-    path = rows[0].path
     name = task_name(path)
-    metric = metric_of(_task_type(rows[0], name), name)
+    metric = metric_of(_task_type(rows[0], path.parent.name, name), name)
     return [
         Sample(
-            Question(identity(row, number), row.text("input_field")),
+            Question(identity(row), row.filled("input_field")),
             name,
             metric.task_type,
             metric.value,
             labelled(row, metric, "target_field"),
             _track(name),
         )
-        for number, row in enumerate(rows)
+        for row in rows
     ]
 
 
@@ -76,21 +75,20 @@ def metric_of(task_type: TaskType, name: str) -> Metric:
     return Metric.MULTILINGUAL_SENT_TRANSFORMER if "multilingual" in name else Metric.SENT_TRANSFORMER
 
 
-def _choice_prompt(row: FileRow, name: str) -> str:
-    question = row.text("question")
+def _choice_prompt(row: RawRow, name: str) -> str:
+    question = row.filled("question")
     if RATING in name:
         return f"{question}\nAnswer: "
-    choices = literal(row.text("choices").strip())
+    choices = literal(row.filled("choices").strip())
     if not isinstance(choices, list | tuple) or len(choices) < 2:
         raise row.refuse("choices", "must be a Python list of at least two options")
     options = "".join(f"\n{number}. {choice}" for number, choice in enumerate(choices))
     return f"{question}{options}\nAnswer: "
 
 
-def _task_type(row: FileRow, name: str) -> TaskType:
-    folder = FOLDERS.get(row.path.parent.name)
-    if folder:
-        return folder
+def _task_type(row: RawRow, folder: str, name: str) -> TaskType:
+    if folder in FOLDERS:
+        return FOLDERS[folder]
     for word, task_type in FOLDERS.items():
         if word in name:
             return task_type

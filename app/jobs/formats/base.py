@@ -45,7 +45,6 @@ class Format:
     """
 
     name: str
-    suffixes: tuple[str, ...]
     read: Callable[[Path], Iterator[Row]]
     count: Callable[[Path], int]
     writer: Callable[[BinaryIO, Header], ResultWriter]

@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from app.errors import InputError
 from app.files import dump, open_bytes
 from app.jobs.formats.base import Format, Header, ResultWriter, as_they_arrive
 from app.jobs.job import Result, Usage
 from app.openai.batches import CHAT, read_line
 from app.openai.chat import ChatRequest, Limits, completion_body
-from app.openai.wire import RequestError, encodes, read_body
-from app.rows import Row, prediction_row, read_objects, read_predict_line
+from app.openai.wire import RequestError, read_body
+from app.rows import Row, prediction_row, read_predict_line
+from app.tables.raw import RawRow, encodes
+from app.tables.readers import JSON, read_raw
 from app.types import Completion, Failure, Question
 
 LIMITS = Limits()
@@ -30,10 +33,12 @@ def read(path: Path) -> Iterator[Row]:
         InputError: the file cannot be read, or holds no line at all.
     """
     number = 0
-    for line, data in read_objects(path):
-        for row in [data] if isinstance(data, Row) else _rows(line, number, data):
+    for raw in read_raw(path, JSON):
+        for row in _rows(raw, number):
             yield row
             number += 1
+    if not number:
+        raise InputError(f"{path} is empty: give one request a line")
 
 
 def count(path: Path) -> int:
@@ -93,19 +98,22 @@ class OpenAIBatchWriter(ResultWriter):
         return {"model": row.model or self._header.model, "prompts": self._header.prompts, "predictions": rows}
 
 
-def _rows(line: int, number: int, data: object) -> list[Row]:
-    custom_id = data.get("custom_id") if isinstance(data, dict) else None
-    identity = custom_id if isinstance(custom_id, str) and encodes(custom_id) else str(line)
+def _rows(raw: RawRow, number: int) -> list[Row]:
+    custom_id = raw.values.get("custom_id")
+    identity = custom_id if isinstance(custom_id, str) and encodes(custom_id) else raw.where
+    if raw.fault is not None:
+        return [Row(number, identity, failure=raw.fault, where=raw.where)]
     try:
-        asked = read_line(data)
+        asked = read_line(raw.values)
         if asked.url == CHAT:
             chat = read_body(ChatRequest, asked.body)
             chat.check(LIMITS, in_batch=True)
             parts = chat.choices
-            return [Row(number + part, identity, chat=chat, part=part, parts=parts) for part in range(parts)]
+            return [Row(number + n, identity, chat=chat, part=n, parts=parts, where=raw.where) for n in range(parts)]
         request, alone = read_predict_line(identity, asked.body)
     except RequestError as refusal:
-        return [Row(number, identity, failure=Failure(refusal.code, f"row {line}: {refusal.detail}"))]
+        failure = Failure(refusal.code, f"{raw.where}: {refusal.detail}")
+        return [Row(number, identity, failure=failure, where=raw.where)]
     return [
         Row(
             number + part,
@@ -115,6 +123,7 @@ def _rows(line: int, number: int, data: object) -> list[Row]:
             model=request.model,
             part=part,
             parts=None if alone else len(request.questions),
+            where=raw.where,
         )
         for part, (name, body) in enumerate(zip(request.ids, request.questions, strict=True))
     ]
@@ -124,9 +133,9 @@ def _answers(line: bytes) -> int:
     if b'"n"' not in line and b'"questions"' not in line:
         return 1
     try:
-        return len(_rows(0, 0, json.loads(line)))
+        return len(_rows(RawRow("", json.loads(line)), 0))
     except (ValueError, RecursionError):
         return 1
 
 
-OPENAI_BATCH = Format("openai", (), as_they_arrive(read), count, OpenAIBatchWriter)
+OPENAI_BATCH = Format("openai", as_they_arrive(read), count, OpenAIBatchWriter)

@@ -16,8 +16,9 @@ from app.jobs.identity import answer_key
 from app.jobs.store import Store
 from app.openai.batches import read_line
 from app.openai.wire import RequestError
-from app.rows import Row, read_objects
 from app.serve.batches.state import OK, write_content
+from app.tables.raw import RawRow
+from app.tables.readers import JSON, read_raw
 
 ERRORS_SHOWN = 20
 
@@ -57,38 +58,38 @@ def check(path: Path, endpoint: str, most: int) -> tuple[int, list[BatchError]]:
     names: set[str] = set()
     total = 0
     try:
-        for number, data in read_objects(path):
+        for row in read_raw(path, JSON):
             total += 1
             if total > most:
                 return total, [_error("too_many_requests", f"more than {most} requests: use several files")]
-            found = _fault(data, endpoint)
+            found = _fault(row, endpoint)
             if found is None:
-                name = read_line(data).custom_id
+                name = read_line(row.values).custom_id
                 found = ("duplicate_custom_id", f"custom_id {name[:64]!r} stands twice") if name in names else None
                 names.add(name)
             if found is not None:
-                errors.append(_error(*found, line=number + 1))
+                errors.append(_error(*found, line=row.index + 1))
                 if len(errors) >= ERRORS_SHOWN:
                     break
-    except InputError:
-        errors.append(_error("empty_file", "the file holds no request: give one JSON object a line"))
-    except UnicodeDecodeError:
-        errors.append(_error("invalid_text", "the file is not UTF-8"))
+        if not total:
+            errors.append(_error("empty_file", "the file holds no request: give one JSON object a line"))
+    except InputError as error:
+        errors.append(_error("invalid_file", str(error).replace(str(path), "the file")))
     return total, errors
 
 
 def read(path: Path) -> Iterator[Line]:
     """The lines of a file that was checked."""
-    for number, data in read_objects(path):
-        line = read_line(data)
-        yield Line(number, line.custom_id, line.body)
+    for row in read_raw(path, JSON):
+        line = read_line(row.values)
+        yield Line(row.index, line.custom_id, line.body)
 
 
-def _fault(data: object, endpoint: str) -> tuple[str, str] | None:
-    if isinstance(data, Row):
-        return "invalid_json_line", data.failure.message if data.failure else "not JSON"
+def _fault(row: RawRow, endpoint: str) -> tuple[str, str] | None:
+    if row.fault is not None:
+        return "invalid_json_line", row.fault.message
     try:
-        line = read_line(data)
+        line = read_line(row.values)
     except RequestError as refusal:
         return refusal.code, refusal.detail
     if line.url != endpoint:

@@ -76,12 +76,12 @@ def test_a_later_row_is_told_by_its_line(tmp_path: Path) -> None:
     ("name", "content", "told"),
     [
         ("a.jsonl", '{"title": "lamp"}\n{"title": \n', "line 2 is not JSON"),
-        ("a.json", '[{"title": "lamp"}, {"title": ', "not JSON after row 1"),
-        ("a.json", '["lamp"]', "row 1 is not a JSON object"),
-        ("a.csv", "title,count\nlamp\n", "line 2: not 2 fields"),
-        ("a.parquet", "not parquet", "is not Parquet"),
-        ("a.jsonl", "", "holds no row"),
-        ("a.txt", "lamp", "not '.txt'"),
+        ("a.json", '[{"title": "lamp"}, {"title": ', "line 1, row 2 is not JSON"),
+        ("a.json", '["lamp"]', "line 1 is not a JSON object"),
+        ("a.csv", "title,count\nlamp\n", "line 2 has 1 cells for 2 columns"),
+        ("a.parquet", "not parquet", "is not a Parquet file"),
+        ("a.jsonl", "", "is empty: it holds no row"),
+        ("a.xlsx", "lamp", "'.xlsx' says nothing"),
     ],
 )
 def test_a_broken_file_gives_one_line(tmp_path: Path, name: str, content: str, told: str) -> None:

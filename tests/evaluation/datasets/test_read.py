@@ -93,30 +93,30 @@ def test_a_malformed_row_names_line_and_field(tmp_path: Path, change: dict[str, 
     with pytest.raises(InputError) as caught:
         read_dataset(path)
     message = str(caught.value)
-    assert f"dev.json, line 3, field '{field}'" in message
+    assert f"dev.json, line 3: '{field}' " in message
     assert says in message
     assert "\n" not in message
 
 
 def test_missing_fields_are_named(tmp_path: Path) -> None:
     for name in ("input_field", "output_field"):
-        with pytest.raises(InputError, match=f"line 1, field '{name}': is missing"):
+        with pytest.raises(InputError, match=f"line 1: no field '{name}'"):
             read_dataset(lines(tmp_path / "dev.json", without(KIT, name)))
 
 
 def test_text_that_is_no_json_names_its_line(tmp_path: Path) -> None:
     path = tmp_path / "dev.json"
     path.write_text(json.dumps(KIT) + "\n\n{'single': quotes}\n")
-    with pytest.raises(InputError, match=r"dev.json, line 3: not JSON"):
+    with pytest.raises(InputError, match=r"dev.json, line 3(, row 2)? is not JSON"):
         read_dataset(path)
     path.write_text('[\n {"a": 1},\n {"a" 1}\n]')
-    with pytest.raises(InputError, match=r"dev.json, line 3: not JSON"):
+    with pytest.raises(InputError, match=r"dev.json, line 3(, row 2)? is not JSON"):
         read_dataset(path)
     path.write_text(json.dumps([EC, EC], indent=1)[:-1])
     with pytest.raises(InputError, match=r"not closed"):
         read_dataset(path)
     path.write_text("[1, 2]")
-    with pytest.raises(InputError, match=r"line 1: must be a JSON object"):
+    with pytest.raises(InputError, match=r"line 1 is not a JSON object"):
         read_dataset(path)
     path.write_text("[" * 100_000)
     with pytest.raises(InputError, match=r"line 1"):
@@ -134,7 +134,7 @@ def test_files_without_rows_are_refused(tmp_path: Path, content: bytes) -> None:
 def test_places_without_data_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read_dataset(tmp_path / "nowhere.json")
-    with pytest.raises(InputError, match=r"holds no \.csv"):
+    with pytest.raises(InputError, match=r"holds no \.jsonl"):
         read_dataset(tmp_path)
 
 
@@ -160,7 +160,7 @@ def test_ec_guide_counts_yes_or_no_rows_out(tmp_path: Path) -> None:
 def test_an_array_knows_each_rows_line(tmp_path: Path) -> None:
     path = tmp_path / "NER.json"
     path.write_text("[\n" + json.dumps(EC) + ",\n\n" + json.dumps(EC | {"output_field": 5}) + "\n]")
-    with pytest.raises(InputError, match="line 4, field 'output_field'"):
+    with pytest.raises(InputError, match="line 4, row 2: 'output_field'"):
         read_dataset(path)
 
 
@@ -199,10 +199,10 @@ def test_a_rating_lists_no_options(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (("Q", "['a' 'b']", "0"), "line 4, field 'choices'"),
-        (("Q", "a, b", "0"), "line 4, field 'choices'"),
-        (("Q", "['a', 'b']", "x"), "line 4, field 'answer'"),
-        ((" ", "['a', 'b']", "1"), "line 4, field 'question'"),
+        (("Q", "['a' 'b']", "0"), "line 4: 'choices'"),
+        (("Q", "a, b", "0"), "line 4: 'choices'"),
+        (("Q", "['a', 'b']", "x"), "line 4: 'answer'"),
+        ((" ", "['a', 'b']", "1"), "line 4: 'question'"),
     ],
 )
 def test_a_malformed_csv_row_names_its_line_after_quoted_newlines(
@@ -214,9 +214,9 @@ def test_a_malformed_csv_row_names_its_line_after_quoted_newlines(
 
 
 def test_csv_of_another_shape_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="columns question, choices and answer"):
+    with pytest.raises(InputError, match="line 2: no field 'metric'; found 'x', 'y', 'z'"):
         read_dataset(choices(tmp_path / "t.csv", ("a", "b", "c"), header=("x", "y", "z")))
-    with pytest.raises(InputError, match="line 2: the row does not have"):
+    with pytest.raises(InputError, match="line 2 has 3 cells for 2 columns"):
         read_dataset(choices(tmp_path / "t.csv", ("a", "b", "c"), header=("question", "choices")))
 
 

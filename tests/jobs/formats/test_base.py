@@ -94,8 +94,8 @@ def test_pipes_are_read_by_a_thread_and_files_as_ever(tmp_path: Path) -> None:
 
 def test_a_thread_that_waits_for_input_does_not_keep_the_process() -> None:
     code = (
-        "import sys; from pathlib import Path; from app.jobs.formats.json_lines import JSON_LINES as j; "
-        "r = j.read(Path('-')); next(r); sys.exit(130)"
+        "import sys; from pathlib import Path; from app.jobs.formats.choosing import FORMATS; "
+        "r = FORMATS['jsonl'].read(Path('-')); next(r); sys.exit(130)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None

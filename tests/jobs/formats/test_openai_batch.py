@@ -140,7 +140,7 @@ def test_text_parts_are_lines(tmp_path: Path) -> None:
         ({"custom_id": "a", "method": "GET", "url": "/v1/predict", "body": {}}, "method: "),
         ({"custom_id": "a", "url": "/v1/predict", "body": {}}, "method: field required"),
         ({"method": "POST", "url": "/v1/predict", "body": {}}, "custom_id: field required"),
-        (7, "row 1:"),
+        (7, "line 2 is not a JSON object"),
         (request(messages=[{"role": "user", "content": "\ud83d"}]), "half a surrogate pair"),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 
 from app.errors import InputError, SetupError
 from app.jobs.file_job import FileJob
-from app.jobs.formats import parquet
+from app.jobs.formats import writers
 from app.jobs.formats.choosing import FORMATS
 from tests.jobs.formats.parquet_file import write_parquet
 from tests.jobs.questions import mixed
@@ -15,7 +15,7 @@ QUESTIONS = list(mixed(13))
 
 
 def test_large_parquet_files_have_several_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "GROUP_ROWS", 5)
+    monkeypatch.setattr(writers, "GROUP_ROWS", 5)
     write_parquet(tmp_path / "in.parquet", QUESTIONS)
     answer(FileJob(tmp_path / "in.parquet", tmp_path / "out.parquet"), SteppedEngine())
     file = pytest.importorskip("pyarrow.parquet").ParquetFile(tmp_path / "out.parquet")
