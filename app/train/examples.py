@@ -1,6 +1,5 @@
 """Rows as a data set of token ids, and the check that every answer is learnt whole."""
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from datasets import Sequence as Column
 from datasets.arrow_writer import ArrowWriter
 
 from app.data.encoding import EncodedRow, RowEncoder
-from app.data.row import Capability, TrainingRow, row_from_json
+from app.data.row import Capability, TrainingRow, read_training_rows
 from app.errors import InputError, SetupError
 from app.files import sha256
 from app.routing import route
@@ -43,13 +42,14 @@ def read_data(paths: Sequence[Path], capabilities: Collection[Capability]) -> tu
     """The rows of all files, those of other capabilities left out.
 
     Raises:
-        SetupError: a file cannot be read, or no row is left.
-        InputError: a line is not a training row.
+        SetupError: no row is left.
+        InputError: a file cannot be read, or a line is not a training row.
     """
     rows: list[PlacedRow] = []
     files = []
     for path in paths:
-        found = [placed for placed in _read(path) if not capabilities or placed.row.capability in capabilities]
+        read = (PlacedRow(place, row) for place, row in read_training_rows(path))
+        found = [placed for placed in read if not capabilities or placed.row.capability in capabilities]
         rows += found
         files.append(
             DataFile(
@@ -64,28 +64,6 @@ def read_data(paths: Sequence[Path], capabilities: Collection[Capability]) -> tu
         wanted = f" of {', '.join(sorted(capabilities))}" if capabilities else ""
         raise SetupError(f"no rows{wanted} in {', '.join(map(str, paths))}; see 'shopbench data build'")
     return rows, files
-
-
-def _read(path: Path) -> Iterator[PlacedRow]:
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    place = f"{path}, line {number}"
-                    yield PlacedRow(place, _row(place, line))
-    except OSError as error:
-        raise SetupError(f"cannot read {path}: {error.strerror}; make it with 'shopbench data build'") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; make it with 'shopbench data build'") from error
-
-
-def _row(place: str, line: str) -> TrainingRow:
-    try:
-        return row_from_json(json.loads(line))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{place} is not JSON: {error.msg}; make it with 'shopbench data build'") from error
-    except InputError as error:
-        raise InputError(f"{place}: {error}") from error
 
 
 IGNORED = -100

@@ -100,7 +100,7 @@ def test_rows_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.jsonl", make_rows(2))
     with pytest.raises(SetupError, match="no rows of multilingual in"):
         read_data([path], [Capability.MULTILINGUAL])
-    with pytest.raises(SetupError, match="cannot read .*none.jsonl"):
+    with pytest.raises(InputError, match="cannot read .*none.jsonl"):
         read_data([tmp_path / "none.jsonl"], [])
     path.write_text(path.read_text() + "{broken\n")
     with pytest.raises(InputError, match="line 3 is not JSON"):

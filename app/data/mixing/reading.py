@@ -1,6 +1,5 @@
 """The rows of a mixture's sources, each source read once."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -9,11 +8,12 @@ from itertools import islice
 from pathlib import Path
 
 from app.data.mixing.mixture import MixtureSettings, SourceSettings, fits, refuse_unknown
-from app.data.row import TrainingRow, row_from_json
+from app.data.row import TrainingRow, read_training_rows
 from app.data.sources.reading import is_hub_name
 from app.data.tasks.declared import SOURCES, TASKS, Declaration, draw_row
 from app.data.tasks.task import GeneratedSource, PublishedSource
-from app.errors import InputError, SetupError
+from app.errors import SetupError
+from app.tables.readers import count_rows
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Feed:
         if self.published and self.place:
             return sum(1 for _ in self.published.read(self.place, Counter()))
         if self.place:
-            return sum(1 for _ in _lines(self.place))
+            return count_rows(self.place)
         return (self.settings.rows or 0) * len(self.tasks)
 
     def _published_rows(self, source: PublishedSource, advance: Callable[[], object]) -> Iterator[TrainingRow]:
@@ -77,12 +77,8 @@ class Feed:
 
     def _file_rows(self, path: Path, advance: Callable[[], object]) -> Iterator[TrainingRow]:
         drawn: Counter[str] = Counter()
-        for number, line in enumerate(_lines(path), start=1):
+        for _, row in read_training_rows(path):
             advance()
-            try:
-                row = row_from_json(json.loads(line))
-            except (InputError, ValueError, RecursionError) as error:
-                raise InputError(f"{path}, line {number}: {error}") from error
             drawn[row.task] += 1
             if self.settings.rows is None or drawn[row.task] <= self.settings.rows:
                 yield replace(row, source=self.name)
@@ -143,13 +139,3 @@ def _feed(name: str, asked: SourceSettings, settings: MixtureSettings) -> Feed:
     if not (is_hub_name(place) or place.exists()):
         raise SetupError(f"sources.{name}: no {place}; get it from {source.home}, or take it out of the mixture")
     return Feed(name, source.licence, asked, settings.seed, place, source)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8") as lines:
-            yield from (line for line in lines if line.strip())
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: convert it first") from error
