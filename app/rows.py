@@ -10,20 +10,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from app.errors import InputError
 from app.openai.chat import ChatRequest
 from app.openai.wire import FieldError, Refusing, RequestError, ShortText, check_text, invalid, read_body
-from app.tables.raw import RawRow, flag_of, identity_of
+from app.tables.raw import RawRow, flag_of, id_of
 from app.tables.readers import Wanted, count_rows, read_raw
 from app.types import Failure, Prediction, Question, TaskType
 
 PROBABILITY_DIGITS = 4
 """Decimals of a probability that are written. Sums of floats differ in their last bits with the batch that a
 request shares, so further digits would differ between two runs without meaning anything."""
-
-
-def _read_id(given: object) -> object:
-    if identity_of(given, 0) is None:
-        raise ValueError("must be a string or a whole number, or be left out")
-    # Nothing and blanks are no id: then two numbers give two.
-    return found if (found := identity_of(given, 0)) == identity_of(given, 1) else None
 
 
 def _read_prompt(given: object) -> str:
@@ -41,7 +34,7 @@ def _read_flag(given: object) -> bool:
 class QuestionBody(Refusing):
     """One question, the same in a row of a file, in a request and in a line of a batch."""
 
-    id: Annotated[str | None, BeforeValidator(_read_id)] = Field(
+    id: Annotated[str | None, BeforeValidator(id_of)] = Field(
         None, description="Comes back with the answer. By default the question's number."
     )
     prompt: Annotated[str, BeforeValidator(_read_prompt)] = Field(
@@ -226,7 +219,10 @@ def row_of(raw: RawRow) -> Row:
     if raw.fault is not None and not raw.values:
         return Row(raw.index, raw.where, failure=raw.fault, where=raw.where)
     fields = {name: raw.values[name] for name in QUESTION_FIELDS if raw.values.get(name) is not None}
-    identity = identity_of(fields.get("id"), raw.index) or raw.where
+    try:
+        identity = id_of(fields.get("id")) or str(raw.index)
+    except ValueError:
+        identity = raw.where
     try:
         body = read_body(QuestionBody, fields)
     except RequestError as refusal:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, Field, JsonValue, StrictFloat, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, JsonValue, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from app.errors import InputError, SetupError
 from app.evaluation.schema import BatchTime, Provenance, Scalar
@@ -18,7 +18,7 @@ from app.files import git_revision
 from app.predictor import Predictor, Prepared, conversation
 from app.prompting import PromptLibrary
 from app.settings import ROOT
-from app.tables.raw import RawRow, shown
+from app.tables.raw import RawRow, id_of, missing, shown
 from app.tables.readers import read_raw, strict
 from app.tasks.registry import task_of
 from app.types import Message, Outcome, Prediction, Question, Sample, TaskType
@@ -69,7 +69,7 @@ class Answers:
 class _PredictionRow(BaseModel):
     """A row that `shopbench predict` writes; what else stands in it is left alone."""
 
-    id: StrictStr | StrictInt | None = None
+    id: Annotated[str | None, BeforeValidator(id_of)] = None
     answer: StrictStr | None
     outcome: Outcome | None = None
     task_type: TaskType | None = None
@@ -157,13 +157,17 @@ def _read(row: RawRow) -> Answered:
         found = _PredictionRow.model_validate(row.values)
     except ValidationError as error:
         first = error.errors()[0]
-        problem = "is missing" if first["type"] == "missing" else f"{first['msg']} (given: {shown(first['input'])})"
-        raise row.refuse(str(first["loc"][0]), problem) from error
+        name, problem = str(first["loc"][0]), str(first["msg"])
+        if first["type"] == "missing":
+            raise missing(row.place, name, row.values) from error
+        raise row.refuse(
+            name, f"is wrong: {problem[0].lower()}{problem[1:]} (given: {shown(first['input'])})"
+        ) from error
     if found.answer is None and found.error is None:
         raise row.refuse("answer", "must be a text (null only beside an 'error')")
     answer, told = found.answer or "", found.error
     return Answered(
-        id=None if found.id is None else str(found.id),
+        id=found.id,
         answer=answer,
         raw=answer if found.raw is None and found.outcome is Outcome.CLEAN else found.raw,
         error=None if told is None else str(told.get("message", told) if isinstance(told, dict) else told),

@@ -26,21 +26,24 @@ def encodes(text: str) -> bool:
     return True
 
 
-def identity_of(given: object, number: int) -> str | None:
-    """A row's id, for whoever reads or writes one: the given text or whole number, else the row's number from 0.
+def id_of(given: object) -> str | None:
+    """A row's id, for whoever reads or writes one: a text, or a whole number as its digits; None where there is none.
 
-    Nothing, NaN and blanks are no id. Blanks round one do not count, and 17.0 is 17, also as a text: tables turn whole
-    numbers into floats where one is missing. None where something else stands there.
+    Nothing, NaN and blanks are no id: such a row is known by its number. Blanks round an id do not count, and 17.0 is
+    17, also as a text: tables turn whole numbers into floats where one is missing.
+
+    Raises:
+        ValueError: something else stands there.
     """
     if isinstance(given, str):
         given = given.strip()
         given = match[1] if (match := _WHOLE.fullmatch(given)) else given
     if given is None or given == "" or (isinstance(given, float) and math.isnan(given)):
-        return str(number)
+        return None
     if isinstance(given, float) and given.is_integer():
         given = int(given)
     if isinstance(given, bool) or not isinstance(given, str | int) or not encodes(str(given)):
-        return None
+        raise ValueError("must be a text or a whole number, or be left out")
     return str(given)
 
 

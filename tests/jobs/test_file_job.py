@@ -160,7 +160,7 @@ def test_bad_rows_have_their_error_in_the_output(tmp_path: Path) -> None:
     summary = answer(FileJob(source, tmp_path / "out.jsonl"), SteppedEngine())
     rows = rows_of(tmp_path / "out.jsonl")
     assert [row.get("error", {}).get("code") for row in rows] == [None, "invalid_json", "no_text", None]  # type: ignore[attr-defined]  # JSON
-    assert [row["id"] for row in rows] == ["c0", "1", "q", "c1"]
+    assert [row["id"] for row in rows] == ["c0", "line 2", "q", "c1"]
     assert summary.errors == 2
     assert [failure.code for failure in summary.first_failures] == ["invalid_json", "no_text"]
 

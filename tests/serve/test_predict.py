@@ -102,7 +102,7 @@ def test_route_tells_type_and_reason_without_the_engine() -> None:
         ({"questions": [{**CHOICE, "prompt": " \n"}]}, "questions.0.prompt"),
         ({"questions": [{**CHOICE, "prompt": "\ud800"}]}, "questions.0.prompt"),
         ({"questions": [{**CHOICE, "id": "\udfff"}]}, "questions.0.id"),
-        ({"questions": [{**CHOICE, "is_multiple_choice": "true"}]}, "questions.0.is_multiple_choice"),
+        ({"questions": [{**CHOICE, "is_multiple_choice": "maybe"}]}, "questions.0.is_multiple_choice"),
         ({"questions": [{**CHOICE, "task_type": "poem"}]}, "questions.0.task_type"),
         ({"questions": [{**CHOICE, "guided_choice": ["a"]}]}, "questions.0.guided_choice"),
         ({"questions": [CHOICE], "guided_json": {}}, "guided_json"),

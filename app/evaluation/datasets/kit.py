@@ -12,7 +12,7 @@ from typing import Any
 from app.errors import InputError
 from app.evaluation.names import BEHAVIOR, MULTILINGUAL, REASONING, SEMANTIC, UNDERSTANDING, Metric
 from app.files import write_lines
-from app.tables.raw import RawRow, flag_of, identity_of, shown
+from app.tables.raw import RawRow, flag_of, id_of, shown
 from app.tasks.answers import literal, string_list
 from app.types import Question, Sample, TaskType
 
@@ -141,10 +141,10 @@ def _sample(row: RawRow, path: Path, track: str) -> Sample:
 
 def identity(row: RawRow) -> str:
     """The row's own id, else its number."""
-    found = identity_of(row.values.get("id"), row.index)
-    if found is None:
-        raise row.refuse("id", f"must be a text or a whole number, or be left out, not {shown(row.values['id'])}")
-    return found
+    try:
+        return id_of(row.values.get("id")) or str(row.index)
+    except ValueError as error:
+        raise row.refuse("id", f"{error}, not {shown(row.values['id'])}") from error
 
 
 def _metric(row: RawRow) -> Metric:

@@ -87,7 +87,7 @@ def read(path: Path) -> Iterator[Line]:
 
 def _fault(row: RawRow, endpoint: str) -> tuple[str, str] | None:
     if row.fault is not None:
-        return "invalid_json_line", row.fault.message
+        return "invalid_request" if row.fault.code == "invalid_row" else "invalid_json_line", row.fault.message
     try:
         line = read_line(row.values)
     except RequestError as refusal:

@@ -49,7 +49,8 @@ def test_conversations(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "code", "line"),
     [
-        (["no json\n"], "invalid_json_line", 1),
+        (["{no json\n"], "invalid_json_line", 1),
+        (["no json\n"], "invalid_file", None),
         (["[1]\n"], "invalid_request", 1),
         ([predict_line("a"), predict_line("a")], "duplicate_custom_id", 2),
         ([predict_line("a"), chat_line("b")], "mismatched_url", 2),
@@ -58,7 +59,7 @@ def test_conversations(tmp_path: Path) -> None:
         ([{**predict_line("a"), "custom_id": ""}], "invalid_custom_id", 1),
         ([predict_line(str(number)) for number in range(6)], "too_many_requests", None),
         (["\n"], "empty_file", None),
-        ([b"\xff\xfe{".decode("latin-1")], "invalid_json_line", 1),
+        ([b"\xff\xfe{".decode("latin-1")], "invalid_file", None),
     ],
 )
 def test_a_file_that_is_no_batch_fails_by_line(
