@@ -1,7 +1,7 @@
 """Rows as a data set of token ids, and the check that every answer is learnt whole."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
