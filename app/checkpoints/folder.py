@@ -186,12 +186,12 @@ class NewCheckpoint:
                 is what it must be served with.
         """
         config = {**read_config(self.origin), **changes}
-        _write_json(self.folder / CONFIG, config)
+        write_json(self.folder / CONFIG, config)
         if (self.origin / GENERATION).is_file():
             shutil.copyfile(self.origin / GENERATION, self.folder / GENERATION)
         else:
             ends = {name: config[name] for name in ("eos_token_id", "pad_token_id") if config.get(name) is not None}
-            _write_json(self.folder / GENERATION, {"do_sample": False, **ends})
+            write_json(self.folder / GENERATION, {"do_sample": False, **ends})
         for source in filter(None, (self.origin, adapter)):
             for path in (path for pattern in (*TOKENIZER, TRAINING) for path in source.glob(pattern)):
                 if path.is_file():
@@ -200,7 +200,8 @@ class NewCheckpoint:
                     shutil.copyfile(path, place)
 
 
-def _write_json(path: Path, values: Mapping[str, object]) -> None:
+def write_json(path: Path, values: Mapping[str, object]) -> None:
+    """An object, as the checkpoint's other files are written."""
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -214,7 +215,7 @@ def new_checkpoint(
         output: where it goes.
         step: what its lineage calls the command.
         inputs: the checkpoints and adapters that it is made of, by their roles.
-        origin: the one whose companions and lineage it carries on.
+        origin: the one whose companions and lineage it carries on; a file has neither.
         settings: what the result depends on.
 
     Raises:
@@ -256,7 +257,7 @@ def _machine() -> str:
 
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
-    for name in ("torch", "transformers", "peft", "safetensors", "compressed-tensors", "gptqmodel"):
+    for name in ("torch", "transformers", "peft", "safetensors", "compressed-tensors", "gguf", "gptqmodel"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""`shopbench checkpoint`: from an adapter to what is served: merge, mix, pad, quantize, check and describe."""
+"""`shopbench checkpoint`: from other programs' files and adapters to what is served."""
 
 import sys
 from collections.abc import Mapping
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from app.checkpoints.sweep import Point
 
 
-cli = command_group("checkpoint", "From an adapter to a checkpoint: merge, mix, pad, quantize, verify.")
+cli = command_group(
+    "checkpoint", "From a file or an adapter to a checkpoint: import, merge, mix, pad, quantize, verify."
+)
 
 GIGABYTE = 10**9
 
@@ -28,6 +30,32 @@ Prompts = Annotated[
     Path | None, typer.Option("--prompts", help="Rows whose prompts are compared on.", show_default="data/sample.jsonl")
 ]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many of them, spread over the file.")]
+
+
+@cli.command("import", epilog="Example:  shopbench checkpoint import SmolLM2-135M-Instruct.Q4_1.gguf smollm2")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .gguf file of a Llama or Qwen2 that is made for chat.")
+    ],
+    target: Out,
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"], typer.Option(help="Number format of the saved weights.")
+    ] = "bfloat16",
+    max_loss: Annotated[float, typer.Option(min=0, help="Nats a token that plain English may cost.")] = 3.3,
+    overwrite: Overwrite = False,
+    shard_size: ShardSize = 5.0,
+) -> None:
+    """Turn a llama.cpp file (GGUF) into a checkpoint, and check it on plain English. Exit code 3 where it is broken."""
+    from app.checkpoints.folder import Output
+    from app.checkpoints.importing import ImportLimits, import_file
+
+    with waiting(f"Importing {file}"):
+        output = Output(target, overwrite, int(shard_size * GIGABYTE))
+        check = import_file(file, output, dtype=dtype, limits=ImportLimits(first=max_loss))
+    _print_figures(
+        f"On plain English, {check.tokens} tokens", {"nats a token": {"new": check.first, "repeated": check.repeated}}
+    )
+    told(target)
 
 
 @cli.command(

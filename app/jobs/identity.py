@@ -84,6 +84,8 @@ BLOCKS = 256
 DIGEST_BYTES = 8
 
 _IGNORED_SUFFIXES = frozenset({".md", ".png", ".lock", ".gitattributes", ".gitignore"})
+_IGNORED_NAMES = frozenset({"lineage.json"})
+"""When and where a checkpoint was made, and what was measured on it: made again elsewhere, it is the same one."""
 
 
 def checkpoint_revision(model: str) -> str:
@@ -100,10 +102,11 @@ def checkpoint_revision(model: str) -> str:
 
 
 def folder_revision(folder: Path) -> str:
-    """As `checkpoint_revision`, for a folder: a checkpoint, or an adapter."""
+    """As `checkpoint_revision`, for a folder, a checkpoint or an adapter, or for a single file."""
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix not in _IGNORED_SUFFIXES)
-    for path in paths:
+    inside = folder.iterdir() if folder.is_dir() else [folder]
+    files = (path for path in inside if path.is_file() and path.name not in _IGNORED_NAMES)
+    for path in sorted(path for path in files if path.suffix not in _IGNORED_SUFFIXES):
         digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
         _update(digest, path)
     return digest.hexdigest()

@@ -104,6 +104,7 @@ def test_sweep_prints_every_alpha(run: Runner, checkpoint: Path, tuned: Path, tm
         (("sweep", "CHECKPOINT", "CHECKPOINT", "OUT", "--data", "/nowhere"), "/nowhere does not exist"),
         (("quantize", "CHECKPOINT", "OUT", "--scheme", "w4a16", "--data", str(DATA)), "hidden_size 64"),
         (("verify", "CHECKPOINT", "--against", "+x"), "BASE+ADAPTER"),
+        (("import", str(DATA), "OUT"), "is no GGUF file"),
         (("slerp", "CHECKPOINT", "CHECKPOINT", "CHECKPOINT", "--t", "0.5"), "--overwrite"),
     ],
 )
