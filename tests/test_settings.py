@@ -5,7 +5,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from app.errors import SetupError
-from app.settings import ROOT, StrictSettings, load_settings, read_yaml
+from app.settings import DEFAULT_CHECKPOINT, ROOT, StrictSettings, load_settings, read_yaml
 from app.types import TaskType
 
 
@@ -28,10 +28,11 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_defaults_lead_to_the_embedded_checkpoint() -> None:
+def test_defaults_lead_to_the_default_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOPBENCH_MODEL")
     settings = load_settings()
     assert settings.engine == "vllm"
-    assert Path(settings.model) == ROOT / "tests" / "fixtures" / "mini"
+    assert Path(settings.model) == DEFAULT_CHECKPOINT
 
 
 def test_later_sources_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,11 +46,13 @@ def test_later_sources_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_relative_paths_are_found_from_any_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SHOPBENCH_MODEL", "tests/fixtures/mini")
     settings = load_settings(ROOT / "configs" / "submission.yaml")
     assert Path(settings.model) == ROOT / "tests" / "fixtures" / "mini"
 
 
-def test_a_hub_name_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_hub_name_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOPBENCH_MODEL")
     assert load_settings(write(tmp_path, "model: Someone/some-model")).model == "Someone/some-model"
 
 

@@ -20,7 +20,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def run(*words: str | Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SHOPBENCH_MODEL")}
     return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 

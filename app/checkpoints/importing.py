@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel
 
 from app.checkpoints.byte_pairs import build_tokenizer, turn_ends
 from app.checkpoints.folder import GENERATION, Output, new_checkpoint, write_json
@@ -13,6 +12,7 @@ from app.checkpoints.llama_cpp import GgufFile
 from app.checkpoints.network import load_network
 from app.checkpoints.tensors import TensorPlan
 from app.errors import EngineError
+from app.evaluation.schema import Record
 
 PASSAGE = """\
 The kitchen was quiet when Anna came home. She put her bag on the table, opened the window and filled the kettle with
@@ -26,7 +26,7 @@ write an answer.
 """Plain English, written for this check, so that no model knows it by heart."""
 
 
-class ImportCheck(BaseModel, extra="forbid", frozen=True):
+class ImportCheck(Record):
     """What an imported checkpoint loses on `PASSAGE`, read twice in one go, in nats a token."""
 
     tokens: int

@@ -1,15 +1,18 @@
 """A base and its adapter as one checkpoint, held against base + adapter on real prompts."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors.torch import load_file
 
 from app.checkpoints.answering import encoded_prompts
 from app.checkpoints.folder import (
     TRAINING,
+    NewCheckpoint,
     Output,
     dtype_fields,
     new_checkpoint,
@@ -82,19 +85,22 @@ def read_adapter_config(adapter: Path) -> dict[str, Any]:
     return config
 
 
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
 def merge_adapter(
     base: Path,
     adapter: Path,
     output: Output,
     samples: Sequence[Sample],
     *,
-    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16",
+    dtype: Dtype = "bfloat16",
     another_base: bool = False,
-) -> tuple[LogitDifference, LogitDifference]:
-    """Add the adapter's products to the base's matrices in float32 (PEFT) and save the sum as a checkpoint.
+) -> LogitDifference:
+    """Add the adapter's products to the base's matrices and save the sum as a checkpoint, as `write_sum` does.
 
-    Returns what two steps change against base + adapter in float32: merging, and saving in the number format chosen.
-    Memory: the base in float32, 4 bytes a parameter; the saved one is read back after it is freed.
+    Returns what that changes against base + adapter in float32, as PEFT computes them: for the most part, rounding to
+    the number format chosen. Memory: base and adapter in float32, 4 bytes a parameter; the saved one is read after.
 
     Args:
         base: folder of the checkpoint that the adapter was trained on.
@@ -105,7 +111,7 @@ def merge_adapter(
         another_base: merge although the adapter's record names a base of other content.
 
     Raises:
-        InputError: the adapter does not belong to the base.
+        InputError: the adapter does not belong to the base, or holds more than LoRA's pairs of matrices.
         SetupError: something is missing, or the folder cannot be written.
         EngineError: the merged model differs from base + adapter by more than the tolerance.
     """
@@ -119,23 +125,53 @@ def merge_adapter(
         check_trained_on(base, adapter)
     prompts = encoded_prompts(samples, base, int(config["max_position_embeddings"]))
     with new_checkpoint(output, "merge", {"base": base, "adapter": adapter}, base, {"dtype": dtype}) as made:
-        network: Any = with_adapter(load_network(base), adapter)
-        wanted = last_logits(network, prompts)
-        network = network.merge_and_unload(safe_merge=True)
-        merged = compare_logits(wanted, last_logits(network, prompts))
-        _refuse(merged, "float32", "merging")
-        network.to(getattr(torch, dtype)).save_pretrained(made.folder, max_shard_size=output.shard_bytes)
-        network = None
-        made.carry_over(dtype_fields(config, dtype), adapter)
+        write_sum(made, adapter, dtype)
+        wanted = last_logits(with_adapter(load_network(base), adapter), prompts)
         saved = compare_logits(wanted, last_logits(load_network(made.folder), prompts))
-        _refuse(saved, dtype, f"saving in {dtype}")
-        made.checks |= {"merged": asdict(merged), "saved": asdict(saved)}
-    return merged, saved
+        # Written so that a difference that is no number is refused too.
+        if not saved.relative <= TOLERANCE[dtype]:
+            raise EngineError(
+                f"merging changed a logit by {saved.relative:.2g} of the largest one, more than the "
+                f"{TOLERANCE[dtype]:g} that {dtype} explains; nothing was written"
+            )
+        made.checks |= {"saved": asdict(saved)}
+    return saved
 
 
-def _refuse(difference: LogitDifference, dtype: str, what: str) -> None:
-    if difference.relative > TOLERANCE[dtype]:
-        raise EngineError(
-            f"{what} changed a logit by {difference.relative:.2g} of the largest one, more than the "
-            f"{TOLERANCE[dtype]:g} that {dtype} explains; nothing was written"
-        )
+def write_sum(made: NewCheckpoint, adapter: Path, dtype: Dtype) -> None:
+    """Write the origin's tensors with the adapter's products added, one at a time, and what stands beside them.
+
+    Sums are made in 64 bits: in 32, their last bits follow the order in which a processor adds, and rounding to the
+    saved format shows them. So the same files make the same bytes everywhere, and a hash can stand for them.
+
+    Raises:
+        InputError: the adapter holds more than LoRA's pairs of matrices.
+        OSError: the disk takes no more.
+    """
+    tensors, config = CheckpointTensors(made.origin), read_adapter_config(adapter)
+    pairs = {name.removeprefix(PREFIX): matrix for name, matrix in load_file(adapter / WEIGHTS).items()}
+    if more := [name for name in pairs if not name.endswith((".lora_A.weight", ".lora_B.weight"))]:
+        raise InputError(f"{adapter} holds {more[0]}: only pairs of matrices (lora_A, lora_B) can be merged")
+
+    def summed(name: str) -> torch.Tensor:
+        module = name.removesuffix(".weight").removesuffix(".base_layer")
+        first, second = pairs.get(f"{module}.lora_A.weight"), pairs.get(f"{module}.lora_B.weight")
+        tensor = tensors.read(name)
+        if first is None or second is None:
+            return tensor
+        product = second.double() @ first.double() * _scale(config, module, len(first))
+        return tensor.double() + (product.T if config.get("fan_in_fan_out") else product)
+
+    saved = getattr(torch, dtype)
+    made.write(
+        [replace(plan, dtype=saved) if plan.dtype.is_floating_point else plan for plan in tensors.plans.values()],
+        summed,
+    )
+    made.carry_over(dtype_fields(read_config(made.origin), dtype), adapter)
+
+
+def _scale(config: dict[str, Any], module: str, rank: int) -> float:
+    """What PEFT multiplies a module's product with."""
+    patterns = config.get("alpha_pattern") or {}
+    alpha = next((given for key, given in patterns.items() if re.fullmatch(rf"(.*\.)?({key})", module)), None)
+    return float(config["lora_alpha"] if alpha is None else alpha) / (rank**0.5 if config.get("use_rslora") else rank)

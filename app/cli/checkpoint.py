@@ -58,6 +58,22 @@ def import_(
     told(target)
 
 
+@cli.command()
+def default(
+    record: Annotated[
+        bool,
+        typer.Option("--record", help="Write down the hashes of what comes out, after another adapter was trained."),
+    ] = False,
+) -> None:
+    """Make the checkpoint that answers when no other is named. Set-up calls this; it is a glance where all is there."""
+    from app.checkpoints.default import make_default
+    from app.settings import DEFAULT_CHECKPOINT
+
+    with waiting("Making the default checkpoint"):
+        make_default(record=record)
+    told(DEFAULT_CHECKPOINT)
+
+
 @cli.command(
     epilog="Example:  shopbench checkpoint merge Qwen/Qwen2.5-7B-Instruct runs/lora merged --prompts mixture/test.jsonl"
 )
@@ -76,7 +92,7 @@ def merge(
     ] = False,
     shard_size: ShardSize = 5.0,
 ) -> None:
-    """Merge an adapter into its base in float32, and check that the result answers as base + adapter."""
+    """Add an adapter to its base, and check that the result answers as base + adapter."""
     from app.checkpoints.answering import DATA, read_samples
     from app.checkpoints.folder import Output
     from app.checkpoints.merge import merge_adapter
@@ -85,11 +101,8 @@ def merge(
     samples = read_samples(prompts or DATA, limit)
     with waiting(f"Merging {adapter} into {base}"):
         output = Output(target, overwrite, int(shard_size * GIGABYTE))
-        merged, saved = merge_adapter(
-            local_checkpoint(base), adapter, output, samples, dtype=dtype, another_base=another_base
-        )
-    title = f"Against base + adapter, {merged.prompts} prompts"
-    _print_figures(title, {"merged, float32": asdict(merged), f"saved, {dtype}": asdict(saved)})
+        saved = merge_adapter(local_checkpoint(base), adapter, output, samples, dtype=dtype, another_base=another_base)
+    _print_figures(f"Against base + adapter, {saved.prompts} prompts", {f"saved, {dtype}": asdict(saved)})
     told(target)
 
 

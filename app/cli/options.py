@@ -28,7 +28,7 @@ Config = Annotated[
 Engine = Annotated[str | None, typer.Option(help="vllm or transformers.", show_default="vllm")]
 Model = Annotated[
     str | None,
-    typer.Option(help="Folder or hub name of the checkpoint.", show_default="in a checkout: tests/fixtures/mini"),
+    typer.Option(help="Folder or hub name of the checkpoint.", show_default="in a checkout: weights/shopbench-135m"),
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of the run.", show_default="0")]
 

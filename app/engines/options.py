@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from app.errors import SetupError
-from app.settings import StrictSettings
+from app.settings import DEFAULT_CHECKPOINT, StrictSettings
 
 
 class EngineSettings(StrictSettings):
@@ -80,6 +80,11 @@ def check_checkpoint(model: str) -> None:
     if not folder.exists():
         if HUB_NAME.fullmatch(model):
             return
+        if folder == DEFAULT_CHECKPOINT:
+            raise SetupError(
+                "no checkpoint is named, and the default one is not made yet: run 'shopbench checkpoint default' once, "
+                "or name one with --model FOLDER"
+            )
         raise SetupError(f"no checkpoint at {model}: put the weights there, or name another with --model FOLDER")
     for what, patterns in (("configuration", ("config.json",)), ("weights", WEIGHTS), ("tokenizer", TOKENIZERS)):
         if not any(found for pattern in patterns for found in folder.glob(pattern)):

@@ -7,10 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 
 from app.engines.base import DECODING, Engine, LoadedModel
+from app.engines.options import check_checkpoint
 from app.errors import SetupError
 from app.prompting import TEMPLATE, PromptLibrary
 from app.routing import ROUTING
-from app.settings import Settings
+from app.settings import DEFAULT_CHECKPOINT, Settings
 from app.tasks.base import READING
 from app.types import GenerationRequest, OutputConstraint, SamplingParams
 
@@ -133,6 +134,8 @@ def local_checkpoint(model: str) -> Path:
     """
     if Path(model).is_dir():
         return Path(model)
+    if Path(model) == DEFAULT_CHECKPOINT:
+        check_checkpoint(model)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 

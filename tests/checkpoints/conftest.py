@@ -16,18 +16,22 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lora(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LoRA adapter of the tiny checkpoint, as PEFT saves one, with weights that change what is written."""
+    """A LoRA adapter of the tiny checkpoint."""
+    return make_lora(checkpoint, tmp_path_factory.mktemp("lora"))
+
+
+def make_lora(checkpoint: Path, folder: Path, **settings: object) -> Path:
+    """An adapter as PEFT saves one, with weights that change what is written."""
     peft = pytest.importorskip("peft")
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(3)
     network = AutoModelForCausalLM.from_pretrained(checkpoint)
-    config = peft.LoraConfig(r=4, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
-    adapted = peft.get_peft_model(network, config)
+    given = {"r": 4, "lora_alpha": 16, "target_modules": "all-linear", "task_type": "CAUSAL_LM"} | settings
+    adapted = peft.get_peft_model(network, peft.LoraConfig(**given))
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.05)
-    folder = tmp_path_factory.mktemp("lora")
     adapted.save_pretrained(folder)
     return folder
 
