@@ -51,6 +51,39 @@ def test_line_ends_blanks_and_cue_do_not_change_the_type(row: dict[str, object],
     assert route(changed).type == row["task_type"]
 
 
+LISTED = "1. Steel kettle\n2. Oak desk\n3. Wool scarf\n4. Desk lamp\n5. Tea towel"
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("kind", "prompt"),
+    [
+        (
+            "ranking",
+            f"A user searched for '{{}}'. Rank the five products by relevance.\nProduct List:\n{LISTED}\nOutput:",
+        ),
+        (
+            "retrieval",
+            f"Customer: {{}}\nSelect the three products of the list that fit; numbers only.\n{LISTED}\nOutput:",
+        ),
+        ("named_entity_recognition", "Extract the phrases of the query of entity type 'color'.\nQuery: {}\nOutput:"),
+        ("named_entity_recognition", "Which words of the search query '{}' name the material?"),
+        ("generation", "Rewrite the request of a customer as a short search query.\nRequest: {}\nOutput:"),
+        ("generation", "Explain in one sentence what the shopper is looking for.\nShopper: {}\nExplanation:"),
+    ],
+)
+def test_what_shoppers_ask_for_does_not_change_the_type(kind: str, prompt: str) -> None:
+    """Requests in shoppers' own words ("find me ...", "select ..."), which WebShop has without answers."""
+    path = SHARED / "WebShop" / "human_goals.json"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    goals = json.loads(path.read_text("utf-8"))[::50]
+    others = [goal for goal in goals if route(Question("q", prompt.format(goal))).type != kind]
+
+    assert len(goals) > 100
+    assert others == []
+
+
 def test_wordings_cover_every_type() -> None:
     assert min(Counter(row["task_type"] for row in WORDINGS).values()) >= 10
     assert len(WORDINGS) >= 100

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.data.row import Capability
+from app.data.sources.reading import count
 from app.data.tasks.lists import OPTIONS, choices, content_words, graded
 from app.data.tasks.task import CHOICE, NER, RANKING, Draft, PublishedSource, TaskGroup
 from app.errors import InputError
@@ -33,6 +34,9 @@ _MENDED = (
     (re.compile(r"\(r?\)|\[\]| \.(?= |$)"), ""),
 )
 """Marks that tokens were cut at, put back; quotation marks that stand alone are inches behind a number."""
+_ANYWHERE = frozenset(
+    {"inc", "llc", "ltd", "corp", "software", "new", "pc", "win", "mac", "windows", "edition", "version"}
+)
 _MODEL = re.compile(r"(?=.*\d)[\w/.-]{4,}")
 
 
@@ -152,8 +156,18 @@ def _compared(name: str, pairs: list[tuple[Offer, Offer, bool]], faults: Counter
                 and (not offer.brand or other.brand != offer.brand)
                 and len(words[other] & words[offer]) * 10 < len(words[other] | words[offer])
             )
-        alike = tuple(other for other, is_same in labelled[offer].items() if not is_same)
+        different = [other for other, is_same in labelled[offer].items() if not is_same]
+        alike = tuple(
+            other for other in different if all(_told_apart(words[other], words[one]) for one in (offer, *same))
+        )
+        count(faults, "ditto: another product's offer that no word of its own tells apart, left out",
+              len(different) - len(alike))  # fmt: skip
         yield ComparedOffer(offer, same, alike, unrelated, f"ditto/{name}/{product[offer]}")
+
+
+def _told_apart(one: set[str], other: set[str]) -> bool:
+    """Whether each of two titles has a word that the other lacks, besides words that any offer may have."""
+    return bool(one - other - _ANYWHERE) and bool(other - one - _ANYWHERE)
 
 
 def _products(pairs: list[tuple[Offer, Offer, bool]]) -> dict[Offer, str]:

@@ -104,7 +104,7 @@ def offer(title: str, price: str = "", brand: str = "norvik", model: str = "") -
 
 KETTLE = offer("norvik kettle 1.7 l steel ( cordless )", "40.0", model="nk-1700")
 SAME_KETTLE = offer("steel kettle nk-1700 cordless , 1.7 litres", "29.5", model="nk-1700")
-_ALIKE = [offer(f"norvik kettle no. {number} steel ( cordless )", f"{number}5.0") for number in range(1, 6)]
+_ALIKE = [offer(f"norvik kettle no. {number} steel ( cordless )", f"{number}5.0") for number in range(1, 7)]
 _UNRELATED = [offer(f"{thing} {thing}s by brevaro", "9.0", "brevaro") for thing in ("bicycle", "saddle", "lantern")]
 PAIRS = [
     (KETTLE, SAME_KETTLE, "1"),
