@@ -109,7 +109,7 @@ def whole_file(
         with _telling(path, told):
             target.parent.mkdir(parents=True, exist_ok=True)
         with io.BufferedWriter(_Disk(partial, path, told)) as file:
-            packed = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if target.suffix == ".gz" else nullcontext(file)
+            packed = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if is_packed(target) else nullcontext(file)
             with packed as writable:
                 yield cast("BinaryIO", writable)
             file.flush()
@@ -267,25 +267,41 @@ def _take_place(made: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
+def is_packed(path: Path) -> bool:
+    """Whether a file's name says that it is compressed by gzip."""
+    return path.suffix.lower() == ".gz"
+
+
+def refuse_overwrite(source: Path, target: Path) -> None:
+    """Refuse an output that is the input, by whatever name, or lies inside it: it would be gone, or be read as input.
+
+    Raises:
+        InputError: it is.
+    """
+    if STANDARD_STREAM in (source, target) or not source.exists():
+        return
+    inside = source.is_dir() and target.resolve().is_relative_to(source.resolve())
+    if inside or (target.exists() and target.samefile(source)):
+        where = "lie inside" if inside else "overwrite"
+        raise InputError(f"{target} would {where} the input {source}: name another output")
+
+
 def is_stream(path: Path) -> bool:
     """Whether this can be read only once: "-", a named pipe, a shell's <(command)."""
     return path == STANDARD_STREAM or path.is_fifo() or path.is_char_device()
 
 
 @contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """A file's bytes; "-" is standard input, and a name that ends in ".gz" is decompressed.
+def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
+    """A file's bytes; "-" is standard input; what is compressed by gzip, or says so by its name, is decompressed.
 
     Raises:
         InputError: the file cannot be opened or read to its end, also while the caller reads.
     """
     try:
-        if path == STANDARD_STREAM:
-            with _standard_input() as piped:
-                yield piped
-        else:
-            with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-                yield cast("BinaryIO", file)
+        with _standard_input() if path == STANDARD_STREAM else path.open("rb") as file:
+            packed = is_packed(path) or file.peek(2)[:2] == b"\x1f\x8b"
+            yield cast("io.BufferedReader", gzip.GzipFile(fileobj=file)) if packed else file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is not a whole gzip file: {error}") from error
     except OSError as error:
@@ -293,12 +309,12 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _standard_input() -> Iterator[BinaryIO]:
+def _standard_input() -> Iterator[io.BufferedReader]:
     """A file of its own: Python cannot end while a thread waits in `sys.stdin.buffer` and holds its lock."""
     try:
         number = sys.stdin.fileno()
     except (AttributeError, io.UnsupportedOperation):  # not a file at all, but a stand-in for one
-        yield sys.stdin.buffer
+        yield io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer))
         return
     with open(number, "rb", closefd=False) as file:
         yield file

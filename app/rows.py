@@ -1,7 +1,7 @@
 """Questions in, predictions out: read one at a time from any table, bad rows kept as what is wrong with them."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -10,8 +10,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from app.errors import InputError
 from app.openai.chat import ChatRequest
 from app.openai.wire import FieldError, Refusing, RequestError, ShortText, check_text, invalid, read_body
+from app.tables.columns import FORM, NO_COLUMNS, Columns, published
 from app.tables.raw import RawRow, flag_of, id_of
-from app.tables.readers import Wanted, count_rows, read_raw
+from app.tables.readers import PROMPT, Wanted, count_rows, read_raw
 from app.types import Failure, Prediction, Question, TaskType
 
 PROBABILITY_DIGITS = 4
@@ -139,6 +140,8 @@ class Row:
     parts: int | None = None
     where: str = ""
     """The row's place in its file, such as "line 12"."""
+    others: Mapping[str, object] = field(default_factory=dict)
+    """Columns that are carried through to the output."""
 
     @property
     def answer_id(self) -> str:
@@ -146,37 +149,48 @@ class Row:
         return self.question.id if self.question else self.id
 
 
-def read_rows(path: Path, kind: str | None = None) -> Iterator[Row]:
-    """The rows of a file in the kit's format (`input_field`) or ours (`id`, `prompt`); `kind` as in `app.tables`.
+def read_rows(path: Path, kind: str | None = None, columns: Columns = NO_COLUMNS) -> Iterator[Row]:
+    """The questions of a file, in the kit's names (`input_field`), ours (`id`, `prompt`) or those of `columns`.
 
-    A row without an id is known by its number, counted from 0, and one that cannot be read by its place.
+    `kind` is as in `app.tables.readers`. A row without an id is known by its number, counted from 0, and one that
+    cannot be read by its place. With `columns` of their own, rows bring their other columns along.
 
     Raises:
         InputError: the file cannot be read, has no column of prompts, or holds no row at all.
     """
     empty = True
-    for raw in read_raw(path, kind, _columns(path)):
+    for raw in read_raw(path, kind, _wanted(path, columns)):
         empty = False
-        yield row_of(raw)
+        yield row_of(columns.renamed(raw, labelled=False), carries=bool(columns))
     if empty:
         raise InputError(f"{path} is empty: give rows with 'prompt' and 'is_multiple_choice'")
 
 
-def count_questions(path: Path, kind: str | None = None) -> int:
+def count_questions(path: Path, kind: str | None = None, columns: Columns = NO_COLUMNS) -> int:
     """How many rows `read_rows` gives. Errors as there, but for there being none."""
-    return count_rows(path, kind, _columns(path))
+    return count_rows(path, kind, _wanted(path, columns))
 
 
-def _columns(path: Path) -> Wanted:
-
+def _wanted(path: Path, columns: Columns) -> Wanted:
     def wanted(names: Sequence[str]) -> Sequence[str]:
+        named = ", ".join(map(repr, names))[:200]
+        if known := columns or published(dict.fromkeys(names)):
+            for column in known.needed():
+                if column not in names:
+                    raise InputError(f"{path} has no column {column!r}, but {named}: name it in --columns")
+            return names
         for column, also in (("prompt", " (or 'input_field')"), ("is_multiple_choice", "")):
-            if column not in names and not (also and "input_field" in names):
-                named = ", ".join(map(repr, names))[:200]
-                raise InputError(f"{path} has no column {column!r}{also}, but {named}: rename one")
+            if column not in names and not (also and "input_field" in names) and names != (PROMPT,):
+                raise InputError(
+                    f"{path} has no column {column!r}{also}, but {named}: rename one, or say what they hold with "
+                    f"--columns, such as {FORM}"
+                )
         return [name for name in QUESTION_FIELDS if name in names]
 
     return wanted
+
+
+PREDICTION_COLUMNS = ("id", "task_type", "answer", "outcome", "prompts", "raw", "label_probs", "label_mass", "error")
 
 
 def prediction_row(prediction: Prediction, fingerprint: str) -> dict[str, Any]:
@@ -214,20 +228,29 @@ def rounded(prediction: Prediction) -> Prediction:
 _CODES = {"id": "invalid_id", "prompt": "no_text", "is_multiple_choice": "no_flag"}
 
 
-def row_of(raw: RawRow) -> Row:
-    """The question that a row of a file holds, or why it holds none; total."""
-    if raw.fault is not None and not raw.values:
-        return Row(raw.index, raw.where, failure=raw.fault, where=raw.where)
+def row_of(raw: RawRow, *, carries: bool = False) -> Row:
+    """The question that a row of a file holds, or why it holds none; total.
+
+    What it `carries` beside its question stands beside its answer; a name that is taken there begins with "input_".
+    """
     fields = {name: raw.values[name] for name in QUESTION_FIELDS if raw.values.get(name) is not None}
     try:
-        identity = id_of(fields.get("id")) or str(raw.index)
+        identity = id_of(fields.get("id"))
     except ValueError:
         identity = raw.where
+    row = Row(raw.index, identity or (str(raw.index) if raw.fault is None else raw.where), where=raw.where)
+    if carries:
+        others = ((name, value) for name, value in raw.values.items() if name not in (*QUESTION_FIELDS, "gold"))
+        row = replace(
+            row, others={f"input_{name}" if name in PREDICTION_COLUMNS else name: value for name, value in others}
+        )
+    if raw.fault is not None and (raw.fault.code != "invalid_text" or not raw.values):
+        return replace(row, failure=raw.fault)
     try:
         body = read_body(QuestionBody, fields)
     except RequestError as refusal:
-        return Row(raw.index, identity, failure=_failure(raw, refusal), where=raw.where)
-    return Row(raw.index, identity, Question(identity, body.prompt, body.is_multiple_choice), where=raw.where)
+        return replace(row, failure=_failure(raw, refusal))
+    return replace(row, question=Question(row.id, body.prompt, body.is_multiple_choice))
 
 
 def _failure(raw: RawRow, refusal: RequestError) -> Failure:

@@ -10,10 +10,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.options import Config, Engine, Model
+from app.cli.options import Columns, Config, Engine, Model
 from app.cli.output import figure, stderr, stdout, told, track_steps, waiting
 from app.errors import InputError
-from app.files import write_whole
+from app.files import refuse_overwrite, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +58,7 @@ def evaluate(
     multilingual_encoder: Annotated[
         Path | None, typer.Option(help="Folder of paraphrase-multilingual-MiniLM-L12-v2.")
     ] = None,
+    columns: Columns = None,
     baseline_data: Annotated[
         Path | None,
         typer.Option(help="Other samples of the same tasks, such as training rows, for the majority baseline."),
@@ -67,20 +68,25 @@ def evaluate(
     from app.evaluation.answers import read_answers
     from app.evaluation.datasets.reading import read_dataset
     from app.evaluation.encoders import ENGLISH, MULTILINGUAL
+    from app.evaluation.evaluation import SAMPLES, write_evaluation
     from app.evaluation.evaluation import evaluate as score
-    from app.evaluation.evaluation import write_evaluation
     from app.evaluation.scoring import Scorer
     from app.prompting import PromptLibrary
     from app.report.evaluation import render_report
     from app.settings import load_settings
+    from app.tables.columns import parse_columns
 
     if predictions and (user_model or model or engine):
         raise InputError("--predictions holds the answers: leave out --model, --engine and --user-model")
     if user_model and (model or engine or config):
         raise InputError("a --user-model sets itself up: leave out --model, --engine and --config")
     settings = load_settings(config, {"engine": engine, "model": model, "seed": seed})
-    dataset = read_dataset(data)
-    known = read_dataset(baseline_data) if baseline_data else None
+    for source in (data, *([predictions] if predictions else [])):
+        for written in (report, report / SAMPLES):
+            refuse_overwrite(source, written)
+    named = parse_columns(columns)
+    dataset = read_dataset(data, named)
+    known = read_dataset(baseline_data, named) if baseline_data else None
     if predictions:
         answers = read_answers(predictions, dataset.samples, PromptLibrary(settings.prompts))
     elif user_model:
@@ -156,13 +162,16 @@ def compare(
 @cli.command(epilog="Example:  shopbench convert ShoppingMMLU/data shopping_mmlu.jsonl")
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A data set in any format that is read.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the kit's JSON lines go.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the kit's rows go: .jsonl, .csv or .parquet.")],
+    columns: Columns = None,
 ) -> None:
-    """Write Shopping MMLU, EC-Guide or plain JSON lines as the kit's JSON lines."""
+    """Write Shopping MMLU, EC-Guide or a table of one's own as the kit's rows."""
     from app.evaluation.datasets.kit import write_kit
     from app.evaluation.datasets.reading import read_dataset
+    from app.tables.columns import parse_columns
 
-    dataset = read_dataset(source)
+    refuse_overwrite(source, target)
+    dataset = read_dataset(source, parse_columns(columns))
     for note in dataset.notes:
         stderr.print(f"note: {note}", markup=False)
     stderr.print(f"{write_kit(dataset.samples, target):,} rows -> {target}", markup=False)

@@ -30,6 +30,17 @@ Model = Annotated[
     str | None,
     typer.Option(help="Folder or hub name of the checkpoint.", show_default="in a checkout: weights/shopbench-135m"),
 ]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        help="What your own columns hold, such as prompt=question,options=choices,gold=label,id=sku; "
+        "options=a+b+c where each has a column. Other columns stand beside the answers.",
+        show_default="as the kit names them",
+    ),
+]
+InputFormat = Annotated[
+    str | None, typer.Option(help="jsonl, csv, parquet, text or openai.", show_default="from IN's name")
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of the run.", show_default="0")]
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from app.cli.options import EXIT_CODES, SOME_ROWS_FAILED, Config, Engine, Model, Seed
+from app.cli.options import EXIT_CODES, SOME_ROWS_FAILED, Columns, Config, Engine, InputFormat, Model, Seed
 from app.cli.output import stderr, stdout, waiting
 from app.errors import EngineError, InputError, SetupError
-from app.types import TaskType
+from app.types import Failure, TaskType
 
 if TYPE_CHECKING:
     from app.jobs.file_job import FileJob, Summary
@@ -25,25 +25,32 @@ cli = typer.Typer()
 
 @cli.command(epilog="Example:  shopbench route questions.jsonl types.jsonl")
 def route(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Questions, one JSON object a line.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where 'id' and 'task_type' go.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Questions, as 'shopbench predict' reads them.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where 'id' and 'task_type' go, as IN.")],
+    columns: Columns = None,
+    input_format: InputFormat = None,
 ) -> None:
     """Tell the task type of every question; needs no engine."""
-    from app.files import write_lines
+    from app.files import refuse_overwrite
+    from app.jobs.formats.choosing import input_format as format_of
     from app.routing import route
-    from app.rows import read_rows
+    from app.tables.columns import parse_columns
+    from app.tables.writers import write_table
 
+    read = format_of(source, input_format, parse_columns(columns))
+    refuse_overwrite(source, target)
     counts: Counter[TaskType | None] = Counter()
 
     def routed() -> Iterator[dict[str, Any]]:
-        for row in read_rows(source):
+        for row in read.read(source):
             task_type = route(row.question).type if row.question is not None else None
             counts[task_type] += 1
-            failure = row.failure
+            conversation = Failure("conversation", f"{row.where}: a conversation is asked as it is: it has no type")
+            failure = conversation if row.chat is not None else row.failure
             told = {"error": {"code": failure.code, "message": failure.message}} if failure else {}
-            yield {"id": row.id, "task_type": task_type} | told
+            yield {"id": row.answer_id, "task_type": task_type} | told
 
-    write_lines(target, routed())
+    write_table(target, ("id", "task_type", "error"), routed())
     for task_type, n in counts.most_common():
         stderr.print(f"{n:>9,}  {task_type or '(no question)'}")
     if counts[None]:
@@ -57,7 +64,8 @@ def predict(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="IN", help="Questions: .jsonl (or .gz of it), .csv, .parquet, or a pipe: - or <(command)."
+            metavar="IN",
+            help="Questions: .jsonl, .json, .csv, .parquet, .txt (one a line), .gz of each, or a pipe: - or <(command)",
         ),
     ],
     target: Annotated[
@@ -82,9 +90,8 @@ def predict(
         str | None,
         typer.Option(help="Answer every row within this time, such as 70m, loading included.", show_default=False),
     ] = None,
-    input_format: Annotated[
-        str | None, typer.Option(help="jsonl, csv, parquet or openai.", show_default="from IN's name")
-    ] = None,
+    columns: Columns = None,
+    input_format: InputFormat = None,
     output_format: Annotated[
         str | None, typer.Option(help="jsonl, csv, parquet or openai.", show_default="from OUT's name")
     ] = None,
@@ -107,9 +114,11 @@ def predict(
     from app.predictor import create_predictor
     from app.process import parse_duration
     from app.settings import load_settings
+    from app.tables.columns import parse_columns
 
     seconds = parse_duration(time_budget) if time_budget else None
-    job = FileJob(source, target, input_format, output_format, overwrite, max_errors, seconds, started)
+    named = parse_columns(columns)
+    job = FileJob(source, target, input_format, output_format, overwrite, max_errors, seconds, started, named)
     settings = load_settings(config, {"engine": engine, "model": model, "seed": seed})
     if executor == "ray":
         summary = _predict_on_cluster(job, settings, ray_address, replicas, quiet=quiet)

@@ -1,14 +1,17 @@
 """Answers to score: read from a file, asked of a predictor, or of a `UserModel` as the organisers ask it."""
 
 import importlib
+import json
+import math
 import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue, StrictFloat, StrictInt, StrictStr, ValidationError
 
@@ -92,7 +95,7 @@ def read_answers(path: Path, samples: Sequence[Sample], prompts: PromptLibrary |
         InputError: the file cannot be read, a row is malformed (the message names line and field), or the answers
             cannot be joined, as `join` says.
     """
-    answers = [_read(row) for row in strict(read_raw(path), path)]
+    answers = [_read(row) for raw in strict(read_raw(path), path) for row in _predictions(raw)]
     fingerprints = {answered.fingerprint for answered in answers}
     joined = join(samples, answers)
     if prompts is not None:
@@ -108,18 +111,21 @@ def read_answers(path: Path, samples: Sequence[Sample], prompts: PromptLibrary |
 
 
 def join(samples: Sequence[Sample], answers: Sequence[Answered]) -> Answers:
-    """Pair by id where every answer has one, else by order.
+    """Pair by id where every answer has one, else by order where there is one for each sample.
 
     Raises:
-        InputError: ids on some answers only, an id twice, or no id that any sample has.
+        InputError: ids on some answers only, an id twice, no id that any sample has, or no ids and another count.
     """
     ids = [sample.question.id for sample in samples]
     wanted = set(ids)
     named = sum(answered.id is not None for answered in answers)
     if named == 0:
-        short = len(samples) - len(answers)
-        extra = [f"row {number}" for number in range(len(samples), len(answers))]
-        return Answers("order", [*answers[: len(samples)], *[None] * short], ids[len(answers) :], extra)
+        if len(answers) != len(samples):
+            raise InputError(
+                f"{len(answers)} predictions without an 'id' for {len(samples)} samples: which belongs to which is not "
+                "known; give each prediction the id of its sample"
+            )
+        return Answers("order", answers)
     if named < len(answers):
         raise InputError(f"{len(answers) - named} predictions have no 'id' and {named} have: give all or none")
     by_id = {str(answered.id): answered for answered in answers}
@@ -173,6 +179,37 @@ def _read(row: RawRow) -> Answered:
         error=None if told is None else str(told.get("message", told) if isinstance(told, dict) else told),
         fingerprint=found.prompts,
         **found.model_dump(exclude={"id", "answer", "raw", "error", "prompts"}),
+    )
+
+
+_JSON_CELLS = ("label_probs", "label_mass", "seconds", "output_tokens", "error")
+
+
+def _predictions(raw: RawRow) -> list[RawRow]:
+    """The predictions of a row in any format that `shopbench predict` writes, what is not known left out.
+
+    Cells of CSV hold JSON where the column is no text, and a line of an OpenAI batch one prediction or several.
+    """
+    values = dict(raw.values)
+    if {"custom_id", "response"} <= values.keys():
+        body = (values["response"] or {}).get("body") or {}
+        alone = body if "choices" not in body else {"answer": body["choices"][0]["message"]["content"]}
+        found = body.get("predictions") or [{"answer": None, **alone}]
+        named = {"id": values["custom_id"], "error": values.get("error"), "prompts": body.get("prompts")}
+        return [_plain(raw, named | one) for one in found]
+    return [_plain(raw, values)]
+
+
+def _plain(raw: RawRow, values: dict[str, Any]) -> RawRow:
+    for name in _JSON_CELLS:
+        if isinstance(cell := values.get(name), str) and cell:
+            with suppress(ValueError):
+                values[name] = json.loads(cell)
+    if isinstance(pairs := values.get("label_probs"), list):  # as Parquet has a map
+        values["label_probs"] = dict(pairs)
+    absent = [name for name, value in values.items() if value == "" or (isinstance(value, float) and math.isnan(value))]
+    return replace(
+        raw, values={name: value for name, value in values.items() if name not in absent or name == "answer"}
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
@@ -19,6 +19,8 @@ from app.files import encodable
 from app.tasks.registry import task_of
 from app.types import Sample
 
+ROUNDING = 1e-9
+"""A score this near to 1 is 1."""
 SAME = 1e-6
 """Differences below this are rounding: a text's float32 embedding depends a little on its batch."""
 
@@ -93,7 +95,7 @@ class Scorer:
         scores: dict[int, SampleScore] = {}
         for metric, positions in by_metric.items():
             pairs = [(parsed[position], samples[position].gold) for position in positions]
-            scores.update(zip(positions, self._by_metric(metric, pairs), strict=True))
+            scores.update(zip(positions, map(_rounded, self._by_metric(metric, pairs)), strict=True))
         return [scores[position] for position in range(len(samples))]
 
     def _by_metric(self, metric: Metric, pairs: Sequence[tuple[Any, Any]]) -> list[SampleScore]:
@@ -120,6 +122,12 @@ class Scorer:
         if name not in self._encoders:
             self._encoders[name] = load_encoder(name, self.encoder_paths.get(name), self.precision)
         return self._encoders[name]
+
+
+def _rounded(found: SampleScore) -> SampleScore:
+    """A full score is 1: sums of floats may end in 1.0000000000000004."""
+    near = found.score is not None and abs(found.score - 1) < ROUNDING
+    return replace(found, score=1.0) if near else found
 
 
 def aggregate(scores: Sequence[SampleScore]) -> float | None:

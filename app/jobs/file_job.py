@@ -5,11 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from app.database import database_paths
 from app.errors import InputError
-from app.files import STANDARD_STREAM, is_stream, real_path, whole_file
+from app.files import STANDARD_STREAM, is_stream, real_path, refuse_overwrite, whole_file
 from app.jobs.budget import Budget, Pace
 from app.jobs.formats.base import Format, Header
 from app.jobs.formats.choosing import input_format, output_format
@@ -20,9 +21,12 @@ from app.jobs.run import BatchRun, Ending, Limits
 from app.jobs.store import Store, journal_path
 from app.predictor import Predictor
 from app.process import Interruption
+from app.tables.columns import NO_COLUMNS, Columns
 from app.types import Failure, Outcome, TaskType
 
 SHOWN = 3
+LOOKED_AT = 20
+"""Rows that must not all be faulty for a file to be what it should be."""
 
 
 @dataclass(slots=True)
@@ -83,6 +87,8 @@ class FileJob:
     max_errors: int | None = None
     time_budget: float | None = None
     started_at: float = field(default_factory=time.monotonic)
+    columns: Columns = NO_COLUMNS
+    """Which columns of the source hold what, where it has names of its own."""
     most_open: int = MOST_OPEN
     """Rows that may be read and not written; more where many engines answer."""
 
@@ -117,7 +123,7 @@ def answer_file(
     """
     watcher = watcher or Watcher()
     job = replace(job, target=real_path(job.target))
-    read = input_format(job.source, job.input_format)
+    read = input_format(job.source, job.input_format, job.columns)
     write = output_format(job.target, job.output_format, read)
     _check_target(job.target, job.source)
     total = _count(read, job)
@@ -150,7 +156,7 @@ def _answer(
 ) -> Summary:
     summary = Summary(total, kept_in=journal_path(job.target))
     started = time.monotonic()
-    header = Header(predictor.prompts.fingerprint, predictor.model_name)
+    header = Header(predictor.prompts.fingerprint, predictor.model_name, carries=bool(job.columns))
     watcher.began(total, store.found)
     whole = whole_file(
         job.target, keep=lambda: summary.ending is Ending.FINISHED, partial=_partial_path(job.target), told=_unwritten
@@ -177,8 +183,10 @@ def _answer(
 def _count(read: Format, job: FileJob) -> int | None:
     if not is_stream(job.source):
         total = read.count(job.source)
-        if total == 0:
-            next(read.read(job.source), None)  # says what is missing, before the engine is loaded
+        # What is wrong with all of a file is said before the engine is loaded; an empty one says so itself.
+        first = list(islice(read.read(job.source), LOOKED_AT))
+        if len(first) == LOOKED_AT and (failure := first[0].failure) and all(row.failure for row in first):
+            raise InputError(f"{job.source}: none of the first {LOOKED_AT} rows can be asked; {failure.message}")
         return total
     if job.time_budget is not None:
         raise InputError(f"a time budget needs rows that can be counted: give a file instead of '{job.source}'")
@@ -206,13 +214,8 @@ def _check_target(target: Path, source: Path) -> None:
     """Refuse an output that could not be written, or would destroy the input, before anything is asked."""
     if target == STANDARD_STREAM:
         return
-    written = (target, _partial_path(target), *database_paths(journal_path(target)))
-    if (
-        source != STANDARD_STREAM
-        and source.exists()
-        and any(path.exists() and path.samefile(source) for path in written)
-    ):
-        raise InputError(f"{source} would be overwritten by the output or a file beside it: name another output")
+    for written in (target, _partial_path(target), *database_paths(journal_path(target))):
+        refuse_overwrite(source, written)
     if target.is_dir():
         raise InputError(f"{target} is a folder: name the file to write, such as {target / 'out.jsonl'}")
     if target.exists() and not target.is_file():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from app.errors import InputError, SetupError
-from app.files import is_stream, open_bytes
+from app.files import is_packed, is_stream, open_bytes
 from app.tables.raw import RawRow, encodes
 from app.types import Failure
 
@@ -32,7 +32,7 @@ SUFFIXES = {
     ".jsonl": JSON, ".ndjson": JSON, ".json": JSON, ".csv": CSV, ".tsv": CSV, ".parquet": PARQUET, ".pq": PARQUET,
 }  # fmt: skip
 PROMPT = "prompt"
-"""The one field of a line of plain text."""
+"""What a line of plain text is: a question without options."""
 BATCH_ROWS = 4096
 """Rows of a Parquet file that are read at a time."""
 MAX_CELL_CHARACTERS = 1 << 20
@@ -88,6 +88,11 @@ def suffix_of(path: Path) -> str:
     return Path(name.removesuffix(".gz")).suffix
 
 
+def stem_of(path: Path) -> str:
+    """A file's name without what names its kind."""
+    return Path(path.name[:-3] if is_packed(path) else path.name).stem
+
+
 def tables_in(folder: Path, *patterns: str) -> list[Path]:
     """The files below a folder that match a pattern and are tables by name, sorted. Hidden ones are none."""
     found = {path for pattern in patterns for path in folder.glob(pattern) if suffix_of(path) in SUFFIXES}
@@ -141,8 +146,7 @@ def count_rows(path: Path, kind: str | None = None, wanted: Wanted = lambda name
 @contextmanager
 def _opened(path: Path, kind: str) -> Iterator[tuple[BinaryIO, bytes]]:
     """The file's bytes and its beginning, once that is not what another kind of file begins with."""
-    with open_bytes(path) as opened:
-        file = opened if hasattr(opened, "peek") else io.BufferedReader(opened)  # type: ignore[type-var]
+    with open_bytes(path) as file:
         head = bytes(file.peek(8192)).removeprefix(b"\xef\xbb\xbf")
         if head.startswith(b"PAR1"):
             raise InputError(f"{path} seems to be Parquet: say so by its name or with --input-format parquet")
@@ -314,7 +318,8 @@ def _text(path: Path, wanted: Wanted) -> Iterator[RawRow]:
         for index, (number, line) in enumerate(lines):
             asked = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape").strip()
             where = f"line {number}"
-            yield RawRow(f"{path}, {where}", {PROMPT: asked}, index, where, _no_utf8(where, [asked]))
+            fields = {PROMPT: asked, "is_multiple_choice": False}
+            yield RawRow(f"{path}, {where}", fields, index, where, _no_utf8(where, [asked]))
 
 
 def _parquet(path: Path, wanted: Wanted) -> Iterator[RawRow]:
@@ -362,7 +367,7 @@ def _parquet_file(path: Path) -> Iterator[Any]:
     """The file, which begins at its end: what comes from a pipe or is compressed is unpacked beside it first."""
     arrow, parquet = pyarrow(), pyarrow("pyarrow.parquet")
     with tempfile.TemporaryFile() as unpacked:
-        packed = is_stream(path) or path.name.lower().endswith(".gz")
+        packed = is_stream(path) or is_packed(path)
         if packed:
             with open_bytes(path) as file:
                 shutil.copyfileobj(file, unpacked)

@@ -234,7 +234,7 @@ def test_reads_what_predict_writes(tmp_path: Path) -> None:
         ({"answer": "1", "label_probs": {"0": 2}}, "'label_probs' is wrong: "),
         ({"answer": "1", "label_probs": {"0": "x"}}, "'label_probs' is wrong: "),
         ({"answer": "1", "label_probs": {}}, "'label_probs' is wrong: "),
-        ({"answer": "1", "seconds": "1"}, "'seconds' is wrong: "),
+        ({"answer": "1", "seconds": "soon"}, "'seconds' is wrong: "),
         ({"answer": "1", "label_mass": True}, "'label_mass' is wrong: "),
         ({"answer": "1", "output_tokens": 1.5}, "'output_tokens' is wrong: "),
         ({"answer": "1", "id": 1.5}, "'id' is wrong: "),
@@ -254,12 +254,12 @@ def test_joins_on_ids_whatever_the_order() -> None:
 
 
 def test_joins_by_order_where_no_row_has_an_id() -> None:
-    joined = join(samples("a", "b"), [Answered(None, "A"), Answered(None, "B"), Answered(None, "C")])
+    joined = join(samples("a", "b"), [Answered(None, "A"), Answered(None, "B")])
     assert [one.answer for one in joined.answers if one] == ["A", "B"]
-    assert (joined.by, joined.missing, joined.extra) == ("order", [], ["row 2"])
-    short = join(samples("a", "b"), [Answered(None, "A")])
-    assert short.answers[1] is None
-    assert short.missing == ["b"]
+    assert (joined.by, joined.missing, joined.extra) == ("order", [], [])
+    for answers in (["A"], ["A", "B", "C"]):
+        with pytest.raises(InputError, match=r"predictions without an 'id' for 2 samples: .* give each"):
+            join(samples("a", "b"), [Answered(None, answer) for answer in answers])
 
 
 def test_refuses_what_cannot_be_joined() -> None:

@@ -5,14 +5,14 @@ A field that is missing or cannot be read is an InputError that names line and f
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from app.errors import InputError
 from app.evaluation.names import BEHAVIOR, MULTILINGUAL, REASONING, SEMANTIC, UNDERSTANDING, Metric
-from app.files import write_lines
 from app.tables.raw import RawRow, flag_of, id_of, shown
+from app.tables.readers import stem_of
+from app.tables.writers import write_table
 from app.tasks.answers import literal, string_list
 from app.types import Question, Sample, TaskType
 
@@ -75,7 +75,8 @@ def _relevances(value: object) -> list[float]:
 def _entities(value: object) -> list[str]:
     entities: object = value
     if isinstance(value, str):
-        entities = string_list(value.strip()) or [value.strip()]
+        listed = string_list(value.strip())
+        entities = [value.strip()] if listed is None else listed
     if not isinstance(entities, list | tuple) or not all(isinstance(entity, str) for entity in entities):
         raise InputError(f"must be a list of texts, not {shown(value)}")
     return list(entities)
@@ -84,7 +85,7 @@ def _entities(value: object) -> list[str]:
 def _text(value: object, *, several: bool) -> str | list[str]:
     texts: object = value
     if several and isinstance(value, str):
-        texts = string_list(value.strip()) or value
+        texts = value if (listed := string_list(value.strip())) is None else listed
     if isinstance(texts, str) and texts.strip():
         return texts
     if not several:
@@ -94,22 +95,22 @@ def _text(value: object, *, several: bool) -> str | list[str]:
     raise InputError(f"must be a text, or a list of texts, none of them blank, not {shown(value)}")
 
 
-def kit_samples(rows: Sequence[RawRow], path: Path, track: str = "") -> list[Sample]:
-    """Samples of the development set's format; `track` stands in where a row names none.
+GOLD = ("output_field", "target_field", "gold", "target", "answer")
+"""Names of the label, in order of preference."""
 
-    `input_field` may be called `prompt`, and `output_field` `target_field`, `gold`, `target` or `answer`.
-    A row without `id` is known by its number, counted from 0, and one without `task_name` by its file's name.
+
+def kit_samples(rows: Sequence[RawRow], name: str, track: str = "", metric: Metric | None = None) -> list[Sample]:
+    """Samples of the development set's format; `track` and `metric` stand in where a row names none.
+
+    `input_field` may be called `prompt`, and `output_field` any of `GOLD`. A row without `id` is known by its number,
+    counted from 0, and one without `task_name` by the file's `name`. Choices are scored by accuracy.
     """
-    return [_sample(row, path, track) for row in rows]
+    return [_sample(row, name, track, metric) for row in rows]
 
 
-def labelled(row: RawRow, metric: Metric, *names: str) -> object:
-    """The row's gold label in the metric's form."""
-    name, value = row.value(*names)
-    try:
-        return read_label(value, metric)
-    except InputError as error:
-        raise row.refuse(name, error) from error
+KIT_COLUMNS = (
+    "id", "input_field", "output_field", "task_name", "task_type", "metric", "is_multiple_choice", "track",
+)  # fmt: skip
 
 
 def kit_row(sample: Sample) -> dict[str, Any]:
@@ -126,28 +127,34 @@ def kit_row(sample: Sample) -> dict[str, Any]:
     }
 
 
-def _sample(row: RawRow, path: Path, track: str) -> Sample:
-    metric = _metric(row)
+def _sample(row: RawRow, name: str, track: str, otherwise: Metric | None) -> Sample:
+    metric = _metric(row, otherwise)
     task_type = _task_type(row, metric)
+    try:
+        identity = id_of(row.values.get("id")) or str(row.index)
+    except ValueError as error:
+        raise row.refuse("id", f"{error}, not {shown(row.values['id'])}") from error
+    field, label = row.value(*GOLD)
+    try:
+        gold = read_label(label, metric)
+    except InputError as error:
+        raise row.refuse(field, error) from error
     return Sample(
-        question=Question(identity(row), row.filled("input_field", "prompt"), is_multiple_choice=_flag(row, task_type)),
-        task_name=row.filled("task_name") if row.values.get("task_name") else path.stem,
+        question=Question(identity, row.filled("input_field", "prompt"), is_multiple_choice=_flag(row, task_type)),
+        task_name=row.filled("task_name") if row.values.get("task_name") else name,
         task_type=task_type,
         metric=metric.value,
-        gold=labelled(row, metric, "output_field", "target_field", "gold", "target", "answer"),
+        gold=gold,
         track=row.filled("track") if row.values.get("track") else track,
     )
 
 
-def identity(row: RawRow) -> str:
-    """The row's own id, else its number."""
-    try:
-        return id_of(row.values.get("id")) or str(row.index)
-    except ValueError as error:
-        raise row.refuse("id", f"{error}, not {shown(row.values['id'])}") from error
-
-
-def _metric(row: RawRow) -> Metric:
+def _metric(row: RawRow, otherwise: Metric | None) -> Metric:
+    if not row.values.get("metric"):
+        if flag_of(row.values.get("is_multiple_choice")) is True:
+            return Metric.ACCURACY
+        if otherwise is not None:
+            return otherwise
     name = row.filled("metric")
     try:
         return Metric(name)
@@ -193,11 +200,14 @@ def ec_guide_samples(rows: Sequence[RawRow], path: Path) -> tuple[list[Sample], 
     The task is named "MCQ/PRP" after folder and file; tracks follow what each sub-task asks for.
     """
     kept = [row for row in rows if row.values.get("metric") != UNSCORED_METRIC]
-    name = f"{path.parent.name}/{path.stem}" if path.parent.name in GROUPS else path.stem
-    samples = kit_samples(kept, path, _TRACK_OF.get(path.stem, ""))
-    return [replace(sample, task_name=name) for sample in samples], len(rows) - len(kept)
+    stem = stem_of(path)
+    name = f"{path.parent.name}/{stem}" if path.parent.name in GROUPS else stem
+    return kit_samples(kept, name, _TRACK_OF.get(stem, "")), len(rows) - len(kept)
 
 
 def write_kit(samples: Iterable[Sample], path: Path) -> int:
-    """Write the samples so that the kit's script reads them; the file appears whole or not at all. Their number."""
-    return write_lines(path, (kit_row(sample) for sample in samples))
+    """Write the samples so that the kit's script reads them (JSON lines, by name CSV or Parquet). Their number.
+
+    The file appears whole or not at all; errors as `write_table`.
+    """
+    return write_table(path, KIT_COLUMNS, (kit_row(sample) for sample in samples))

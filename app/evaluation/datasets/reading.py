@@ -8,11 +8,12 @@ from pathlib import Path
 
 from app.errors import InputError
 from app.evaluation.datasets.kit import ec_guide_samples, kit_samples
-from app.evaluation.datasets.shopping_mmlu import FOLDERS, choice_samples, free_samples
+from app.evaluation.datasets.shopping_mmlu import FOLDERS, published_samples
 from app.evaluation.names import TRACKS
 from app.files import STANDARD_STREAM
-from app.tables.raw import RawRow
-from app.tables.readers import SUFFIXES, read_raw, strict, tables_in
+from app.tables.columns import NO_COLUMNS, Columns
+from app.tables.raw import RawRow, flag_of
+from app.tables.readers import SUFFIXES, read_raw, stem_of, strict, tables_in
 from app.types import Sample
 
 _SKILL = re.compile(r"skill_?([1-4])")
@@ -27,11 +28,11 @@ class Dataset:
     notes: list[str] = field(default_factory=list)
 
 
-def read_dataset(path: Path) -> Dataset:
-    """Samples of the development set's format, Shopping MMLU, EC-Guide or plain JSON lines.
+def read_dataset(path: Path, columns: Columns = NO_COLUMNS) -> Dataset:
+    """Samples of the development set's format, Shopping MMLU, EC-Guide, or of any table with such columns.
 
-    The format is found from a file's ending and first row. A folder is read whole, files in order of name,
-    and its samples' ids begin with their file's name.
+    The format is found from a file's name and first row; tables with other names for their fields need `columns`. A
+    folder is read whole, files in order of name, and its samples' ids begin with their file's name.
 
     Raises:
         InputError: nothing to read, or a malformed row; the message names file, line and field.
@@ -40,9 +41,9 @@ def read_dataset(path: Path) -> Dataset:
     samples: list[Sample] = []
     notes: list[str] = []
     for file in files:
-        found, dropped = _samples(list(strict(read_raw(file), file)), file)
-        if dropped:
-            notes.append(f"{dropped} rows of {file.name} left out: yes-or-no answers have no ShopBench metric")
+        rows = list(strict(map(columns.renamed, read_raw(file)), file))
+        found, note = _samples(rows, file, own=bool(columns))
+        notes += [note] if note else []
         samples += found if file == path else [_prefixed(sample, file, path) for sample in found]
     if not samples:
         raise InputError(f"{path} holds no sample that can be scored")
@@ -66,18 +67,20 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _samples(rows: Sequence[RawRow], path: Path) -> tuple[list[Sample], int]:
-    fields = rows[0].values
-    if "choices" in fields and "question" in fields:
-        return choice_samples(rows, path), 0
-    if "target_field" in fields and "metric" not in fields:
-        return free_samples(rows, path), 0
+def _samples(rows: Sequence[RawRow], path: Path, *, own: bool) -> tuple[list[Sample], str]:
+    """The samples, and what has to be said of them."""
+    fields, name = rows[0].values, stem_of(path)
     if "metric" in fields and "task_name" not in fields and "output_field" in fields and "id" not in fields:
-        return ec_guide_samples(rows, path)
-    skill = _SKILL.search(path.stem)
-    return kit_samples(rows, path, TRACKS[int(skill[1]) - 1].name if skill else ""), 0
+        samples, dropped = ec_guide_samples(rows, path)
+        left_out = f"{dropped} rows of {path.name} left out: yes-or-no answers have no ShopBench metric"
+        return samples, left_out if dropped else ""
+    choice = "gold" in fields and flag_of(fields.get("is_multiple_choice")) is True
+    if "metric" not in fields and (own or choice or "target_field" in fields):
+        return published_samples(rows, path)
+    skill = _SKILL.search(name)
+    return kit_samples(rows, name, TRACKS[int(skill[1]) - 1].name if skill else ""), ""
 
 
 def _prefixed(sample: Sample, file: Path, folder: Path) -> Sample:
-    name = file.relative_to(folder).with_suffix("").as_posix()
+    name = file.relative_to(folder).with_name(stem_of(file)).as_posix()
     return replace(sample, question=replace(sample.question, id=f"{name}/{sample.question.id}"))

@@ -1,4 +1,4 @@
-"""Shopping MMLU (Jin et al., 2024): the competition's test set as it was published.
+"""Shopping MMLU (Jin et al., 2024), the competition's test set as it was published, and files like it: no metric.
 
 Multiple-choice tasks are CSV files (`question`, `choices`, `answer`), the others JSON lines (`input_field`,
 `target_field`), read with the errors of `kit`.
@@ -8,11 +8,12 @@ Folders name the task type, files the task: `multiple_choice/<task>_dataset.csv`
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.evaluation.datasets.kit import identity, labelled
+from app.evaluation.datasets.kit import GOLD, kit_samples
 from app.evaluation.names import MULTILINGUAL, Metric
-from app.tables.raw import RawRow
+from app.tables.raw import RawRow, flag_of
+from app.tables.readers import stem_of
 from app.tasks.answers import literal
-from app.types import Question, Sample, TaskType
+from app.types import Sample, TaskType
 
 FOLDERS = {
     "multiple_choice": TaskType.MULTIPLE_CHOICE,
@@ -22,46 +23,19 @@ FOLDERS = {
     "generation": TaskType.GENERATION,
 }
 SUFFIX = "_dataset"
-RATING = "review_rating_prediction"
-"""Its answer is the rating itself, 1 to 5, and it lists no options."""
 
 
-def choice_samples(rows: Sequence[RawRow], path: Path) -> list[Sample]:
-    """Multiple-choice samples of one CSV file, asked in the form of the development set."""
-    name = task_name(path)
-    return [
-        Sample(
-            Question(identity(row), _choice_prompt(row, name), is_multiple_choice=True),
-            name,
-            TaskType.MULTIPLE_CHOICE,
-            Metric.ACCURACY.value,
-            labelled(row, Metric.ACCURACY, "answer"),
-            _track(name),
-        )
-        for row in rows
-    ]
+def published_samples(rows: Sequence[RawRow], path: Path) -> tuple[list[Sample], str]:
+    """Samples of a file that names no metric, and the note that says by which its free answers are scored.
 
-
-def free_samples(rows: Sequence[RawRow], path: Path) -> list[Sample]:
-    """Samples of one JSON file of any other type; its folder, its name or its labels tell which."""
-    name = task_name(path)
-    metric = metric_of(_task_type(rows[0], path.parent.name, name), name)
-    return [
-        Sample(
-            Question(identity(row), row.filled("input_field")),
-            name,
-            metric.task_type,
-            metric.value,
-            labelled(row, metric, "target_field"),
-            _track(name),
-        )
-        for row in rows
-    ]
-
-
-def task_name(path: Path) -> str:
-    """The file's name without its ending."""
-    return path.stem.removesuffix(SUFFIX)
+    Choices are scored by accuracy. Of the others, the folder, the file's name or the first label tells which: of a
+    file that is not as Shopping MMLU has it, that has to be said.
+    """
+    name = stem_of(path).removesuffix(SUFFIX)
+    free = next((row for row in rows if flag_of(row.values.get("is_multiple_choice")) is not True), None)
+    metric = metric_of(_task_type(free, path.parent.name, name), name) if free else Metric.ACCURACY
+    note = f"{path.name} names no metric: answers that are no choice are scored by {metric.value}"
+    return kit_samples(rows, name, _track(name), metric), note if free and "target_field" not in free.values else ""
 
 
 def metric_of(task_type: TaskType, name: str) -> Metric:
@@ -75,24 +49,13 @@ def metric_of(task_type: TaskType, name: str) -> Metric:
     return Metric.MULTILINGUAL_SENT_TRANSFORMER if "multilingual" in name else Metric.SENT_TRANSFORMER
 
 
-def _choice_prompt(row: RawRow, name: str) -> str:
-    question = row.filled("question")
-    if RATING in name:
-        return f"{question}\nAnswer: "
-    choices = literal(row.filled("choices").strip())
-    if not isinstance(choices, list | tuple) or len(choices) < 2:
-        raise row.refuse("choices", "must be a Python list of at least two options")
-    options = "".join(f"\n{number}. {choice}" for number, choice in enumerate(choices))
-    return f"{question}{options}\nAnswer: "
-
-
 def _task_type(row: RawRow, folder: str, name: str) -> TaskType:
     if folder in FOLDERS:
         return FOLDERS[folder]
     for word, task_type in FOLDERS.items():
         if word in name:
             return task_type
-    _, target = row.value("target_field")
+    _, target = row.value(*GOLD)
     value = literal(target.strip()) if isinstance(target, str) else target
     if isinstance(value, list) and value:
         if all(isinstance(part, str) for part in value):

@@ -1,6 +1,6 @@
 """What a file format says about itself; rows of a pipe, which come when whoever writes them sends them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
@@ -9,7 +9,9 @@ from typing import BinaryIO
 
 from app.files import is_stream
 from app.jobs.job import Result
-from app.rows import Row
+from app.rows import PREDICTION_COLUMNS, Row, prediction_row
+from app.tables.readers import JSON
+from app.tables.writers import WRITERS, TableWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +22,35 @@ class Header:
     """Fingerprint of the prompt templates."""
     model: str
     """Name of the checkpoint."""
+    carries: bool = False
+    """Whether rows bring columns along that stand beside their answers."""
 
 
 class ResultWriter:
-    """Writes results in the order given, into an open file that stays its caller's."""
+    """Writes results in the order given, into an open file that stays its caller's: one row each, as a table."""
 
-    def __init__(self, file: BinaryIO, header: Header) -> None:
-        self._file, self._header = file, header
+    def __init__(self, file: BinaryIO, header: Header, kind: str = JSON) -> None:
+        self._file, self._header, self._kind = file, header, kind
+        self._table: TableWriter | None = None
+        self._waiting: list[Result] = []
 
     def write(self, result: Result) -> None:
-        """Add one result."""
-        raise NotImplementedError
+        """Add one result. The first row that holds a question says what other columns there are."""
+        self._waiting.append(result)
+        if self._table or result.row.question or not self._header.carries:
+            self._put(result.row.others)
 
     def close(self) -> None:
-        """Write what is still held back: here nothing is. The file stays open."""
+        """Write what is still held back. The file stays open."""
+        self._put({}).close()
+
+    def _put(self, others: Mapping[str, object]) -> TableWriter:
+        if self._table is None:
+            self._table = WRITERS[self._kind](self._file, [*PREDICTION_COLUMNS, *others])
+        waiting, self._waiting = self._waiting, []
+        for result in waiting:
+            self._table.write({**prediction_row(result.prediction, self._header.prompts), **result.row.others})
+        return self._table
 
 
 @dataclass(frozen=True, slots=True)

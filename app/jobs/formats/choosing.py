@@ -6,19 +6,24 @@ from pathlib import Path
 
 from app.errors import InputError
 from app.files import open_bytes
-from app.jobs.formats.base import Format, as_they_arrive
+from app.jobs.formats.base import Format, ResultWriter, as_they_arrive
 from app.jobs.formats.openai_batch import OPENAI_BATCH, is_batch_line
-from app.jobs.formats.writers import CsvWriter, JsonLinesWriter, ParquetWriter
 from app.rows import count_questions, read_rows
-from app.tables.readers import CSV, JSON, PARQUET, TEXT, kind_of
-
-FORMATS = {
-    kind: Format(kind, as_they_arrive(partial(read_rows, kind=kind)), partial(count_questions, kind=kind), writer)
-    for kind, writer in ((JSON, JsonLinesWriter), (CSV, CsvWriter), (PARQUET, ParquetWriter), (TEXT, JsonLinesWriter))
-} | {OPENAI_BATCH.name: OPENAI_BATCH}
+from app.tables.columns import NO_COLUMNS, Columns
+from app.tables.readers import JSON, kind_of
+from app.tables.writers import WRITERS
 
 
-def input_format(path: Path, name: str | None) -> Format:
+def _table(kind: str, columns: Columns = NO_COLUMNS) -> Format:
+    read = as_they_arrive(partial(read_rows, kind=kind, columns=columns))
+    count = partial(count_questions, kind=kind, columns=columns)
+    return Format(kind, read, count, partial(ResultWriter, kind=kind))
+
+
+FORMATS = {kind: _table(kind) for kind in WRITERS} | {OPENAI_BATCH.name: OPENAI_BATCH}
+
+
+def input_format(path: Path, name: str | None, columns: Columns = NO_COLUMNS) -> Format:
     """The format to read a file in. JSON lines that begin with a batch request are an OpenAI batch file.
 
     Raises:
@@ -26,8 +31,10 @@ def input_format(path: Path, name: str | None) -> Format:
     """
     found = _named(path, name)
     if name is None and found.name == JSON and path.is_file() and _begins_as_batch(path):
-        return OPENAI_BATCH
-    return found
+        found = OPENAI_BATCH
+    if columns and found is OPENAI_BATCH:
+        raise InputError(f"{path} is an OpenAI batch file, whose fields have fixed names: leave --columns out")
+    return _table(found.name, columns) if columns else found
 
 
 def output_format(path: Path, name: str | None, source: Format) -> Format:

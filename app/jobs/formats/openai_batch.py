@@ -66,6 +66,9 @@ class OpenAIBatchWriter(ResultWriter):
             self._file.write(dump(self._line(self._parts)).encode() + b"\n")
             self._parts = []
 
+    def close(self) -> None:
+        """Nothing is held back."""
+
     def _line(self, parts: list[Result]) -> dict[str, Any]:
         row = parts[0].row
         # Made from the row, not drawn at random: the same run writes the same bytes.

@@ -4,8 +4,8 @@ import pytest
 
 from app.errors import InputError, SetupError
 from app.jobs.file_job import FileJob
-from app.jobs.formats import writers
 from app.jobs.formats.choosing import FORMATS
+from app.tables import writers
 from tests.jobs.formats.parquet_file import write_parquet
 from tests.jobs.questions import mixed
 from tests.jobs.scripted_job import answer
