@@ -11,7 +11,7 @@ from app.errors import InputError
 from app.openai.chat import ChatRequest
 from app.openai.wire import FieldError, Refusing, RequestError, ShortText, check_text, invalid, read_body
 from app.tables.columns import FORM, NO_COLUMNS, Columns, published
-from app.tables.raw import RawRow, flag_of, id_of
+from app.tables.raw import RawRow, blank, flag_of, id_of
 from app.tables.readers import PROMPT, Wanted, count_rows, read_raw
 from app.types import Failure, Prediction, Question, TaskType
 
@@ -55,7 +55,7 @@ class QuestionBody(Refusing):
             return body
         named = {"is_multiple_choice": None, **body}
         kits = named.pop("input_field", None)
-        return named | {"prompt": kits if named.get("prompt") is None else named["prompt"]}
+        return named | {"prompt": kits if named.get("prompt") in (None, "") else named["prompt"]}
 
 
 QUESTION_FIELDS = ("id", "prompt", "input_field", "is_multiple_choice")
@@ -233,7 +233,7 @@ def row_of(raw: RawRow, *, carries: bool = False) -> Row:
 
     What it `carries` beside its question stands beside its answer; a name that is taken there begins with "input_".
     """
-    fields = {name: raw.values[name] for name in QUESTION_FIELDS if raw.values.get(name) is not None}
+    fields = {name: raw.values[name] for name in QUESTION_FIELDS if not blank(raw.values.get(name))}
     try:
         identity = id_of(fields.get("id"))
     except ValueError:

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.options import Columns, Config, Engine, Model
+from app.cli.options import Columns, Config, Engine, InputFormat, Model
 from app.cli.output import figure, stderr, stdout, told, track_steps, waiting
 from app.errors import InputError
 from app.files import refuse_overwrite, write_whole
@@ -59,6 +59,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder of paraphrase-multilingual-MiniLM-L12-v2.")
     ] = None,
     columns: Columns = None,
+    input_format: InputFormat = None,
     baseline_data: Annotated[
         Path | None,
         typer.Option(help="Other samples of the same tasks, such as training rows, for the majority baseline."),
@@ -85,7 +86,7 @@ def evaluate(
         for written in (report, report / SAMPLES):
             refuse_overwrite(source, written)
     named = parse_columns(columns)
-    dataset = read_dataset(data, named)
+    dataset = read_dataset(data, named, input_format)
     known = read_dataset(baseline_data, named) if baseline_data else None
     if predictions:
         answers = read_answers(predictions, dataset.samples, PromptLibrary(settings.prompts))
@@ -164,6 +165,7 @@ def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A data set in any format that is read.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the kit's rows go: .jsonl, .csv or .parquet.")],
     columns: Columns = None,
+    input_format: InputFormat = None,
 ) -> None:
     """Write Shopping MMLU, EC-Guide or a table of one's own as the kit's rows."""
     from app.evaluation.datasets.kit import write_kit
@@ -171,7 +173,7 @@ def convert(
     from app.tables.columns import parse_columns
 
     refuse_overwrite(source, target)
-    dataset = read_dataset(source, parse_columns(columns))
+    dataset = read_dataset(source, parse_columns(columns), input_format)
     for note in dataset.notes:
         stderr.print(f"note: {note}", markup=False)
     stderr.print(f"{write_kit(dataset.samples, target):,} rows -> {target}", markup=False)

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import math
 import os
 import sys
 import time
@@ -21,7 +20,7 @@ from app.files import git_revision
 from app.predictor import Predictor, Prepared, conversation
 from app.prompting import PromptLibrary
 from app.settings import ROOT
-from app.tables.raw import RawRow, id_of, missing, shown
+from app.tables.raw import RawRow, blank, id_of, missing, shown
 from app.tables.readers import read_raw, strict
 from app.tasks.registry import task_of
 from app.types import Message, Outcome, Prediction, Question, Sample, TaskType
@@ -207,10 +206,7 @@ def _plain(raw: RawRow, values: dict[str, Any]) -> RawRow:
                 values[name] = json.loads(cell)
     if isinstance(pairs := values.get("label_probs"), list):  # as Parquet has a map
         values["label_probs"] = dict(pairs)
-    absent = [name for name, value in values.items() if value == "" or (isinstance(value, float) and math.isnan(value))]
-    return replace(
-        raw, values={name: value for name, value in values.items() if name not in absent or name == "answer"}
-    )
+    return replace(raw, values={name: value for name, value in values.items() if name == "answer" or not blank(value)})
 
 
 def _with_prompt(answered: Answered | None, question: Question, prompts: PromptLibrary) -> Answered | None:

@@ -1,13 +1,12 @@
 """Which columns of somebody's own table hold what, and such a row under the names that everything here reads."""
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.errors import InputError
-from app.tables.raw import RawRow, missing, shown
+from app.tables.raw import RawRow, blank, missing, shown
 from app.tasks.answers import literal
 from app.types import Failure
 
@@ -104,18 +103,14 @@ def _options(row: RawRow, names: Sequence[str]) -> list[str]:
     """The options of one row; none where the cell is blank."""
     given = row.values[names[0]]
     if len(names) > 1:
-        options: object = [row.values[name] for name in names if not _blank(row.values[name])]
+        options: object = [row.values[name] for name in names if not blank(row.values[name])]
     elif isinstance(given, str) and given.strip():
         options = literal(given.strip()) if given.lstrip().startswith(("[", "(")) else _SEPARATOR.split(given.strip())
     else:
-        options = [] if _blank(given) else given
+        options = [] if blank(given) else given
     if isinstance(options, str | Mapping) or not isinstance(options, Sequence) or len(options) == 1:
         raise row.refuse(names[0], f"must be a list of at least two options, or texts between |, not {shown(given)}")
     return [str(option).strip() for option in options]
-
-
-def _blank(value: object) -> bool:
-    return value in (None, "") or (isinstance(value, float) and math.isnan(value))
 
 
 def _number_of(row: RawRow, name: str, options: Sequence[str]) -> object:

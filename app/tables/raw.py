@@ -26,6 +26,11 @@ def encodes(text: str) -> bool:
     return True
 
 
+def blank(value: object) -> bool:
+    """Whether a table has nothing there: null, an empty cell, or the NaN that stands in their place."""
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
 def id_of(given: object) -> str | None:
     """A row's id, for whoever reads or writes one: a text, or a whole number as its digits; None where there is none.
 
@@ -38,7 +43,7 @@ def id_of(given: object) -> str | None:
     if isinstance(given, str):
         given = given.strip()
         given = match[1] if (match := _WHOLE.fullmatch(given)) else given
-    if given is None or given == "" or (isinstance(given, float) and math.isnan(given)):
+    if blank(given):
         return None
     if isinstance(given, float) and given.is_integer():
         given = int(given)
@@ -76,7 +81,7 @@ class RawRow:
     def value(self, *names: str) -> tuple[str, Any]:
         """The first of these fields that holds something, else the first that is there: its name and value."""
         there = [name for name in names if name in self.values]
-        filled = [name for name in there if self.values[name] not in (None, "")]
+        filled = [name for name in there if not blank(self.values[name])]
         if not there:
             raise missing(self.place, names[0], self.values)
         name = (filled or there)[0]

@@ -5,19 +5,17 @@ caller sees by the same place and in the same words; what is wrong with a whole 
 """
 
 import csv
-import importlib
 import io
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from app.errors import InputError, SetupError
-from app.files import is_packed, is_stream, open_bytes
+from app.errors import InputError
+from app.files import is_packed, open_bytes
+from app.tables.parquet import parquet_file, parquet_records
 from app.tables.raw import RawRow, encodes
 from app.types import Failure
 
@@ -33,8 +31,6 @@ SUFFIXES = {
 }  # fmt: skip
 PROMPT = "prompt"
 """What a line of plain text is: a question without options."""
-BATCH_ROWS = 4096
-"""Rows of a Parquet file that are read at a time."""
 MAX_CELL_CHARACTERS = 1 << 20
 """A stray quotation mark takes all that follows into its cell; no text of a table is as long as this."""
 _CHUNK = 1 << 16
@@ -133,7 +129,7 @@ def count_rows(path: Path, kind: str | None = None, wanted: Wanted = lambda name
     """How many rows `read_raw` gives, in much less time where the file allows. Errors as there."""
     kind = kind_of(path, kind)
     if kind == PARQUET:
-        with _parquet_file(path) as file:
+        with parquet_file(path) as file:
             wanted(file.schema_arrow.names)
             return int(file.metadata.num_rows)
     if kind == JSON:
@@ -262,7 +258,7 @@ def _csv(path: Path, wanted: Wanted) -> Iterator[RawRow]:
                 if columns is None:
                     if isinstance(cells, Failure):
                         raise InputError(f"{path}, {cells.message}")
-                    columns = _columns(path, cells)
+                    columns = _columns(path, [name.strip() for name in cells])
                     wanted(columns)
                     continue
                 index += 1
@@ -323,72 +319,11 @@ def _text(path: Path, wanted: Wanted) -> Iterator[RawRow]:
 
 
 def _parquet(path: Path, wanted: Wanted) -> Iterator[RawRow]:
-    index = 0
-    with _parquet_file(path) as file:
-        names = _columns(path, file.schema_arrow.names)
-        batches = file.iter_batches(BATCH_ROWS, columns=list(wanted(names)))
-        while True:
-            try:
-                batch = next(batches, None)
-                records = [] if batch is None else _records(batch)
-            except (pyarrow().ArrowException, OSError) as error:
-                raise InputError(f"{path} is damaged after row {index}: {str(error).partition(chr(10))[0]}") from error
-            if batch is None:
-                return
-            for values in records:
-                where = f"row {index + 1}"
-                yield RawRow(f"{path}, {where}", values, index, where, _no_utf8(where, values.values()))
-                index += 1
-
-
-def _records(batch: Any) -> list[dict[str, Any]]:  # noqa: ANN401  # pyarrow brings no types
-    """Text that is not UTF-8 becomes half surrogate pairs, which its row is refused for, and no other."""
-    try:
-        rows: list[dict[str, Any]] = batch.to_pylist()
-    except UnicodeDecodeError:
-        columns = [_decoded(column) for column in batch.columns]
-        return [dict(zip(batch.schema.names, values, strict=True)) for values in zip(*columns, strict=True)]
-    return rows
-
-
-def _decoded(column: Any) -> list[Any]:  # noqa: ANN401  # pyarrow brings no types
-    arrow = pyarrow()
-    if arrow.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if arrow.types.is_string(column.type) or arrow.types.is_large_string(column.type):
-        texts = column.cast(arrow.large_binary()).to_pylist()
-        return [text if text is None else text.decode("utf-8", "surrogateescape") for text in texts]
-    values: list[Any] = column.to_pylist()
-    return values
-
-
-@contextmanager
-def _parquet_file(path: Path) -> Iterator[Any]:
-    """The file, which begins at its end: what comes from a pipe or is compressed is unpacked beside it first."""
-    arrow, parquet = pyarrow(), pyarrow("pyarrow.parquet")
-    with tempfile.TemporaryFile() as unpacked:
-        packed = is_stream(path) or is_packed(path)
-        if packed:
-            with open_bytes(path) as file:
-                shutil.copyfileobj(file, unpacked)
-        try:
-            yield parquet.ParquetFile(unpacked if packed else path)
-        except arrow.ArrowInvalid as error:
-            raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from error
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror or str(error).splitlines()[0]}") from error
-
-
-def pyarrow(module: str = "pyarrow") -> Any:  # noqa: ANN401  # pyarrow brings no types
-    """The library for Parquet.
-
-    Raises:
-        SetupError: it is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise SetupError("Parquet needs pyarrow: pip install 'shopbench[parquet]', or use JSON lines") from error
+    with parquet_file(path) as file:
+        columns = wanted(_columns(path, file.schema_arrow.names))
+        for index, values in enumerate(parquet_records(file, path, columns)):
+            where = f"row {index + 1}"
+            yield RawRow(f"{path}, {where}", values, index, where, _no_utf8(where, values.values()))
 
 
 _READERS = {JSON: _json, CSV: _csv, PARQUET: _parquet, TEXT: _text}

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.files import dump, whole_file
-from app.tables.readers import CSV, JSON, PARQUET, TEXT, kind_of, pyarrow
+from app.tables.parquet import pyarrow
+from app.tables.readers import CSV, JSON, PARQUET, TEXT, kind_of
 
 GROUP_ROWS = 4096
 """Rows in a row group of a Parquet file."""

@@ -272,8 +272,9 @@ def test_a_wrong_file_is_found_before_the_engine_is_loaded(
 
 
 def test_small_things_in_data_and_predictions(tmp_path: Path) -> None:
-    rows = [
-        {"id": "a", "prompt": None, "input_field": "Extract the colour.", "metric": "micro f1", "gold": "[]",
+    rows: list[dict[str, Any]] = [
+        {"id": "a", "prompt": None, "task_name": float("nan"), "track": "",
+         "input_field": "Extract the colour.", "metric": "micro f1", "gold": "[]",
          "is_multiple_choice": "0.0"},
         {"id": "b", "prompt": PROMPT.format(1), "metric": "accuracy", "gold": "1.0", "is_multiple_choice": "1.0"},
     ]  # fmt: skip

@@ -186,7 +186,7 @@ def test_two_columns_of_one_name_are_refused_and_columns_without_one_are_nobodys
     (tmp_path / "a.csv").write_text("a,b,a\n1,2,3\n")
     with pytest.raises(InputError, match="two columns 'a'"):
         list(read_raw(tmp_path / "a.csv"))
-    (tmp_path / "a.csv").write_text(",b,,\n1,2,,\n")
+    (tmp_path / "a.csv").write_text(", b ,,\n1,2,,\n")
     assert [row.values for row in read_raw(tmp_path / "a.csv")] == [{"b": "2"}]
     pa = pytest.importorskip("pyarrow")
     table = pa.Table.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["a", "a"])

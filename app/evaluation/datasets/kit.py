@@ -10,7 +10,7 @@ from typing import Any
 
 from app.errors import InputError
 from app.evaluation.names import BEHAVIOR, MULTILINGUAL, REASONING, SEMANTIC, UNDERSTANDING, Metric
-from app.tables.raw import RawRow, flag_of, id_of, shown
+from app.tables.raw import RawRow, blank, flag_of, id_of, shown
 from app.tables.readers import stem_of
 from app.tables.writers import write_table
 from app.tasks.answers import literal, string_list
@@ -141,16 +141,16 @@ def _sample(row: RawRow, name: str, track: str, otherwise: Metric | None) -> Sam
         raise row.refuse(field, error) from error
     return Sample(
         question=Question(identity, row.filled("input_field", "prompt"), is_multiple_choice=_flag(row, task_type)),
-        task_name=row.filled("task_name") if row.values.get("task_name") else name,
+        task_name=name if blank(row.values.get("task_name")) else row.filled("task_name"),
         task_type=task_type,
         metric=metric.value,
         gold=gold,
-        track=row.filled("track") if row.values.get("track") else track,
+        track=track if blank(row.values.get("track")) else row.filled("track"),
     )
 
 
 def _metric(row: RawRow, otherwise: Metric | None) -> Metric:
-    if not row.values.get("metric"):
+    if blank(row.values.get("metric")):
         if flag_of(row.values.get("is_multiple_choice")) is True:
             return Metric.ACCURACY
         if otherwise is not None:
@@ -163,7 +163,7 @@ def _metric(row: RawRow, otherwise: Metric | None) -> Metric:
 
 
 def _task_type(row: RawRow, metric: Metric) -> TaskType:
-    if not row.values.get("task_type"):
+    if blank(row.values.get("task_type")):
         return metric.task_type
     name = row.filled("task_type")
     if name != metric.task_type:
@@ -174,7 +174,7 @@ def _task_type(row: RawRow, metric: Metric) -> TaskType:
 def _flag(row: RawRow, task_type: TaskType) -> bool:
     given = flag_of(row.values.get("is_multiple_choice"))
     expected = task_type is TaskType.MULTIPLE_CHOICE
-    if given not in (None, "") and given is not expected:
+    if not blank(given) and given is not expected:
         raise row.refuse("is_multiple_choice", f"must be {str(expected).lower()} for {task_type.value!r}")
     return expected
 

@@ -28,11 +28,12 @@ class Dataset:
     notes: list[str] = field(default_factory=list)
 
 
-def read_dataset(path: Path, columns: Columns = NO_COLUMNS) -> Dataset:
+def read_dataset(path: Path, columns: Columns = NO_COLUMNS, kind: str | None = None) -> Dataset:
     """Samples of the development set's format, Shopping MMLU, EC-Guide, or of any table with such columns.
 
-    The format is found from a file's name and first row; tables with other names for their fields need `columns`. A
-    folder is read whole, files in order of name, and its samples' ids begin with their file's name.
+    The format is found from a file's name and first row; tables with other names for their fields need `columns`, and
+    `kind` is as in `app.tables.readers`. A folder is read whole, files in order of name; its samples' ids begin with
+    their file's name.
 
     Raises:
         InputError: nothing to read, or a malformed row; the message names file, line and field.
@@ -41,7 +42,7 @@ def read_dataset(path: Path, columns: Columns = NO_COLUMNS) -> Dataset:
     samples: list[Sample] = []
     notes: list[str] = []
     for file in files:
-        rows = list(strict(map(columns.renamed, read_raw(file)), file))
+        rows = list(strict(map(columns.renamed, read_raw(file, kind)), file))
         found, note = _samples(rows, file, own=bool(columns))
         notes += [note] if note else []
         samples += found if file == path else [_prefixed(sample, file, path) for sample in found]
