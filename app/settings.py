@@ -74,7 +74,8 @@ def _explained(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] in ("enum", "literal_error"):
         allowed = re.findall("'([^']*)'", first["ctx"]["expected"])
         return f"setting {name!r}: {_unknown(str(first['input']), allowed, 'value')}"
-    return f"setting {name!r}: {first['msg'].lower()} (given: {first['input']!r})"
+    problem = first["msg"][0].lower() + first["msg"][1:]  # the values that it names stay as they are
+    return f"setting {name!r}: {problem} (given: {first['input']!r})"
 
 
 def _unknown(name: str, known: Iterable[str], what: str = "setting") -> str:

@@ -37,6 +37,16 @@ def test_the_mean_over_references_is_clipped_and_not_its_parts() -> None:
     assert similarities(encoder, pairs) == pytest.approx([(1 - 1 + 0.5) / 3, 0, 0.5])
 
 
+@pytest.mark.parametrize("metric", ["bleu", "rougel"])
+def test_a_full_score_is_one_to_the_last_bit(metric: str) -> None:
+    text = "a red lamp for the desk"
+    samples = [sample(metric, TaskType.GENERATION, text), sample(metric, TaskType.GENERATION, f"{text} at night")]
+    full, part = Scorer().score(samples, [text, text])
+    assert full.score == 1
+    assert part.score is not None
+    assert part.score < 1
+
+
 def test_every_sample_needs_an_answer_and_a_known_metric() -> None:
     known = sample("rougel", TaskType.GENERATION, "soft")
     with pytest.raises(InputError, match="1 answers for 2 samples"):
