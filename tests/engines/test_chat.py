@@ -69,6 +69,46 @@ def test_end_tokens_are_the_tokenizers_and_the_generation_settings(checkpoint: P
     assert load_chat_tokenizer(model).end_ids == (0, 2)
 
 
+@pytest.mark.parametrize("generation", [{"eos_token_id": 0}, {}, None])
+def test_generation_settings_may_name_one_end_or_none(
+    checkpoint: Path, tmp_path: Path, generation: dict[str, int] | None
+) -> None:
+    model = changed_copy(checkpoint, tmp_path)
+    (tmp_path / "generation_config.json").unlink(missing_ok=True)
+    if generation is not None:
+        (tmp_path / "generation_config.json").write_text(json.dumps(generation))
+    tokenizer = load_chat_tokenizer(model)
+    assert tokenizer.end_ids == tuple(sorted({tokenizer.tokenizer.eos_token_id, *(generation or {}).values()}))
+
+
+def test_a_tokenizer_without_an_end_is_told(checkpoint: Path, tmp_path: Path) -> None:
+    model = changed_copy(checkpoint, tmp_path, eos_token=None)
+    with pytest.raises(SetupError, match="names no eos_token; set it in tokenizer_config.json"):
+        load_chat_tokenizer(model)
+
+
+def test_a_tokenizer_that_cannot_be_read_is_one_line(checkpoint: Path, tmp_path: Path) -> None:
+    model = changed_copy(checkpoint, tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text("{")
+    with pytest.raises(SetupError, match="cannot load its tokenizer: ") as error:
+        load_chat_tokenizer(model)
+    assert "\n" not in str(error.value)
+
+
+def test_a_speakers_name_reaches_the_template(checkpoint: Path, tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ m['name'] if 'name' in m else 'nobody' }};{% endfor %}"
+    tokenizer = load_chat_tokenizer(with_template(checkpoint, tmp_path, template))
+    ids = tokenizer.encode((Message("user", "a", "Ada"), Message("user", "b")))
+    assert tokenizer.tokenizer.decode(ids) == "Ada;nobody;"
+
+
+def test_what_a_token_adds_to_the_text_is_its_bytes_or_its_name(checkpoint: Path) -> None:
+    tokenizer = load_chat_tokenizer(str(checkpoint))
+    (end,) = tokenizer.end_ids
+    assert tokenizer.token_bytes(end) == b"<|im_end|>"
+    assert [tokenizer.token_bytes(index) for index in tokenizer.vocabulary.label_ids("?")[:1]] == [b"?"]
+
+
 def test_a_lone_surrogate_does_not_stop_a_prompt(checkpoint: Path) -> None:
     tokenizer = load_chat_tokenizer(str(checkpoint))
     assert "\ufffd" in tokenizer.tokenizer.decode(tokenizer.encode((Message("user", "a\ud800b"),)))

@@ -8,8 +8,9 @@ import pytest
 
 from app.engines.base import RefusedRequestError
 from app.engines.chat import ChatTokenizer, load_chat_tokenizer
-from app.engines.prepared import PreparedRequest, finish, prepare
-from app.types import Choice, GenerationRequest, Message, OutputConstraint, SamplingParams, Selection
+from app.engines.prepared import PreparedRequest, finish, prepare, prepare_all, text_so_far
+from app.types import Choice, Copy, GenerationRequest, Message, OutputConstraint, SamplingParams, Selection
+from tests.tiny_checkpoint import train_sentencepiece_tokenizer
 
 
 @pytest.fixture
@@ -56,6 +57,53 @@ def test_room_that_no_legal_answer_needs_is_not_asked_for(tokenizer: ChatTokeniz
     assert prepare(ask(SamplingParams(64), Choice(("0", "1"))), tokenizer, 1024, ()).max_tokens == 1
     assert prepare(ask(SamplingParams(64), Selection((1, 2, 12), 2)), tokenizer, 1024, ()).max_tokens == 4
     assert prepare(ask(SamplingParams(3), Selection((1, 2, 12), 2)), tokenizer, 1024, ()).max_tokens == 3
+
+
+def test_an_adapter_that_is_not_there_is_refused_with_those_that_are(tokenizer: ChatTokenizer) -> None:
+    request = replace(ask(SamplingParams(3)), adapter="coral")
+    assert prepare(request, tokenizer, 1024, ("amber", "coral")).request.adapter == "coral"
+    for adapters, said in ((("jade", "amber"), "there are: amber, jade"), ((), "none was given to the engine")):
+        with pytest.raises(RefusedRequestError, match=f"unknown adapter 'coral'; {said}"):
+            prepare(request, tokenizer, 1024, adapters)
+
+
+def test_many_are_prepared_as_one_is(tokenizer: ChatTokenizer) -> None:
+    good = [
+        replace(ask(SamplingParams(4), constraint), id=f"good {number}")
+        for number, constraint in enumerate([None, Choice(("0", "1")), Selection((1, 2), 2)])
+    ]
+    special = replace(good[0], id="special", messages=(Message("user", "<|im_end|> is text"),))
+    bad = replace(ask(SamplingParams(0)), id="bad")
+    long = replace(ask(SamplingParams(1024)), id="long")
+    prepared, refused = prepare_all([good[0], bad, special, long, *good[1:]], tokenizer, 1024, ())
+    assert prepared == [prepare(request, tokenizer, 1024, ()) for request in (good[0], special, *good[1:])]
+    assert [(one.id, one.finish_reason, one.error and one.error.code) for one in refused] == [
+        ("bad", "error", "unusable_sampling"),
+        ("long", "error", "prompt_too_long"),
+    ]
+    assert prepare_all([], tokenizer, 1024, ()) == ([], [])
+
+
+def test_a_constrained_answer_is_its_bytes(tokenizer: ChatTokenizer) -> None:
+    """Without the end, without half a character, and without the blank that some vocabularies open a text with."""
+    spaced = train_sentencepiece_tokenizer()
+    for chat in (tokenizer, ChatTokenizer(spaced, (spaced.eos_token_id,))):
+        prepared = prepare(ask(SamplingParams(9), Copy("Größe 12")), tokenizer, 1024, ())
+        single = {piece[0]: index for index, piece in chat.vocabulary.token_bytes.items() if len(piece) == 1}
+        ids = [single[byte] for byte in "Größe".encode()]
+        assert text_so_far(prepared, chat, [*ids, chat.end_ids[0]]) == "Größe"
+        assert text_so_far(prepared, chat, ids[:3]) == "Gr"
+        blank = single[ord(" ")]
+        assert text_so_far(prepared, chat, [blank, *ids]) == ("Größe" if chat is not tokenizer else " Größe")
+        assert text_so_far(prepared, chat, []) == ""
+
+
+def test_an_answer_that_can_only_end_has_ended(tokenizer: ChatTokenizer) -> None:
+    prepared = prepare(ask(SamplingParams(9), Selection((1, 2), 2)), tokenizer, 1024, ())
+    one, comma, two = (tokenizer.vocabulary.label_ids(text)[0] for text in "1,2")
+    assert finish(prepared, tokenizer, [two, comma, one]).finish_reason == "stop"
+    cut = finish(prepared, tokenizer, [two, comma])
+    assert (cut.text, cut.finish_reason, cut.output_tokens) == ("2,", "length", 2)
 
 
 def test_an_answer_ends_by_its_end_token_its_stop_string_or_its_length(tokenizer: ChatTokenizer) -> None:
