@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from math import log
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from app.engines.base import never
 from app.errors import EngineError, SetupError
-from app.predictor import Predictor
+from app.predictor import TEMPLATE_ALLOWANCE, Predictor, Prepared
 from app.prompting import PromptLibrary
 from app.settings import ROOT
-from app.types import Completion, Failure, GenerationRequest, Outcome, Question, TaskType
+from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Question, TaskType
 from tests.scripted_engine import ScriptedEngine
 
 PROMPTS = PromptLibrary(ROOT / "prompts")
@@ -89,6 +89,52 @@ def test_a_prompt_over_the_context_is_cut_in_its_long_field_and_says_so() -> Non
     assert engine.count_tokens(request.messages) + request.sampling.max_tokens <= 1500
     assert asked.startswith("Extract the keyphrase of the review that mentions the aspect.")
     assert "Aspect: pouring\nOutput:" in asked
+
+
+def test_a_prompt_of_few_tokens_is_not_cut_however_many_bytes_it_has() -> None:
+    class Dense(ScriptedEngine):
+        def count_tokens(self, messages: Sequence[Message]) -> int:
+            return super().count_tokens(messages) // 100
+
+    question = Question("q", f"Explain the review.\nReview: {'It pours well. ' * 400}\nOutput:")
+    (prediction,) = Predictor(Dense(lambda _: "Good.", context_length=1500), PROMPTS).predict([question])
+    assert (prediction.outcome, prediction.answer) == (Outcome.CLEAN, "Good.")
+
+
+def test_a_fallback_after_a_cut_is_still_a_fallback() -> None:
+    question = Question("q", f"Explain the review.\nReview: {'It pours well. ' * 4_000}\nOutput:")
+    outcomes = [predictor(said, context_length=1500).predict([question])[0].outcome for said in ("Good.", "")]
+    assert outcomes == [Outcome.TRUNCATED, Outcome.FALLBACK]
+
+
+def test_a_prompt_that_is_surely_short_is_not_counted() -> None:
+    class Counted(ScriptedEngine):
+        counts = 0
+
+        def count_tokens(self, messages: Sequence[Message]) -> int:
+            self.counts += 1
+            return super().count_tokens(messages)
+
+    def prepared(context_length: int) -> tuple[int, int]:
+        """How often tokens were counted, and the bytes of the conversation."""
+        engine = Counted(lambda _: "1", context_length=context_length)
+        found = Predictor(engine, PROMPTS).prepare(CHOICE, "0")
+        assert isinstance(found, Prepared)
+        return engine.counts, sum(len(message.content.encode()) for message in found.request.messages)
+
+    counts, size = prepared(4096)
+    assert counts == 0
+    # Room for one token of output, and for what a chat template adds.
+    assert prepared(size + TEMPLATE_ALLOWANCE + 1) == (0, size)
+    assert prepared(size + TEMPLATE_ALLOWANCE) == (1, size)
+
+
+def test_answers_that_need_no_engine_come_among_the_others_and_after_them() -> None:
+    long = Question("long", "Select three.\n" + "\n".join(f"{number}. cup" for number in range(1, 400)))
+    found = predictor("1", context_length=1500).predict([long, CHOICE, long])
+    assert [one.error and one.error.code for one in found] == ["too_long", None, "too_long"]
+    keys = [key for key, _ in predictor("1", context_length=1500).stream([(7, long), (3, CHOICE), (5, long)])]
+    assert sorted(keys) == [3, 5, 7]
 
 
 def test_an_instruction_that_cannot_fit_still_gets_a_legal_answer() -> None:

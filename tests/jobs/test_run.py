@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import EngineError
-from app.jobs.budget import Budget, Pace
+from app.jobs.budget import AnswerKind, Budget, Pace
 from app.jobs.identity import identity_digest
 from app.jobs.intake import WINDOW
 from app.jobs.job import Origin, Result
@@ -18,9 +18,22 @@ from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.rows import Row
 from app.settings import ROOT
-from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Question, SamplingParams, TaskType
+from app.types import (
+    Choice,
+    Completion,
+    Copy,
+    Failure,
+    GenerationRequest,
+    Message,
+    Outcome,
+    OutputConstraint,
+    Question,
+    SamplingParams,
+    Selection,
+    TaskType,
+)
 from tests.jobs.questions import choice, mixed, ranking, text
-from tests.jobs.stepped_engine import SteppedEngine
+from tests.jobs.stepped_engine import FakeClock, SteppedEngine
 
 PROMPTS = PromptLibrary(ROOT / "prompts")
 IDENTITY = {"model revision": "1"}
@@ -266,6 +279,58 @@ def test_a_conversation_goes_to_the_engine_as_it_is() -> None:
     assert result.prediction.answer
     assert result.usage is not None
     assert result.usage.output_tokens > 1
+
+
+@pytest.mark.parametrize(
+    ("constraint", "kind"),
+    [
+        (None, AnswerKind.TEXT),
+        (Choice(("0", "1")), AnswerKind.CHOICE),
+        (Selection((1, 2), 2), AnswerKind.CONSTRAINED),
+        (Copy("a"), AnswerKind.CONSTRAINED),
+    ],
+)
+def test_what_an_answer_costs_follows_its_form(constraint: OutputConstraint | None, kind: AnswerKind) -> None:
+    assert AnswerKind.of(GenerationRequest("0", (), SamplingParams(8), constraint)) is kind
+
+
+def test_a_conversation_that_is_refused_has_no_answer() -> None:
+    turn = {"role": "user", "content": "Which yoga mat?"}
+    chat = ChatRequest.model_validate({"model": "stepped", "messages": [turn], "max_tokens": 20})
+    _, (result,) = answer([Row(0, "x", chat=chat)], Refusing())
+    assert (result.prediction.answer, result.prediction.outcome) == (None, Outcome.ERROR)
+    assert result.prediction.error == Failure("adapter", "unknown adapter")
+
+
+def test_as_many_errors_as_are_allowed_end_a_run_and_one_less_does_not() -> None:
+    def source() -> list[Row]:
+        bad = [Row(number, "b", failure=Failure("no_text", "no text")) for number in range(3)]
+        return [*bad, Row(3, "c", choice(3))]
+
+    assert answer(source(), limits=Limits(max_errors=4))[0] is Ending.FINISHED
+    assert answer(source(), limits=Limits(max_errors=3))[0] is Ending.TOO_MANY_ERRORS
+
+
+def test_what_there_was_no_time_for_is_no_error_of_its_row() -> None:
+    turn = {"role": "user", "content": "Hello"}
+    chat = ChatRequest.model_validate({"model": "stepped", "messages": [turn], "max_tokens": 20})
+    budget = Budget(0.0, 1, Pace(time.monotonic), time.monotonic)
+    ending, (result,) = answer([Row(0, "x", chat=chat)], limits=Limits(max_errors=1, budget=budget))
+    assert ending is Ending.FINISHED
+    assert result.prediction.error is not None
+
+
+@pytest.mark.parametrize(("step_seconds", "probes"), [(0.01, 2), (0.5, 2), (1.0, 1), (3.0, 1)])
+def test_the_engine_is_measured_twice_where_there_is_time(step_seconds: float, probes: int) -> None:
+    """First calls are slow; a second one is made while it costs no more than a tenth of the time left."""
+    clock = FakeClock()
+    engine = SteppedEngine(step_seconds=step_seconds, wait=clock.wait)
+    budget = Budget(10.0, 4, Pace(clock), clock)
+    run = BatchRun(Predictor(engine, PROMPTS), None, b"", lambda _: None, Limits(budget=budget), clock)
+    assert run.run(rows(map(text, range(4)))) is Ending.FINISHED
+    asked = [request for request in engine.asked if request.id == "probe"]
+    assert len(asked) == probes
+    assert all(request.sampling.max_tokens == 1 and request.constraint is None for request in asked)
 
 
 def test_the_types_are_read_from_the_prompt() -> None:
