@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.data.row import Capability
-from app.data.sources.reading import count
+from app.data.sources.reading import count, joined
 from app.data.tasks.lists import OPTIONS, choices, content_words, graded
 from app.data.tasks.task import CHOICE, NER, RANKING, Draft, PublishedSource, TaskGroup
 from app.errors import InputError
@@ -133,7 +133,9 @@ def mended(text: str) -> str:
 
 
 def _compared(name: str, pairs: list[tuple[Offer, Offer, bool]], faults: Counter[str]) -> Iterator[ComparedOffer]:
-    product = _products(pairs)
+    product = joined(
+        link for one, other, same in pairs for link in ([(one, other)] if same else [(one, one), (other, other)])
+    )
     labelled: defaultdict[Offer, dict[Offer, bool]] = defaultdict(dict)
     for first, second, one_product in pairs:
         if first.title == second.title:
@@ -162,28 +164,12 @@ def _compared(name: str, pairs: list[tuple[Offer, Offer, bool]], faults: Counter
         )
         count(faults, "ditto: another product's offer that no word of its own tells apart, left out",
               len(different) - len(alike))  # fmt: skip
-        yield ComparedOffer(offer, same, alike, unrelated, f"ditto/{name}/{product[offer]}")
+        yield ComparedOffer(offer, same, alike, unrelated, f"ditto/{name}/{product[offer].title}")
 
 
 def _told_apart(one: set[str], other: set[str]) -> bool:
     """Whether each of two titles has a word that the other lacks, besides words that any offer may have."""
     return bool(one - other - _ANYWHERE) and bool(other - one - _ANYWHERE)
-
-
-def _products(pairs: list[tuple[Offer, Offer, bool]]) -> dict[Offer, str]:
-    """The product of each offer, by the title of one of its offers: what is the same is joined."""
-    leader: dict[Offer, Offer] = {}
-
-    def find(offer: Offer) -> Offer:
-        while leader.setdefault(offer, offer) != offer:
-            offer = leader[offer]
-        return offer
-
-    for first, second, same in pairs:
-        one, other = find(first), find(second)
-        if same:
-            leader[other] = one
-    return {offer: find(offer).title for offer in list(leader)}
 
 
 DITTO = PublishedSource(

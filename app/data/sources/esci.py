@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from app.data.sources.reading import RawRow, count, find_tables, library, one_line, read_table
+from app.data.sources.reading import RawRow, count, find_tables, joined, library, one_line, read_table
 from app.data.sources.spill import SpillTable, once_a_file
 from app.data.tasks.task import PublishedSource
 from app.errors import InputError
@@ -142,7 +142,10 @@ def _of_judgments(path: Path, _: Path, faults: Counter[str]) -> Iterator[QueryRe
         if judged:
             found[query] = tuple(judged.values())
     count(faults, "ESCI: a product that no query has, left out", len(table) - len(known))
-    groups = _joined({query: [product.title for product in products] for query, products in found.items()})
+    first: dict[str, str] = {}
+    groups = joined(
+        (first.setdefault(product.title, query), query) for query, products in found.items() for product in products
+    )
     for query, products in found.items():
         language, group = LOCALES[_LISTED_LOCALE], f"{_LISTED_LOCALE}/{groups[query]}"
         yield QueryResults(query, _LISTED_LOCALE, language, products, group, tuple(filter(None, categories)))
@@ -186,24 +189,6 @@ def _ratings(row: RawRow) -> Iterator[tuple[str, str]]:
         if label is None:
             raise rating.wrong("rating", "100, 10, 1 or 0", values["rating"])
         yield rating.text("docId"), label
-
-
-def _joined(titles: dict[str, list[str]]) -> dict[str, str]:
-    """For each query the first of the queries that it shares products with, directly or through others."""
-    first: dict[str, str] = {}
-    leader: dict[str, str] = {}
-
-    def lead(query: str) -> str:
-        while leader[query] != query:
-            query = leader[query]
-        return query
-
-    for query, shown in titles.items():
-        leader[query] = query
-        for title in shown:
-            other = lead(first.setdefault(title, query))
-            leader[lead(query)] = other
-    return {query: lead(query) for query in titles}
 
 
 def _judge(

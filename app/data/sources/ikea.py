@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.data.row import Capability
-from app.data.sources.reading import count
+from app.data.sources.reading import count, joined
 from app.data.tasks.lists import OPTIONS, choices, content_words, unlike
 from app.data.tasks.task import CHOICE, GENERATION, Draft, PublishedSource, TaskGroup
 from app.errors import InputError
@@ -68,7 +68,7 @@ class Translated:
     elsewhere: tuple[tuple[str, str], ...]
     """Passages of other products, in both languages, that say something else."""
     group: str
-    """The same for all passages of a description, in either language."""
+    """The same for all passages of a description and of those that share a sentence with it, in either language."""
 
 
 def read_ikea(folder: Path, faults: Counter[str]) -> Iterator[Translated]:
@@ -77,7 +77,7 @@ def read_ikea(folder: Path, faults: Counter[str]) -> Iterator[Translated]:
     Raises:
         InputError: there is no pair of files, or one has more lines than the other.
     """
-    found = False
+    found: dict[str, list[Description]] = {}
     for language in LANGUAGES:
         paths = [
             path
@@ -85,10 +85,21 @@ def read_ikea(folder: Path, faults: Counter[str]) -> Iterator[Translated]:
             for path in sorted(folder.glob(f"data.en.{language}/data.raw/train_WMT_2017.{code}*"))[:1]
         ]
         if len(paths) == 2:
-            found = True
-            yield from _passages(language, _lines(paths[0], paths[1], language, faults), faults)
+            found[language] = _lines(paths[0], paths[1], language, faults)
     if not found:
         raise InputError(f"no data.en.de/data.raw/train_WMT_2017.en and .de in {folder}: put the published files there")
+    times = {
+        language: Counter(one for english, _ in pairs for one in set(english)) for language, pairs in found.items()
+    }
+    groups = joined(
+        (own[0], one)
+        for language, descriptions in found.items()
+        for english, _ in descriptions
+        for own in [[one for one in english if times[language][one] <= _RECURRING]]
+        for one in own
+    )
+    for language, descriptions in found.items():
+        yield from _passages(language, descriptions, times[language], groups, faults)
 
 
 Description = tuple[list[str], list[str]]
@@ -123,8 +134,9 @@ def sentences(text: str, language: str) -> list[str]:
     return [one for one in _BREAK.split(text.strip()) if _WORD.search(one)]
 
 
-def _passages(language: str, descriptions: list[Description], faults: Counter[str]) -> Iterator[Translated]:
-    times = Counter(one for english, _ in descriptions for one in set(english))
+def _passages(
+    language: str, descriptions: list[Description], times: Counter[str], groups: dict[str, str], faults: Counter[str]
+) -> Iterator[Translated]:
     partners = _partners(descriptions)
     found: list[tuple[str, str, str]] = []
     for english, other in descriptions:
@@ -142,7 +154,7 @@ def _passages(language: str, descriptions: list[Description], faults: Counter[st
             end = place + 1 + (usable[place] and place + 1 < len(english) and usable[place + 1])
             passage = " ".join(english[place:end])
             if usable[place] and _SIZES[0] <= len(passage) <= _SIZES[1]:
-                found.append((passage, " ".join(other[place:end]), f"IKEA/{english[0]}"))
+                found.append((passage, " ".join(other[place:end]), f"IKEA/{groups[english[place]]}"))
             place = end
     for passage, translated, group in found:
         drawn = random.Random(passage).sample(found, min(_DRAWN, len(found)))

@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from app.errors import InputError, SetupError
 from app.files import open_bytes
@@ -13,6 +13,8 @@ from app.tables.raw import RawRow as RawRow
 from app.tables.raw import missing as missing
 from app.tables.readers import read_raw, strict, suffix_of, tables_in
 from app.tasks.lists import NumberedList, find_lists, principal
+
+H = TypeVar("H", bound=Hashable)
 
 
 def one_line(text: str) -> str:
@@ -174,6 +176,20 @@ def language_of(text: str) -> str:
     counts = Counter(code for word in _WORD.findall(text.lower()) for code in _LANGUAGES.get(word, ()))
     best = max(_WORDS, key=lambda code: counts[code])
     return best if counts[best] > counts[ENGLISH] else ENGLISH
+
+
+def joined(links: Iterable[tuple[H, H]]) -> dict[H, H]:
+    """For each thing one of those that links join it with, directly or through others: the same for all of these."""
+    leader: dict[H, H] = {}
+
+    def lead(thing: H) -> H:
+        while leader.setdefault(thing, thing) != thing:
+            thing = leader[thing]
+        return thing
+
+    for one, other in links:
+        leader[lead(other)] = lead(one)
+    return {thing: lead(thing) for thing in list(leader)}
 
 
 def last_list(question: str) -> NumberedList | None:

@@ -79,3 +79,14 @@ def test_files_that_do_not_go_together_are_told(tmp_path: Path) -> None:
     (raw / "train_WMT_2017.de").write_text("Eine Zeile .\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"train_WMT_2017\.en\.gz has 14 lines, .*train_WMT_2017\.de 1: fetch both"):
         list(read_ikea(tmp_path, Counter()))
+
+
+def test_descriptions_that_share_a_sentence_stand_together(tmp_path: Path) -> None:
+    shared = tuple(
+        " ".join((text, other.split(" . ")[0], "."))
+        for text, other in zip(DESCRIPTIONS[0], DESCRIPTIONS[3], strict=True)
+    )
+    write_ikea(tmp_path, [*DESCRIPTIONS, shared])
+    groups = {record.group for record in read_ikea(tmp_path, Counter())}
+
+    assert len(groups) == len(DESCRIPTIONS) - 1

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from app.data.sources.reading import (
     find_tables,
+    joined,
     language_of,
     last_list,
     parse_hub_name,
@@ -210,3 +211,15 @@ def test_the_first_entry_stays() -> None:
 
     with pytest.raises(ValueError, match="first entry"):
         without(asked, found, {1})
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=20))
+def test_what_is_linked_is_joined(links: list[tuple[int, int]]) -> None:
+    leader = joined(links)
+    reached = {thing: {thing} for link in links for thing in link}
+    for _ in reached:
+        for one, other in links:
+            reached[one] = reached[other] = reached[one] | reached[other]
+
+    assert set(leader) == set(reached)
+    assert all((leader[one] == leader[other]) == (other in reached[one]) for one in reached for other in reached)
