@@ -1,10 +1,10 @@
 """Tokens a second and memory of `shopbench train`, beside a loop written by hand and beside another checkout's trainer.
 
-    python benchmarks/training_speed.py MODEL [--other CHECKOUT] [--rounds 2] [--steps 3]
+    python benchmarks/training_speed.py MODEL [--other CHECKOUT] [--rounds 2] [--steps 3] [--rows 16]
 
-Each is a process of its own that makes the same steps of 16 rows of 180 to 192 tokens (LoRA of rank 16 on all linear
-maps, bfloat16); they take turns, since a machine is seldom free for long. The first step of each process warms up and
-does not count. Seconds of the processor are what the work costs; seconds of the clock also hold what others took.
+Each is a process of its own that makes the same steps, of --rows rows of 180 to 192 tokens (LoRA of rank 16 on all
+linear maps, bfloat16); they take turns, since a machine is seldom free for long. The first step of each process warms
+up and does not count. Seconds of the processor are what the work costs; those of the clock hold what others took, too.
 """
 
 import argparse
@@ -18,15 +18,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
+from typing import Any
 
 from app.data.row import Capability, TrainingRow
 from app.types import TaskType
 
-ROWS, LONGEST, SHORTEST = 16, 192, 180
-"""Rows of a step; tokens of a row."""
+LONGEST, SHORTEST = 192, 180
+"""Tokens of a row."""
 RANK = 16
 WORDS = ("kettle", "saddle", "lamp", "shirt", "boots", "tent", "blender", "steel", "cotton", "red", "large", "warm")
 MEASURED = "measured "
@@ -38,20 +36,22 @@ def make_rows(model: str, count: int) -> tuple[list[TrainingRow], float]:
     from app.engines.chat import load_chat_tokenizer
     from app.prompting import PromptLibrary
 
-    encoder = RowEncoder(load_chat_tokenizer(model), PromptLibrary(Path("prompts")), LONGEST)
+    encoder = RowEncoder(load_chat_tokenizer(model), PromptLibrary(Path("prompts")), 4 * LONGEST)
     rng = random.Random(0)
     rows: list[TrainingRow] = []
-    tokens = 0
+    tokens, words = 0, 60
     while len(rows) < count:
-        words = [rng.choice(WORDS) for _ in range(rng.randrange(20, 160))]
         target = " ".join(rng.sample(WORDS, 10))
-        prompt = f"Translate the product title into German: {' '.join(words)}"
+        prompt = f"Translate the product title into German: {' '.join(rng.choices(WORDS, k=words))}"
         row = TrainingRow(prompt, target, target, "translate", TaskType.GENERATION, "bleu",
                           Capability.MULTILINGUAL, "titles", "benchmark", language="de")  # fmt: skip
-        encoded = encoder.encode(row)
-        if SHORTEST <= len(encoded) <= LONGEST and not encoded.shortened:
+        length = len(encoder.encode(row))
+        if SHORTEST <= length <= LONGEST:
             rows.append(row)
-            tokens += len(encoded)
+            tokens += length
+        else:
+            # A word is one token or two.
+            words += (LONGEST + SHORTEST) // 4 - length // 2
     return rows, tokens / count
 
 
@@ -73,7 +73,7 @@ class Steps:
         print(MEASURED + json.dumps({"clock": clock, "processor": processor, "memory": memory}), flush=True)
 
 
-def by_trainer(model: str, folder: Path, steps: int) -> None:
+def by_trainer(model: str, folder: Path, steps: int, size: int) -> None:
     """The trainer of whichever checkout Python imports `app` from."""
     from transformers.utils import logging
 
@@ -102,7 +102,7 @@ def by_trainer(model: str, folder: Path, steps: int) -> None:
 
     config = FinetuneConfig.model_validate({
         "model": model, "train": str(folder / "train.jsonl"), "output": str(folder / f"out-{os.getpid()}"),
-        "lora": {"rank": RANK}, "optimizer": {"steps": steps, "batch_size": ROWS}, "precision": "bfloat16",
+        "lora": {"rank": RANK}, "optimizer": {"steps": steps, "batch_size": size}, "precision": "bfloat16",
         "max_length": LONGEST, "group_by_length": True, "answer_weighting": "token", "device": "cpu",
     })  # fmt: skip
     with Interruption(print) as interruption:
@@ -110,7 +110,7 @@ def by_trainer(model: str, folder: Path, steps: int) -> None:
     found.report()
 
 
-def by_hand(model: str, folder: Path, steps: int) -> None:
+def by_hand(model: str, folder: Path, steps: int, size: int) -> None:
     """The least that the same steps need: no masks, no trainer, the output layer at answers' positions alone."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -135,9 +135,9 @@ def by_hand(model: str, folder: Path, steps: int) -> None:
     found = Steps()
     found.mark()
     for step in range(steps):
-        ids = torch.zeros(ROWS, LONGEST, dtype=torch.long)
-        answers = torch.zeros(ROWS, LONGEST, dtype=torch.bool)
-        for place, row in enumerate(rows[step * ROWS : (step + 1) * ROWS]):
+        ids = torch.zeros(size, LONGEST, dtype=torch.long)
+        answers = torch.zeros(size, LONGEST, dtype=torch.bool)
+        for place, row in enumerate(rows[step * size : (step + 1) * size]):
             ids[place, : len(row)] = torch.tensor([*row.prompt, *row.answer])
             answers[place, len(row.prompt) : len(row)] = True
         with torch.autocast("cpu", torch.bfloat16):
@@ -152,12 +152,13 @@ def by_hand(model: str, folder: Path, steps: int) -> None:
     found.report()
 
 
-WAYS: dict[str, Callable[[str, Path, int], None]] = {"hand": by_hand, "trainer": by_trainer}
+WAYS: dict[str, Callable[[str, Path, int, int], None]] = {"hand": by_hand, "trainer": by_trainer}
 
 
-def measure(way: str, checkout: Path, arguments: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
-    """One process's steps."""
+def measure(way: str, checkout: Path, arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """One process's steps: seconds of each in lists, and its memory."""
     command = [sys.executable, __file__, arguments.model, "--steps", str(arguments.steps), "--way", way]
+    command += ["--rows", str(arguments.rows)]
     done = subprocess.run(
         [*command, "--folder", str(folder)],
         env=os.environ | {"PYTHONPATH": str(checkout)},
@@ -167,7 +168,7 @@ def measure(way: str, checkout: Path, arguments: argparse.Namespace, folder: Pat
         check=True,
     )
     line = next(line for line in done.stdout.splitlines() if line.startswith(MEASURED))
-    found: dict[str, list[float]] = json.loads(line.removeprefix(MEASURED))
+    found: dict[str, Any] = json.loads(line.removeprefix(MEASURED))
     return found
 
 
@@ -178,36 +179,30 @@ def main() -> None:
     parser.add_argument("--other", type=Path, help="another checkout of this repository")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=3, help="of a process, the first one included")
+    parser.add_argument("--rows", type=int, default=16, help="of a step")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.way:
-        WAYS[arguments.way](arguments.model, arguments.folder, arguments.steps)
+        WAYS[arguments.way](arguments.model, arguments.folder, arguments.steps, arguments.rows)
         return
     here = Path(__file__).resolve().parent.parent
     turns = [("by hand", "hand", here), ("this trainer", "trainer", here)]
     if arguments.other:
         turns.append(("other trainer", "trainer", arguments.other.resolve()))
-    table = Table("", "tokens/s, clock", "tokens/s of the processor", "peak memory, GB", "load before")
+    print(f"{'':14} {'tokens/s':>9} {'by processor':>13} {'peak GB':>8} {'load':>5}", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows, length = make_rows(arguments.model, ROWS * arguments.steps)
+        rows, length = make_rows(arguments.model, arguments.rows * arguments.steps)
         lines = [json.dumps(row.to_json(), ensure_ascii=False) for row in rows]
         (folder / "train.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
         for _ in range(arguments.rounds):
             for label, way, checkout in turns:
                 load = os.getloadavg()[0]
                 found = measure(way, checkout, arguments, folder)
-                steps = len(found["clock"])
-                tokens = steps * ROWS * length
-                table.add_row(
-                    label,
-                    f"{tokens / sum(found['clock']):.0f}",
-                    f"{tokens / sum(found['processor']):.0f}",
-                    f"{found['memory']:.1f}",
-                    f"{load:.1f}",
-                )
-    Console().print(table)
+                tokens = len(found["clock"]) * arguments.rows * length
+                clock, processor = (tokens / sum(found[kind]) for kind in ("clock", "processor"))
+                print(f"{label:14} {clock:9.0f} {processor:13.0f} {found['memory']:8.1f} {load:5.1f}", flush=True)
 
 
 if __name__ == "__main__":
