@@ -84,9 +84,10 @@ BLOCK = 2**16
 BLOCKS = 256
 DIGEST_BYTES = 8
 
-_IGNORED_SUFFIXES = frozenset({".md", ".png", ".lock", ".gitattributes", ".gitignore"})
-_IGNORED_NAMES = frozenset({"lineage.json"})
-"""When and where a checkpoint was made, and what was measured on it: made again elsewhere, it is the same one."""
+_IGNORED_SUFFIXES = frozenset({".md", ".png", ".lock"})
+_IGNORED_NAMES = frozenset({".gitattributes", ".gitignore", "lineage.json"})
+"""What git keeps beside the files; and when and where a checkpoint was made, and what was measured on it: made again
+elsewhere, it is the same one."""
 
 
 def checkpoint_revision(model: str) -> str:

@@ -35,6 +35,22 @@ def test_a_changed_file_changes_it(folder: Path, name: str) -> None:
     assert revision_of(str(folder)) != before
 
 
+def test_names_and_the_borders_between_files_count(folder: Path) -> None:
+    seen = {revision_of(str(folder))}
+    (folder / "config.json").rename(folder / "other.json")
+    seen.add(revision_of(str(folder)))
+    (folder / "a.json").write_text("{")
+    (folder / "b.json").write_text("}")
+    seen.add(revision_of(str(folder)))
+    (folder / "a.json").write_text("{}")
+    (folder / "b.json").write_text("")
+    seen.add(revision_of(str(folder)))
+    assert len(seen) == 4
+    (folder / "logs").mkdir()
+    (folder / ".gitattributes").write_text("*.safetensors filter=lfs")
+    assert revision_of(str(folder)) in seen
+
+
 def test_large_files_are_sampled_from_end_to_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity, "WHOLE", 10_000)
     monkeypatch.setattr(identity, "HEAD", 1_000)
