@@ -260,12 +260,9 @@ class Budget:
         if per_token <= 0:
             return allowance
         tokens = int((seconds - self.pace.first_token_seconds) / per_token)
-        kinds = allowance.kinds
         if tokens < 1:
             return _NOTHING
-        if tokens < CONSTRAINED_TOKENS:
-            kinds &= _CHOICES
-        if tokens < MIN_TEXT_TOKENS:
-            kinds -= {AnswerKind.TEXT}
+        # Texts are given up before lists and spans, so they are not worth asking either.
+        kinds = allowance.kinds & _CHOICES if tokens < CONSTRAINED_TOKENS else allowance.kinds
         cap = allowance.text_tokens
         return Allowance(kinds, tokens if cap is None else min(cap, tokens))

@@ -1,11 +1,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import exp
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.jobs.budget import AnswerKind, Budget, Pace
+from app.jobs.budget import Allowance, AnswerKind, Budget, Pace
 from app.jobs.identity import identity_digest
 from app.jobs.job import Origin, Result
 from app.jobs.run import BatchRun, Ending, Limits
@@ -211,3 +212,191 @@ class TestPace:
             clock.wait(seconds)
             pace.finished(AnswerKind.TEXT, 0, 10, clock.now - seconds, shortened=False)
         assert pace.rate == pytest.approx(2.0, rel=0.05)
+
+    def test_sixteen_answers_are_enough_to_project(self) -> None:
+        clock = FakeClock()
+        pace = paced(15, 1.0, {AnswerKind.TEXT: 10}, clock)
+        known = [pace.known]
+        clock.wait(1.0)
+        pace.finished(AnswerKind.TEXT, 0, 10, clock.now, shortened=False)
+        assert [*known, pace.known] == [False, True]
+        assert not paced(16, 0.0, {AnswerKind.TEXT: 10}, clock).known, "no time has passed"
+
+    def test_sixteen_prompt_tokens_are_the_work_of_one_output_token(self) -> None:
+        clock = FakeClock()
+        pace = Pace(clock)
+        for _ in range(20):
+            clock.wait(2.0)
+            pace.saw(AnswerKind.CHOICE, 1)
+            pace.finished(AnswerKind.CHOICE, 64, 1, clock.now - 2.0, shortened=False)
+        assert pace.rate == pytest.approx((64 / 16 + 1) / 2)
+        assert pace.mean_work(AnswerKind) == pytest.approx(64 / 16 + 1)
+
+    def test_the_mix_is_that_of_the_rows_seen(self) -> None:
+        pace = Pace(FakeClock())
+        assert (pace.share(AnswerKind.TEXT), pace.mean_work(AnswerKind)) == (0, 0)
+        for kind, cap in (
+            (AnswerKind.TEXT, 100),
+            (AnswerKind.CHOICE, 1),
+            (AnswerKind.CHOICE, 1),
+            (AnswerKind.CONSTRAINED, 9),
+        ):
+            pace.saw(kind, cap)
+        assert pace.share(AnswerKind.CHOICE) == 0.5
+        assert pace.mean_work(AnswerKind) == (100 + 1 + 1 + 9) / 4
+        assert pace.mean_work(AnswerKind, text_tokens=20) == (20 + 1 + 1 + 9) / 4
+        assert pace.mean_work([AnswerKind.CONSTRAINED], text_tokens=20) == 9 / 4
+
+    def test_four_full_answers_are_taken_for_granted(self) -> None:
+        clock = FakeClock()
+        pace = Pace(clock)
+        pace.saw(AnswerKind.TEXT, 50)
+        for _ in range(4):
+            pace.finished(AnswerKind.TEXT, 0, 10, clock.now, shortened=False)
+        assert pace.mean_work([AnswerKind.TEXT]) == (4 * 50 + 4 * 10) / 8
+
+    def test_a_long_answer_gives_the_time_of_a_token_and_a_short_one_the_wait_for_it(self) -> None:
+        clock = FakeClock()
+        pace = Pace(clock)
+        clock.wait(6.0)
+        pace.finished(AnswerKind.TEXT, 0, 4, 2.0, shortened=False)
+        assert (pace.seconds_per_token, pace.first_token_seconds, pace.longest_gap) == (1.0, 0.0, 6.0)
+        pace.finished(AnswerKind.TEXT, 0, 3, 4.0, shortened=False)
+        assert (pace.seconds_per_token, pace.first_token_seconds) == (1.0, 2.0)
+        # Both fade as time goes by, and are not lowered by what was faster.
+        clock.wait(30.0)
+        pace.finished(AnswerKind.TEXT, 0, 1, clock.now - 0.1, shortened=False)
+        pace.finished(AnswerKind.TEXT, 0, 10, clock.now - 0.1, shortened=False)
+        assert pace.seconds_per_token == pytest.approx(exp(-1))
+        assert pace.first_token_seconds == pytest.approx(2 * exp(-1))
+        assert pace.longest_gap == 30.0
+        clock.wait(10.0)
+        pace.finished(AnswerKind.TEXT, 0, 1, clock.now, shortened=False)
+        assert pace.longest_gap == pytest.approx(30 * exp(-1))
+
+
+def paced(rows: int, seconds: float, tokens: dict[AnswerKind, int], clock: FakeClock) -> Pace:
+    """A pace that has seen `rows` answers of each kind, all as long as their cap, one every `seconds`."""
+    pace = Pace(clock)
+    for kind, count in tokens.items():
+        for _ in range(rows):
+            clock.wait(seconds)
+            pace.saw(kind, count)
+            pace.finished(kind, 0, count, clock.now - seconds, shortened=False)
+    return pace
+
+
+class TestBudget:
+    """What may be asked, on a pace that is known."""
+
+    @pytest.mark.parametrize(
+        ("limit", "gap", "kept"),
+        [
+            (1000.0, 0.0, 20.0),  # a fiftieth for the end of the file
+            (10.0, 0.0, 1.0),  # a second at least
+            (10.0, 0.5, 2.0),  # two pauses between answers
+            (10.0, 8.0, 5.0),  # half of the limit at most
+        ],
+    )
+    def test_part_of_the_limit_is_kept_for_the_end(self, limit: float, gap: float, kept: float) -> None:
+        clock = FakeClock()
+        pace = paced(1, gap, {AnswerKind.CHOICE: 1}, clock)
+        budget = Budget(limit, 0, pace, clock)
+        assert budget.seconds_left == pytest.approx(limit - kept)
+        expired = [budget.expired]
+        clock.wait(limit - kept)
+        assert [*expired, budget.expired] == [False, True]
+        assert budget.allowance(1) == Allowance(frozenset())
+
+    def test_each_row_without_an_answer_keeps_a_millisecond(self) -> None:
+        clock = FakeClock()
+        budget = Budget(100.0, 1000, Pace(clock), clock)
+        assert budget.seconds_left == pytest.approx(97.0)
+        budget.settle()
+        budget.settle(499)
+        assert budget.seconds_left == pytest.approx(97.5)
+        budget.settle(1000)
+        assert budget.seconds_left == pytest.approx(98.0)
+
+    def test_the_longest_step_of_the_engine_is_kept_too(self) -> None:
+        clock = FakeClock()
+        pace = Pace(clock)
+        clock.wait(3.0)
+        pace.stepped()
+        assert Budget(10.0, 0, pace, clock).seconds_left == pytest.approx(6.0)
+        clock.wait(10.0)
+        pace.stepped()
+        clock.wait(1.0)
+        pace.stepped()
+        assert pace.longest_step == pytest.approx(10.0 * exp(-0.1))
+
+    @given(
+        tokens=st.tuples(st.integers(1, 60), st.integers(1, 60), st.integers(30, 300)),
+        rows=st.integers(1, 20_000),
+        pending=st.integers(0, 50),
+    )
+    def test_what_is_allowed_fits_and_is_the_most_that_fits(
+        self, tokens: tuple[int, int, int], rows: int, pending: int
+    ) -> None:
+        clock = FakeClock()
+        pace = paced(20, 0.01, dict(zip(AnswerKind, tokens, strict=True)), clock)
+        budget = Budget(100.0, rows, pace, clock)
+        allowed = budget.allowance(pending)
+        affordable = 0.9 * budget.seconds_left * pace.rate / (rows + pending)
+
+        def fits(kinds: frozenset[AnswerKind], text_tokens: float | None = None) -> bool:
+            return pace.mean_work(kinds, text_tokens) <= affordable + 1e-9
+
+        everything, bound = frozenset(AnswerKind), frozenset({AnswerKind.CHOICE, AnswerKind.CONSTRAINED})
+        if fits(everything):
+            assert allowed.kinds == everything
+            assert (allowed.text_tokens or 10**9) > tokens[2]
+        elif fits(everything, 8):
+            assert allowed.kinds == everything
+            assert allowed.text_tokens is not None
+            assert fits(everything, allowed.text_tokens)
+            assert not fits(everything, allowed.text_tokens + 1)
+        else:
+            assert allowed.kinds == (bound if fits(bound) else {AnswerKind.CHOICE})
+
+    @pytest.mark.parametrize(
+        ("tokens", "kinds"),
+        [
+            (0, set()),
+            (1, {AnswerKind.CHOICE}),
+            (15, {AnswerKind.CHOICE}),
+            (16, set(AnswerKind)),
+        ],
+    )
+    def test_what_is_asked_now_ends_in_time(self, tokens: int, kinds: set[AnswerKind]) -> None:
+        """After the wait for the first token, so many more can be written."""
+        clock = FakeClock()
+        pace = Pace(clock)
+        budget = Budget(100.0, 0, pace, clock)
+        pace.probed(budget.seconds_left / (tokens + 1.5))
+        assert budget.allowance(1) == Allowance(frozenset(kinds), tokens if kinds else None)
+
+    def test_rows_whose_answer_is_stored_need_no_time(self) -> None:
+        clock = FakeClock()
+        pace = paced(40, 0.1, {AnswerKind.TEXT: 100}, clock)
+        budget = Budget(100.0, 2000, pace, clock)
+
+        def asked_of(rows: int) -> int:
+            return int(0.9 * budget.seconds_left * 1000 / rows)
+
+        assert budget.allowance(0).text_tokens == asked_of(2000) < 100
+        budget.expect_stored(1000)
+        assert budget.allowance(0).text_tokens == asked_of(1000) < 100
+        for _ in range(100):
+            budget.read(stored=True)
+        assert budget.allowance(0).text_tokens == asked_of(1000)
+        for _ in range(100):
+            budget.read(stored=False)
+        assert budget.allowance(0).text_tokens == asked_of(900)
+        assert budget.allowance(150).text_tokens == asked_of(1050)
+        for _ in range(1800):
+            budget.read(stored=True)
+        assert budget.allowance(1200).text_tokens == asked_of(1200)
+        budget.expect_stored(5000)
+        assert budget.allowance(1200).text_tokens == asked_of(1200)
+        assert budget.allowance(0).kinds == frozenset(AnswerKind)
