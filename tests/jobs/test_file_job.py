@@ -16,8 +16,9 @@ from app.jobs.run import Ending
 from app.jobs.store import journal_path
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
+from app.rows import Row
 from app.settings import ROOT
-from app.types import Outcome
+from app.types import Outcome, Prediction, TaskType
 from tests.jobs.questions import choice, line, mixed, text, write_questions
 from tests.jobs.scripted_job import IDENTITY, answer, keys_of
 from tests.jobs.stepped_engine import SteppedEngine
@@ -140,6 +141,7 @@ def test_a_store_of_an_earlier_version_of_a_run_on_ray_is_refused_by_name(source
     (tmp_path / "out.jsonl.ray").mkdir()
     with pytest.raises(InputError, match=r"out.jsonl.ray keeps a run on Ray of an earlier version: finish it"):
         answer(FileJob(source, tmp_path / "out.jsonl"), SteppedEngine())
+    assert answer(FileJob(source, tmp_path / "out.jsonl", overwrite=True), SteppedEngine()).rows == 40
 
 
 def test_a_damaged_journal_is_one_line(source: Path, tmp_path: Path) -> None:
@@ -226,6 +228,13 @@ def test_a_time_budget_counts_from_the_start(source: Path, tmp_path: Path) -> No
     engine = SteppedEngine()
     answer(FileJob(source, tmp_path / "out.jsonl"), engine)
     assert len(engine.asked) == 40
+    whole = (tmp_path / "out.jsonl").read_bytes()
+    # What an earlier run was told needs no time.
+    with source.open("a") as file:
+        file.write(line(choice(999)) + "\n")
+    again = answer(FileJob(source, tmp_path / "out.jsonl", time_budget=1e-6), SteppedEngine())
+    assert (again.origins[Origin.RESUMED], again.origins[Origin.UNASKED]) == (40, 1)
+    assert (tmp_path / "out.jsonl").read_bytes().startswith(whole)
 
 
 def test_loading_that_takes_the_whole_budget_is_told(source: Path, tmp_path: Path) -> None:
@@ -282,3 +291,22 @@ def test_another_number_format_is_refused(source: Path, tmp_path: Path) -> None:
 def test_a_summary_rates_only_what_was_asked() -> None:
     summary = Summary(total=10, seconds=2.0)
     assert summary.rate == 0.0
+    for origin in (Origin.RESUMED, Origin.ASKED, Origin.REPEATED, Origin.UNASKED):
+        summary.add(Result(Row(0, "a"), Prediction("a", TaskType.RANKING, "1", Outcome.CLEAN), origin))
+    assert (summary.rows, summary.rate) == (4, 1.5)
+
+
+def test_the_first_failures_are_shown_and_all_are_counted(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text("{\n" * 5 + line(choice(1)))
+    summary = answer(FileJob(source, tmp_path / "out.jsonl"), SteppedEngine())
+    assert (summary.rows, summary.errors, len(summary.first_failures)) == (6, 5, 3)
+
+
+def test_too_many_errors_leave_no_output_and_no_code_of_a_signal(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text("{\n" * 5 + line(choice(1)))
+    summary = answer(FileJob(source, tmp_path / "out.jsonl", max_errors=5), SteppedEngine())
+    assert (summary.ending, summary.exit_code) == (Ending.TOO_MANY_ERRORS, 0)
+    assert summary.kept_in == tmp_path / "out.jsonl.journal"
+    assert not (tmp_path / "out.jsonl").exists()

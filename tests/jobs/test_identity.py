@@ -29,7 +29,12 @@ REQUEST = GenerationRequest(
 RUN = identity_digest({"model revision": "a"})
 
 
-def test_the_identity_follows_checkpoint_prompts_and_engine(checkpoint: Path) -> None:
+def test_the_identity_follows_checkpoint_prompts_and_engine(checkpoint: Path, tmp_path: Path) -> None:
+    adapted = tmp_path / "adapter"
+    adapted.mkdir()
+    (adapted / "adapter_config.json").write_text("{}")
+    (adapted / "adapter_model.safetensors").write_bytes(b"1")
+
     def known(**settings: object) -> dict[str, str]:
         return dict(known_identity(Settings(model=str(checkpoint), **settings)))  # type: ignore[arg-type]  # plain values
 
@@ -40,6 +45,13 @@ def test_the_identity_follows_checkpoint_prompts_and_engine(checkpoint: Path) ->
     assert known(engine_settings={"dtype": "float16"}) == plain, "the engine says which number format it has"
     assert known(engine_settings={"quantization": "gptq"}) != plain
     assert known(engine="transformers") != plain
+    adapters = {"b": str(adapted), "a": str(adapted)}
+    with_adapters = known(engine_settings={"adapters": adapters})
+    assert with_adapters["adapters"].startswith("a@")
+    assert known(engine_settings={"adapters": dict(reversed(adapters.items()))}) == with_adapters
+    assert known(engine_settings={"adapters": {"a": str(adapted)}})["adapters"] != with_adapters["adapters"]
+    (adapted / "adapter_model.safetensors").write_bytes(b"12")
+    assert differences(with_adapters, known(engine_settings={"adapters": adapters})) != []
     assert loaded_identity(plain, SteppedEngine(version="9")) == plain | {"engine version": "9", "dtype": "float32"}
 
 
@@ -63,12 +75,17 @@ def test_a_servers_answers_depend_on_all_that_no_line_says(checkpoint: Path) -> 
 
     plain = served()
     assert (plain["task adapters"], plain["engine version"]) == ("none", "1")
-    for changed in (
-        {"engine_settings": {"max_model_len": 512}},
-        {"engine_settings": {"dtype": "float16"}},
-        {"task_adapters": {"ranking": "coral"}, "engine_settings": {"adapters": {"coral": str(checkpoint)}}},
+    coral = {"adapters": {"coral": str(checkpoint)}}
+    for changed, names in (
+        ({"engine_settings": {"max_model_len": 512}}, ["context"]),
+        ({"engine_settings": {"dtype": "float16"}}, ["dtype"]),
+        ({"engine_settings": {"quantization": "gptq"}}, ["quantization"]),
+        ({"engine": "transformers"}, ["engine"]),
+        ({"engine_settings": coral}, ["adapters"]),
+        ({"task_adapters": {"ranking": "coral"}, "engine_settings": coral}, ["adapters", "task adapters"]),
     ):
-        assert len(differences(plain, served(**changed))) >= 1, changed
+        now = served(**changed)
+        assert [name for name in plain if now[name] != plain[name]] == names
     of_questions = plain.keys() - served(questions=False).keys()
     assert of_questions == {"prompts", "template", "routing", "reading", "task adapters"}
 
