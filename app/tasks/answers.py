@@ -145,22 +145,24 @@ _TRIED = 100
 _WORD = re.compile(r"\S+")
 
 
-def copied(text: str, source: str, max_spans: int, fallback: str) -> Answer:
+def copied(text: str, source: str, max_spans: int, fallback: str, *, as_text: bool = False) -> Answer:
     """The spans of `source` that a model's text names, at most `max_spans`.
 
     What stands in the source but for case and white space is taken as the source has it; what does not
-    stand there is dropped. `fallback` is the answer where nothing is left.
+    stand there is dropped. `fallback` is the answer where nothing is left. `as_text` is for answers that the evaluator
+    compares as they stand: spans are between commas, whatever they hold, and never a list literal.
     """
+    join = ", ".join if as_text else join_spans
     spans, exact = _found(text, source, max_spans)
     if not spans and (shared := _shared_words(text, source)):
         spans = [shared]
     if not spans:
-        return Answer(join_spans([fallback]), Outcome.FALLBACK)
-    joined = join_spans(spans)
+        return Answer(join([fallback]), Outcome.FALLBACK)
+    joined = join(spans)
     while len(joined) > PARSED_LENGTH:
         spans, exact = spans[:-1], False
-        joined = join_spans(spans)
-    clean = exact and text.strip() in {joined, ",".join(spans), str(spans)}
+        joined = join(spans)
+    clean = exact and text.strip() in {joined, *(() if as_text else (",".join(spans), str(spans)))}
     return Answer(joined, Outcome.CLEAN if clean else Outcome.REPAIRED)
 
 

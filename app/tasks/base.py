@@ -6,7 +6,7 @@ from typing import Protocol
 
 from app.types import Answer, Choice, OutputConstraint, Question, SamplingParams, TaskType
 
-READING = 1
+READING = 2
 """Raised with every change after which a task reads a prompt or a model's text otherwise. Kept answers depend on it."""
 
 

@@ -178,7 +178,7 @@ class Generation:
                 Copy(source, spans),
                 SamplingParams(max_tokens=cap * spans),
                 variables,
-                lambda text: copied(text, source, spans, first_words(source, 4)),
+                lambda text: copied(text, source, spans, first_words(source, 4), as_text=True),
             )
         return Reading(None, SamplingParams(max_tokens=cap), variables, partial(_text, kind=kind, source=source))
 

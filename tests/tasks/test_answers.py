@@ -24,6 +24,8 @@ from app.tasks.answers import (
         ("2.5 and 1/2", [1, 2]),
         ("9" * 5_000, []),
         ("none", []),
+        ("1 and 4,3,2", [4, 3, 2, 1]),
+        ("x" * 4_999 + "3 4", [3]),
     ],
 )
 def test_numbers_in_chatty_text(text: str, numbers: list[int]) -> None:
@@ -90,6 +92,9 @@ def test_plain_spans_are_joined_plainly() -> None:
 def test_spans_that_a_model_wrote() -> None:
     assert split_spans("1,000 mAh, red; blue\n2,5 l") == ["1,000 mAh", "red", "blue", "2", "5 l"]
     assert split_spans("['a, b', 'c']") == ["a, b", "c"]
+    assert split_spans(" [a, b]\n") == ["a", "b"]
+    assert split_spans("[1, 'a']") == ["1", "'a'"]
+    assert split_spans(", ,") == []
 
 
 def test_finding_a_span_keeps_the_sources_own_text() -> None:
@@ -99,6 +104,17 @@ def test_finding_a_span_keeps_the_sources_own_text() -> None:
     assert find_in(source, "'Round'") == "Round"
     assert find_in(source, '54"') == '54"'
     assert find_in(source, "pine") is None
+    assert find_in(source, "") is None
+    # A capital that is two characters in small ones moves all that follow it.
+    assert find_in("İznik Mug", "mug") == "Mug"
+    assert find_in("İznik  Mug", "mug") == "Mug"
+
+
+@pytest.mark.parametrize(("count", "found"), [(40, True), (41, False)])
+def test_a_span_of_many_words_is_looked_for_as_it_stands_only(count: int, found: bool) -> None:
+    words = [f"w{number}" for number in range(count)]
+    assert (find_in("  ".join(words), " ".join(words)) is not None) is found
+    assert find_in("  ".join(words), "  ".join(words)) == "  ".join(words)
 
 
 def test_prefaces_go() -> None:
@@ -106,3 +122,5 @@ def test_prefaces_go() -> None:
     assert without_preface("Translation: Tasse") == "Tasse"
     assert without_preface("```\nMug\n```") == "Mug"
     assert without_preface("Answering machine") == "Answering machine"
+    assert without_preface("Answer: Title: Mug") == "Title: Mug"
+    assert without_preface("```text\nMug\n```") == "Mug"

@@ -6,7 +6,7 @@ from app.errors import InputError
 from app.tasks.base import Reading
 from app.tasks.generation import Generation, GenerationKind, token_cap
 from app.tasks.words import LANGUAGES
-from app.types import Copy, Outcome, Question
+from app.types import Answer, Copy, Outcome, Question
 
 TASK = Generation()
 
@@ -31,6 +31,11 @@ def read(prompt: str) -> Reading:
         ("Titolo (Italian): Lampada\nTitle (English):", "translation"),
         ("Japanese:\n", "translation"),
         ("Hello", "text"),
+        ("Question: big or small\nOutput:", "answer"),
+        ("Is it big?", "answer"),
+        ("Write an English title for the product 'Tasse'.", "translation"),
+        ("Generate the phrase of the review.\nReview: Soft.", "text"),
+        ("Which phrase of the review? Let's think step by step.\nReview: Soft.", "reasoning"),
     ],
 )
 def test_kinds(prompt: str, kind: str) -> None:
@@ -45,7 +50,12 @@ def test_a_keyphrase_is_copied_from_the_review() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "most"),
-    [("Extract two keyphrases.", 2), ("Extract 4 short phrases from the review.", 4), ("Extract key phrases.", 3)],
+    [
+        ("Extract two keyphrases.", 2),
+        ("Extract 4 short phrases from the review.", 4),
+        ("Extract key phrases.", 3),
+        ("Extract only one of the key phrases, a short phrase.", 1),
+    ],
 )
 def test_several_keyphrases_have_as_much_more_room(asked: str, most: int) -> None:
     one = read("Extract the keyphrase.\nReview: Soft. Warm.")
@@ -72,6 +82,13 @@ def test_every_language_and_kind_has_a_cap() -> None:
         ("The German title:\n\nTasse\nEnjoy!", "Tasse", Outcome.REPAIRED),
         ('"Tasse"', "Tasse", Outcome.REPAIRED),
         ("Translation: Tasse", "Tasse", Outcome.REPAIRED),
+        ("“Tasse“", "“Tasse“", Outcome.CLEAN),
+        ("„Tasse“", "Tasse", Outcome.REPAIRED),
+        ('"Tasse', '"Tasse', Outcome.CLEAN),
+        ('Tasse"', 'Tasse"', Outcome.CLEAN),
+        ('""', '""', Outcome.CLEAN),
+        ("Die Tasse:", "Die Tasse:", Outcome.CLEAN),
+        ("Tasse\nKanne:", "Tasse", Outcome.REPAIRED),
         ("", "Mug", Outcome.FALLBACK),
         ("``````", "Mug", Outcome.FALLBACK),
     ],
@@ -79,6 +96,19 @@ def test_every_language_and_kind_has_a_cap() -> None:
 def test_translations_are_one_line(text: str, answer: str, outcome: Outcome) -> None:
     found = read("Translate the title 'Mug' into German.").answer(text)
     assert (found.text, found.outcome) == (answer, outcome)
+
+
+def test_a_title_keeps_quotation_marks_that_were_its_own() -> None:
+    found = read("Translate the title into German.\nTitle: 'Mug' blue\nOutput:").answer("'Tasse'")
+    assert (found.text, found.outcome) == ("'Tasse'", Outcome.CLEAN)
+
+
+def test_without_an_answer_the_text_itself_is_given_in_one_line_and_not_all_of_it() -> None:
+    found = read("Sum it up in one sentence.\nReview: " + "soft \n warm " * 200 + "\nOutput:").answer(" ")
+    assert found.outcome is Outcome.FALLBACK
+    assert found.text.startswith("soft warm soft")
+    assert 490 < len(found.text) <= 500
+    assert read("").answer("").text == "unknown"
 
 
 def test_explanations_keep_their_lines() -> None:
@@ -89,7 +119,25 @@ def test_a_keyphrase_not_in_the_review_becomes_one_that_is() -> None:
     reading = read("Extract the keyphrase on comfort from the review.\nReview: Soft and warm, nice.\nOutput:")
     assert reading.answer("soft and WARM").text == "Soft and warm"
     assert reading.answer("it is nice").outcome is Outcome.REPAIRED
-    assert reading.answer("").outcome is Outcome.FALLBACK
+    fallback = reading.answer("")
+    assert (fallback.text, fallback.outcome) == ("Soft and warm, nice.", Outcome.FALLBACK)
+
+
+def test_a_keyphrase_is_text_whatever_commas_it_holds() -> None:
+    """The evaluator compares it as it stands, so brackets and quotation marks would be part of it."""
+    one = read("Extract the keyphrase.\nReview: It is soft, and warm. Nice.\nOutput:")
+    assert one.answer("soft, and warm") == Answer("soft, and warm", Outcome.CLEAN)
+    assert one.answer("['soft, and warm']") == Answer("soft, and warm", Outcome.REPAIRED)
+    two = read("Extract two keyphrases.\nReview: It holds 1,000 ants and is warm.\nOutput:")
+    assert two.answer("1,000 ants, warm") == Answer("1,000 ants, warm", Outcome.CLEAN)
+
+
+def test_a_keyphrase_is_copied_from_the_longest_review() -> None:
+    reading = read(
+        "Extract the keyphrase.\nDescription: A long and winding description.\nReview 1: Soft.\nReview 2: Very warm.\n"
+        "Aspect: touch\nOutput:"
+    )
+    assert reading.constraint == Copy("Very warm.", 1)
 
 
 @given(

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from app.tasks import answers as spans_module
 from app.tasks.answers import copied, first_words, last_words, parse_spans, word_with_digit
-from app.types import Outcome
+from app.types import Answer, Outcome
 
 SOURCE = 'Oak Table 54" Round, seats 1,000 ants'
 
@@ -13,6 +13,32 @@ def test_spans_that_stand_in_the_source_are_clean() -> None:
     assert copied("Oak, Round", SOURCE, 5, "Oak").outcome is Outcome.CLEAN
     answer = copied("1,000 ants", SOURCE, 5, "Oak")
     assert (answer.text, answer.outcome) == ("['1,000 ants']", Outcome.CLEAN)
+    for text in ("Oak,Round", "['Oak', 'Round']", " Oak, Round\n"):
+        assert copied(text, SOURCE, 5, "Oak") == Answer("Oak, Round", Outcome.CLEAN)
+    for text in ("Oak;Round", "'Oak', •Round", "Oak, Oak, Round", "oak, Round"):
+        assert copied(text, SOURCE, 5, "Oak") == Answer("Oak, Round", Outcome.REPAIRED)
+
+
+def test_a_span_is_a_phrase_and_no_paragraph() -> None:
+    source = "soft " * 100
+    answer = copied(source, source, 1, "soft")
+    assert (len(answer.text), answer.outcome) == (299, Outcome.REPAIRED)
+    assert len(copied(f"{source}, warm", f"{source}, warm", 2, "soft").text) < 310
+    assert len(first_words("soft" * 100, 1)) == 300
+
+
+def test_the_one_span_may_stand_in_quotation_marks_or_before_a_remark() -> None:
+    for text in (
+        '"Oak Table"',
+        "Phrase: Oak Table",
+        "Oak Table.\nIt names the wood.",
+        "Oak Table\nRound",
+        "['Oak Table']",
+    ):
+        assert copied(text, SOURCE, 1, "x").text == "Oak Table"
+    assert copied("Oak Table", SOURCE, 1, "x").outcome is Outcome.CLEAN
+    assert copied("oak table", SOURCE, 1, "x").outcome is Outcome.REPAIRED
+    assert copied("['Oak', 'Round']", SOURCE, 1, "x").text == "Oak"
 
 
 def test_what_does_not_stand_there_is_dropped() -> None:
@@ -49,7 +75,9 @@ def test_words_of_a_source() -> None:
     assert last_words(SOURCE, 1) == "ants"
     assert word_with_digit(SOURCE) == '54"'
     assert word_with_digit("oak") is None
-    assert first_words("", 1) == "unknown"
+    assert first_words("", 1) == last_words(" ", 2) == "unknown"
+    assert first_words("(soft, warm) wool", 2) == "soft, warm"
+    assert first_words("() wool", 1) == "()"
 
 
 @given(st.text(max_size=60), st.text(min_size=1, max_size=80).filter(str.strip), st.integers(1, 4))
