@@ -89,11 +89,10 @@ class MultipleChoice:
 def _listed(parts: Parts) -> tuple[tuple[str, ...], bool]:
     """The labels of the last list that stands outside running text, else of the last; and whether inside."""
     outside = [found for found in parts.lists if not parts.embedded(found)]
-    for found in reversed(outside or parts.lists):
-        labels = tuple(str(value) for value in found.numbers if value < 10)
-        if len(labels) > 1:
-            return labels, not outside
-    return (), False
+    if not parts.lists:
+        return (), False
+    # The first two numbers of any list have one digit.
+    return tuple(str(value) for value in (outside or parts.lists)[-1].numbers if value < 10), not outside
 
 
 def _scale(parts: Parts) -> tuple[str, ...]:

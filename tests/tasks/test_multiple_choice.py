@@ -26,6 +26,17 @@ def labels(prompt: str) -> str:
         ("Grade it, 1 being awful and 5 being great.", "12345"),
         ("Use a 7-point scale to rate the sentiment.", "1234567"),
         ("Rate it from 0 to 10.", "0123456789"),
+        ("Rate it from 1 to 10.", "123456789"),
+        ("Rate it from 1 to 11.", "0123"),
+        ("Rate it on a two-point scale.", "12"),
+        ("Rate it from 1 to 1.", "0123"),
+        ("Give a star rating out of five.", "12345"),
+        ("She drove from 1 to 5. Guess.", "0123"),
+        ("Rate it from 1 to 5.\n1. bad\n2. poor\n3. fine", "12345"),
+        ("Review: I\n1. came\n2. saw\n3. left\nOutput:", "123"),
+        ("Which?\n1. a\n2. b\n3. c\nReview: I\n0. came\n1. saw\nOutput:", "123"),
+        ("Which?\n1. a\n2. b\n3. c\n\nOr which?\n0. d\n1. e", "01"),
+        ("Output 1 if they match.", "0123"),
         ("Rate the review from 1 to 5.\nReview: I\n1. came\n2. saw\n3. left\n4. cried\nOutput:", "12345"),
         ("The reviewer rates it 1 to 5. Which part?\n0. a\n1. b\n2. c\nAnswer:", "012"),
         ("Output 1 if they match and 0 otherwise.", "01"),
@@ -81,7 +92,7 @@ def test_targets() -> None:
     assert [TASK.format_target(target) for target in (0, "3", " B ")] == ["0", "3", "B"]
 
 
-@pytest.mark.parametrize("target", ["yes", 10, True, None, [1], ""])
+@pytest.mark.parametrize("target", ["yes", 10, True, None, [1], "", "é", "?"])
 def test_targets_that_are_no_label(target: object) -> None:
     with pytest.raises(InputError, match="one character"):
         TASK.format_target(target)

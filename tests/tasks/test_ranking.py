@@ -22,6 +22,13 @@ def test_a_permutation_of_what_is_listed() -> None:
     [
         ("Select the top 3 and rank them.\n" + "\n".join(f"{n}. x" for n in range(1, 11)), False),
         ("Rank all of them and output 5 numbers.\n" + "\n".join(f"{n}. x" for n in range(1, 6)), True),
+        ("Rank the products. Give one number for each of them, best first.\n1. a\n2. b\n3. c\n4. d", True),
+        ("Rank them and return the top 3.\n" + "\n".join(f"{n}. x" for n in range(1, 6)), False),
+        ("Rank them and return the top 4.\n" + "\n".join(f"{n}. x" for n in range(1, 6)), True),
+        ("Put the closest match at the top.\n1. a\n2. b\n3. c", True),
+        ("Identify the best one first.\n1. a\n2. b\n3. c", False),
+        ("Query: 'mug'\n1. a\n2. b\n3. c\nProduct ranking:", True),
+        ("Output a permutation of the numbers.", True),
         ("She orders a pizza with cheese.\n0. a\n1. b\n2. c", False),
         ("How do I rank higher?", False),
         ("Rank them.\n1. a\n2. b\nLet's think step by step.", False),

@@ -29,6 +29,37 @@ def test_how_many(ask: str, count: int) -> None:
     assert TASK.read(Question("q", ask + TEN)).variables["count"] == str(count)
 
 
+@pytest.mark.parametrize(
+    ("ask", "listed", "reason"),
+    [
+        ("Which of these suit a picnic?", 6, "asks to pick from a list of 6"),
+        ("Which of these suit a picnic?", 5, None),
+        ("Which two suit a picnic?", 3, "asks for some of a list of 3"),
+        ("Which two suit a picnic?", 2, None),
+        (
+            "Which of these suit a picnic? Output comma separated numbers.",
+            2,
+            "asks for numbers of a list of 2 ('comma')",
+        ),
+        ("Which of these suit a picnic? Explain it in one sentence.", 6, None),
+        ("Which of these suit a picnic? Let's think step by step.", 6, None),
+        ("A picnic it is.", 6, None),
+        ("Which of these suit a picnic?", 0, None),
+    ],
+)
+def test_what_speaks_for_numbers_of_a_list(ask: str, listed: int, reason: str | None) -> None:
+    entries = "".join(f"\n{n}. thing" for n in range(1, listed + 1))
+    assert TASK.evidence(Question("q", f"{ask}{entries}")) == reason
+
+
+def test_steps_in_a_text_are_picked_from_only_where_the_list_is_named() -> None:
+    text = "\nReview: I\n" + "\n".join(f"{n}. went" for n in range(1, 8)) + "\nOutput:"
+    assert TASK.evidence(Question("q", f"Which two places were they at?{text}")) is None
+    assert TASK.evidence(Question("q", f"Which are the place numbers?{text}")) is None
+    assert TASK.evidence(Question("q", f"Which of the list? Write the item numbers.{text}")) is not None
+    assert TASK.evidence(Question("q", f"Select the indices.{text}")) is not None
+
+
 def test_lists_from_nought() -> None:
     reading = TASK.read(Question("q", "Select 3.\nProducts: 0. a\n1. b\n2. c\n3. d\nOutput:"))
     assert reading.constraint == Selection((0, 1, 2, 3), 3)
@@ -37,7 +68,7 @@ def test_lists_from_nought() -> None:
 
 
 def test_room_for_the_longest_answer() -> None:
-    assert selection_of(tuple(range(1, 16)), 3).sampling.max_tokens >= len("13,14,15") + 1
+    assert selection_of(tuple(range(1, 16)), 3).sampling.max_tokens == len("13,14,15,") + 1
 
 
 @pytest.mark.parametrize(
