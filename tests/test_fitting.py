@@ -72,6 +72,47 @@ def test_a_quotation_is_cut() -> None:
     assert text.endswith("' into German.")
 
 
+@given(st.integers(28, 400), st.integers(0, 400))
+def test_as_much_is_kept_as_fits_and_a_few_words_at_least(length: int, room: int) -> None:
+    before, after = "Translate the title '", "' into German."
+    prompt, limit = f"{before}{'x' * length}{after}", len(before + after) + room
+    if room >= length:
+        assert fit(prompt, shorter_than(limit)) == (prompt, False)
+    elif room < 24 + len(MARK):
+        with pytest.raises(InputError):
+            fit(prompt, shorter_than(limit))
+    else:
+        kept = room - len(MARK)
+        first = "x" * ((kept + 1) // 2)
+        assert fit(prompt, shorter_than(limit)) == (f"{before}{first}{MARK}{'x' * (kept // 2)}{after}", True)
+
+
+def test_the_mark_stands_for_the_blanks_around_it() -> None:
+    text, _ = fit(f"Translate the title '{'a' * 10}{' ' * 200}{'b' * 10}' into German.", shorter_than(80))
+    assert text == f"Translate the title '{'a' * 10}{MARK}{'b' * 10}' into German."
+
+
+@pytest.mark.parametrize("length", [900, 901])
+def test_of_text_without_a_label_three_hundred_characters_stay_at_either_end(length: int) -> None:
+    prompt = "Tell me. " + "y" * (length - 9)
+    if length == 900:
+        with pytest.raises(InputError):
+            fit(prompt, shorter_than(899))
+        return
+    text, cut = fit(prompt, shorter_than(700))
+    assert (len(text), cut) == (700, True)
+    assert fit(prompt, shorter_than(627))[0] == f"{prompt[:312]}{MARK}{'y' * 312}"
+    with pytest.raises(InputError):
+        fit(prompt, shorter_than(626))
+
+
+def test_data_is_cut_before_text_without_a_label() -> None:
+    prompt = f"{'Consider it well. ' * 60}\nReview: {'soft ' * 100}\nOutput:"
+    text, _ = fit(prompt, shorter_than(len(prompt) - 200))
+    assert text.startswith("Consider it well. " * 59)
+    assert MARK in text.partition("Review:")[2]
+
+
 def test_one_giant_line_keeps_its_ends() -> None:
     prompt = "Explain this text: " + "word " * 20_000 + "Keep it to one sentence."
     text, cut = fit(prompt, shorter_than(2_000))

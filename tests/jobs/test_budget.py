@@ -308,6 +308,15 @@ class TestBudget:
         assert [*expired, budget.expired] == [False, True]
         assert budget.allowance(1) == Allowance(frozenset())
 
+    def test_the_time_between_two_limits_is_no_step_and_no_gap(self) -> None:
+        clock = FakeClock()
+        pace = Pace(clock)
+        clock.wait(1000.0)
+        Budget(10.0, 1, pace, clock)
+        pace.stepped()
+        pace.finished(AnswerKind.CHOICE, 0, 1, clock.now, shortened=False)
+        assert (pace.longest_step, pace.longest_gap) == (0.0, 0.0)
+
     def test_each_row_without_an_answer_keeps_a_millisecond(self) -> None:
         clock = FakeClock()
         budget = Budget(100.0, 1000, Pace(clock), clock)

@@ -19,6 +19,14 @@ TASK = NamedEntityRecognition()
         ('Title: "Oak Bench"\nEntity type: wood\nEntities:', "Oak Bench", "wood"),
         ("Extract the entities of type 'colour'. Title: Red & Blue Kite", "Red & Blue Kite", "colour"),
         ("List all the entities here: red kite", "List all the entities here: red kite", "entity"),
+        ('Extract the brand from the query.\nQuery: "orlo mug"\nOutput:', "orlo mug", "brand"),
+        ("Extract the brand.\nQuery: ''\nOutput:", "''", "brand"),
+        (f"Find it.\nTitle: Oak Bench\nEntity type: {'w' * 60}\nOutput:", "Oak Bench", "w" * 60),
+        (f"Find it.\nTitle: Oak Bench\nEntity type: {'w' * 61}\nOutput:", "Oak Bench", "entity"),
+        (f"Find the '{'w' * 40}' in the title 'Oak Bench, {'long ' * 9}'.", f"Oak Bench, {'long ' * 9}", "w" * 40),
+        (f"Find the '{'w' * 41}' in the title 'Oak Bench'.", "Oak Bench", "entity"),
+        ("Of entity type 'colour of all', what is in 'Red Kite'?", "Red Kite", "colour of all"),
+        ("Find the brand in the title below.\nOrlo mug 300 ml white\nOutput:", "Orlo mug 300 ml white", "brand"),
     ],
 )
 def test_source_and_type(prompt: str, source: str, entity_type: str) -> None:
