@@ -69,7 +69,7 @@ def _disjoint(stretches: list[Stretch]) -> list[Stretch]:
     """The stretches in order; of two that overlap, the one that begins first."""
     kept: list[Stretch] = []
     for start, end in sorted(stretches, key=lambda stretch: (stretch[0], -stretch[1])):
-        if end > start and (not kept or start >= kept[-1][1]):
+        if not kept or start >= kept[-1][1]:
             kept.append((start, end))
     return kept
 

@@ -106,6 +106,16 @@ def test_of_text_without_a_label_three_hundred_characters_stay_at_either_end(len
         fit(prompt, shorter_than(626))
 
 
+def test_a_quotation_inside_a_field_is_cut_with_the_field() -> None:
+    prompt = f"Sum it up in a sentence.\nReview: {'x' * 100} '{'y' * 300}' {'z' * 100}\nOutput:"
+    text, _ = fit(prompt, shorter_than(300))
+    assert text.count(MARK) == 1
+    before, _, after = text.partition(MARK)
+    assert prompt.startswith(before)
+    assert prompt.endswith(after)
+    assert len(text) == 300
+
+
 def test_data_is_cut_before_text_without_a_label() -> None:
     prompt = f"{'Consider it well. ' * 60}\nReview: {'soft ' * 100}\nOutput:"
     text, _ = fit(prompt, shorter_than(len(prompt) - 200))
