@@ -1,7 +1,6 @@
 """Route, render, generate, read: from questions to answers."""
 
 import asyncio
-import math
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
@@ -17,9 +16,10 @@ from app.engines.base import SHORT_PROMPT, AsyncEngine, Engine, LoadedModel
 from app.engines.loading import create_async_engine, create_engine
 from app.errors import InputError
 from app.fitting import fit
+from app.forms import PLAIN, Asking, forms_of
 from app.prompting import PromptLibrary
 from app.routing import route
-from app.settings import Settings
+from app.settings import Form, Settings
 from app.tasks.base import Reading, Task
 from app.tasks.registry import TASKS
 from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Prediction, Question, TaskType
@@ -32,6 +32,7 @@ class Prepared:
     question: Question
     task: Task
     reading: Reading
+    asking: Asking
     request: GenerationRequest
     truncated: bool
     started: float
@@ -58,6 +59,7 @@ class QuestionPath(Generic[EngineT_co]):
         prompts: PromptLibrary,
         adapters: Mapping[TaskType, str] | None = None,
         model_name: str | None = None,
+        forms: Mapping[TaskType, Form] | None = None,
     ) -> None:
         """Check the templates against what the tasks provide.
 
@@ -66,6 +68,7 @@ class QuestionPath(Generic[EngineT_co]):
             prompts: the templates.
             adapters: the engine's adapter that answers a task type, by name; the base model answers the others.
             model_name: what requests call the model; by default its folder's name.
+            forms: the form in which a task type is asked; the others are asked for labels.
 
         Raises:
             SetupError: a template uses a variable that its task does not provide.
@@ -73,6 +76,7 @@ class QuestionPath(Generic[EngineT_co]):
         self.engine = engine
         self.prompts = prompts
         self.adapters = adapters or {}
+        self.forms = forms or {}
         self.model_name = model_name or Path(engine.model).name
         for task in TASKS:
             prompts.check(task.type, {"question", *task.read(Question("", "")).variables})
@@ -84,21 +88,21 @@ class QuestionPath(Generic[EngineT_co]):
         """
         task = task or route(question)
         reading = task.read(question)
-        budget = self.engine.context_length - reading.sampling.max_tokens
+        asking = Asking(task, reading, self.forms.get(task.type, PLAIN), self.prompts)
         try:
-            messages, truncated = self._fit(task, reading, question.prompt, budget)
+            messages, truncated = self._fit(asking, question.prompt)
         except InputError as error:
             fallback, failure = reading.answer("").text, Failure("too_long", str(error))
             return Prediction(question.id, task.type, fallback, Outcome.FALLBACK, error=failure)
         adapter = self.adapters.get(task.type)
-        request = GenerationRequest(request_id, messages, reading.sampling, reading.constraint, adapter)
-        return Prepared(question, task, reading, request, truncated, time.monotonic())
+        variants = asking.variants(cut=truncated)
+        request = GenerationRequest(request_id, messages, reading.sampling, asking.constraint, adapter, variants)
+        return Prepared(question, task, reading, asking, request, truncated, time.monotonic())
 
     def finish(self, prepared: Prepared, completion: Completion) -> Prediction:
         """The completion as the evaluator reads it; a refused request gets the fallback answer and its reason."""
-        answer = prepared.reading.answer(completion.text)
+        answer, probabilities, mass = prepared.asking.decide(completion)
         truncated = prepared.truncated and _SEVERITY[answer.outcome] < _SEVERITY[Outcome.TRUNCATED]
-        probabilities, mass = _label_probabilities(completion.label_logprobs)
         return Prediction(
             prepared.question.id,
             prepared.task.type,
@@ -111,12 +115,13 @@ class QuestionPath(Generic[EngineT_co]):
             seconds=time.monotonic() - prepared.started,
         )
 
-    def _fit(self, task: Task, reading: Reading, prompt: str, budget: int) -> tuple[tuple[Message, ...], bool]:
+    def _fit(self, asking: Asking, prompt: str) -> tuple[tuple[Message, ...], bool]:
         """The conversation that asks, and whether the prompt was cut for it."""
+        budget = self.engine.context_length - asking.longest
         accepted: dict[str, tuple[Message, ...]] = {}
 
         def fits(text: str) -> bool:
-            messages = conversation(self.prompts, task, reading, text)
+            messages = asking.messages(text)
             # No token is shorter than a byte, so most prompts need no counting.
             size = sum(len(message.content.encode()) for message in messages)
             if size + TEMPLATE_ALLOWANCE > budget and self.engine.count_tokens(messages) > budget:
@@ -124,7 +129,7 @@ class QuestionPath(Generic[EngineT_co]):
             accepted[text] = messages
             return True
 
-        text, truncated = fit(prompt.strip(), fits)
+        text, truncated = fit((asking.text or prompt).strip(), fits)
         return accepted[text], truncated
 
 
@@ -238,29 +243,12 @@ def create_async_predictor(settings: Settings) -> AsyncPredictor:
 
 def _parts(
     settings: Settings, create: Callable[[str, str, dict[str, Any]], T]
-) -> tuple[T, PromptLibrary, Mapping[TaskType, str], str | None]:
-    prompts = PromptLibrary(settings.prompts)
+) -> tuple[T, PromptLibrary, Mapping[TaskType, str], str | None, Mapping[TaskType, Form]]:
+    prompts, forms = PromptLibrary(settings.prompts), forms_of(settings)
     engine = create(settings.engine, settings.model, {"seed": settings.seed} | settings.engine_settings)
-    return engine, prompts, settings.task_adapters, settings.server_settings.get("model_name")
+    return engine, prompts, settings.task_adapters, settings.server_settings.get("model_name"), forms
 
 
 def as_question(given: Question | str, place: int) -> Question:
     """A plain prompt as a question: not marked as multiple choice, and its place is its id."""
     return Question(str(place), given) if isinstance(given, str) else given
-
-
-def conversation(prompts: PromptLibrary, task: Task, reading: Reading, text: str) -> tuple[Message, ...]:
-    """The messages that ask one question, in serving and in training; `text` is its prompt, stripped and cut to fit."""
-    return prompts.render(task.type, {"question": text, **reading.variables})
-
-
-def _label_probabilities(
-    logprobs: Mapping[str, float] | None,
-) -> tuple[Mapping[str, float] | None, float | None]:
-    """Probabilities normalised over the labels, and their sum before."""
-    if logprobs is None:
-        return None, None
-    top = max(logprobs.values())
-    weights = {label: math.exp(value - top) for label, value in logprobs.items()}
-    total = sum(weights.values())
-    return {label: weight / total for label, weight in weights.items()}, min(1.0, math.exp(top) * total)

@@ -17,6 +17,8 @@ TEMPLATE = 1
 """Raised with every change after which a question may be asked in other words by the same templates: their variables,
 their rendering, how a long prompt is cut. Kept answers depend on it."""
 ROLES = ("system", "user")
+TEXTS = "texts"
+"""The folder of the templates that ask a question without its options."""
 FINGERPRINT_LENGTH = 12
 
 _environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
@@ -63,12 +65,13 @@ class Template:
 class PromptLibrary:
     """All templates of a folder, read and checked once.
 
-    The layout is `<folder>/<task_type>/user.j2` and, beside it, an optional `system.j2`. A template that is missing or
-    bad, or a user template that leaves the question out, is a SetupError.
+    The layout is `<folder>/<task_type>/user.j2` and, beside it, an optional `system.j2`; the folder `texts` is for
+    questions of any type whose options are compared by their texts. A template that is missing or bad, or a user
+    template that leaves the question out, is a SetupError.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._templates = {task_type: _read_folder(folder, task_type) for task_type in TaskType}
+        self._templates = {name: _read_folder(folder, name) for name in (*TaskType, TEXTS)}
         digest = hashlib.sha256()
         for task_type, templates in sorted(self._templates.items()):
             for role, template in sorted(templates.items()):
@@ -80,7 +83,7 @@ class PromptLibrary:
         for template in self._templates[task_type].values():
             template.check(names)
 
-    def render(self, task_type: TaskType, variables: Mapping[str, str]) -> tuple[Message, ...]:
+    def render(self, task_type: TaskType | str, variables: Mapping[str, str]) -> tuple[Message, ...]:
         """The conversation that asks one question: fixed text first, so that prefixes are shared."""
         templates = self._templates[task_type]
         return tuple(
@@ -102,10 +105,10 @@ def _compiled(text: str) -> jinja2.Template:
     return _environment.from_string(text)
 
 
-def _read_folder(folder: Path, task_type: TaskType) -> dict[str, Template]:
-    paths = {role: folder / task_type / f"{role}.j2" for role in ROLES}
+def _read_folder(folder: Path, name: str) -> dict[str, Template]:
+    paths = {role: folder / name / f"{role}.j2" for role in ROLES}
     if not paths["user"].is_file():
-        raise SetupError(f"no template for {task_type.value!r}: write {paths['user']}")
+        raise SetupError(f"no template for {str(name)!r}: write {paths['user']}")
     templates = {role: Template.read(path) for role, path in paths.items() if path.is_file()}
     if "question" not in templates["user"].variables:
         raise SetupError(f"{paths['user']} never uses 'question': the model would not see what is asked")

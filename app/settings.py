@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -131,6 +131,21 @@ def read_yaml(path: Path, what: str) -> object:
 ENVIRONMENT_PREFIX = "SHOPBENCH_"
 
 
+class Form(StrictSettings):
+    """In which form a type's questions go to the model, see `app/forms.py`."""
+
+    ask: Literal["labels", "texts"] = Field(
+        default="labels",
+        description="What the model answers with: labels, as listed, or the texts of the options, which are compared.",
+    )
+    prior: float = Field(
+        default=0.0, ge=0, le=1, description="Share of a label's or text's log-probability without content to subtract."
+    )
+    orders: int = Field(
+        default=1, ge=1, le=10, description="Orders of the options over which labels' probabilities are averaged."
+    )
+
+
 class Settings(StrictSettings):
     """What a run needs to know. Every field can be set as `SHOPBENCH_<FIELD>`."""
 
@@ -148,6 +163,10 @@ class Settings(StrictSettings):
         default_factory=dict,
         description="The adapter that answers a task type, by its name in engine_settings.adapters; the base model "
         "answers the others.",
+    )
+    forms: dict[TaskType, Form] = Field(
+        default_factory=dict,
+        description="The form in which a task type is asked; by default the one that the checkpoint was trained in.",
     )
     server_settings: dict[str, Any] = Field(
         default_factory=dict, description="Passed to the server, which refuses what it does not know."

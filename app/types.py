@@ -135,20 +135,32 @@ class JsonSchema:
     schema: str
 
 
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """One of these texts, whole. Nothing is generated: each is scored by the model's probability of writing it."""
+
+    texts: tuple[str, ...]
+
+
 TextConstraint = Selection | Copy | Regex | JsonSchema
 """Constraints on texts of many tokens."""
-OutputConstraint = Choice | TextConstraint
+OutputConstraint = Choice | Texts | TextConstraint
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One call of the model. `id` is unique among the requests in flight."""
+    """One call of the model. `id` is unique among the requests in flight.
+
+    `variants` are further conversations to be judged beside `messages`, under the same `Choice` or `Texts`: the
+    question with its options in another order, or without its content.
+    """
 
     id: str
     messages: tuple[Message, ...]
     sampling: SamplingParams
     constraint: OutputConstraint | None = None
     adapter: str | None = None
+    variants: tuple[tuple[Message, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +175,12 @@ class Failure:
 class Completion:
     """What the model wrote for one request.
 
-    `label_logprobs` (natural logarithms, before any masking) is filled for a `Choice` only.
+    `label_logprobs` (natural logarithms, before any masking) is filled for a `Choice`, and for `Texts`: of the whole
+    text with its end.
     `finish_reason` is "stop", "length", or "error": then the text is empty and `error` says why.
-    `logprobs` has what was asked for of each token, as `logprobs.content` of OpenAI's interface has it.
+    `logprobs` has what was asked for of each token, as `logprobs.content` of OpenAI's interface has it. `variants` has
+    the label log-probabilities of each of the request's variants; text and `label_logprobs` are those of `messages`,
+    tokens the sum over all.
     """
 
     id: str
@@ -176,6 +191,7 @@ class Completion:
     label_logprobs: Mapping[str, float] | None = None
     error: Failure | None = None
     logprobs: Sequence[Mapping[str, Any]] | None = None
+    variants: tuple[Mapping[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

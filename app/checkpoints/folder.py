@@ -20,6 +20,7 @@ from app.checkpoints.tensors import SHARD_BYTES, TensorPlan, write_tensors
 from app.errors import InputError
 from app.evaluation.schema import Record
 from app.files import FolderKind, git_revision, refuse_to_replace, unwritten, whole_folder, write_whole
+from app.forms import OWN_FORMS
 from app.jobs.identity import folder_revision
 from app.settings import ROOT
 
@@ -178,7 +179,7 @@ class NewCheckpoint:
         write_tensors(self.folder, plans, compute, shard_bytes=self.output.shard_bytes, advance=self.output.advance)
 
     def carry_over(self, changes: Mapping[str, object], adapter: Path | None = None) -> None:
-        """Copy configuration, decoding settings, tokenizer, chat template and the record of the training.
+        """Copy configuration, decoding settings, tokenizer, chat template, forms and the record of the training.
 
         Args:
             changes: fields of `config.json` that are other ones.
@@ -193,7 +194,7 @@ class NewCheckpoint:
             ends = {name: config[name] for name in ("eos_token_id", "pad_token_id") if config.get(name) is not None}
             write_json(self.folder / GENERATION, {"do_sample": False, **ends})
         for source in filter(None, (self.origin, adapter)):
-            for path in (path for pattern in (*TOKENIZER, TRAINING) for path in source.glob(pattern)):
+            for path in (path for pattern in (*TOKENIZER, TRAINING, OWN_FORMS) for path in source.glob(pattern)):
                 if path.is_file():
                     place = self.folder / path.relative_to(source)
                     place.parent.mkdir(exist_ok=True)

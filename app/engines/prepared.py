@@ -1,14 +1,14 @@
 """The way of a request through any engine: checked and in tokens before, read into a completion after."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from app.engines.base import RefusedRequestError
 from app.engines.chat import ChatTokenizer, Templated, turns_of
 from app.engines.constraints.automaton import label_tokens, longest_answer, start_automaton
-from app.types import Choice, Completion, GenerationRequest, Message
+from app.types import Choice, Completion, GenerationRequest, Message, Texts
 
 LOGPROB_DIGITS = 4
 """Further ones differ with the batch that a request shares, without meaning anything."""
@@ -19,13 +19,15 @@ class PreparedRequest:
     """A request that the engine can serve.
 
     `labels` holds, for a `Choice`, the tokens that count as each label. `longest` is how many tokens the longest
-    legal answer may have, its end left out, where the constraint tells.
+    legal answer may have, its end left out, where the constraint tells. `given` are the tokens of the one text of a
+    `Texts`, its end included; they close the prompt, and one token is generated after them that nobody reads.
     """
 
     request: GenerationRequest
     prompt_ids: list[int]
     labels: Mapping[str, tuple[int, ...]] | None = None
     longest: int | None = None
+    given: tuple[int, ...] = ()
 
     @property
     def max_tokens(self) -> int:
@@ -37,6 +39,72 @@ class PreparedRequest:
     def label_ids(self) -> list[int]:
         """All tokens that count as a label, label by label."""
         return [index for ids in (self.labels or {}).values() for index in ids]
+
+
+class Variants:
+    """Requests with variants, or between texts, as a request for each conversation and text, and joined again.
+
+    One to a stream of requests: it knows what is under way.
+    """
+
+    _MARK = "\0"
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[GenerationRequest, list[Completion | None]]] = {}
+
+    def spread(self, requests: Iterable[GenerationRequest]) -> list[GenerationRequest]:
+        """The requests, some of them as several, whose ids only `joined` understands."""
+        parts = []
+        for request in requests:
+            constraint = request.constraint
+            # Variants of other constraints are refused in `_check`.
+            if not (isinstance(constraint, Texts) or (request.variants and isinstance(constraint, Choice))):
+                parts.append(request)
+                continue
+            each = [Texts((text,)) for text in constraint.texts] if isinstance(constraint, Texts) else [constraint]
+            asked = [(messages, one) for messages in (request.messages, *request.variants) for one in each]
+            self._open[request.id] = request, [None] * len(asked)
+            for number, (messages, one) in enumerate(asked):
+                part_id = f"{request.id}{self._MARK}{number}"
+                parts.append(replace(request, id=part_id, messages=messages, constraint=one, variants=()))
+        return parts
+
+    def joined(self, completions: Iterable[Completion]) -> Iterator[Completion]:
+        """A completion for each request whose last part is there; one refused part refuses the whole."""
+        for completion in completions:
+            request_id, mark, number = completion.id.rpartition(self._MARK)
+            if not mark:
+                yield completion
+                continue
+            request, parts = self._open[request_id]
+            parts[int(number)] = completion
+            if all(parts):
+                del self._open[request_id]
+                yield _join(request, [part for part in parts if part is not None])
+
+
+def _join(request: GenerationRequest, parts: list[Completion]) -> Completion:
+    for part in parts:
+        if part.error is not None:
+            return replace(part, id=request.id)
+    found: list[Mapping[str, float]] = [part.label_logprobs or {} for part in parts]
+    text = parts[0].text
+    if isinstance(request.constraint, Texts):
+        size = len(request.constraint.texts)
+        found = [
+            {text: logprob for one in found[start : start + size] for text, logprob in one.items()}
+            for start in range(0, len(found), size)
+        ]
+        text = max(found[0], key=found[0].__getitem__)
+    return replace(
+        parts[0],
+        id=request.id,
+        text=text,
+        prompt_tokens=sum(part.prompt_tokens for part in parts),
+        output_tokens=sum(part.output_tokens for part in parts),
+        label_logprobs=found[0],
+        variants=tuple(found[1:]),
+    )
 
 
 class CountsTokens:
@@ -98,16 +166,22 @@ def _check(
     if request.adapter is not None and request.adapter not in adapters:
         known = f"there are: {', '.join(sorted(adapters))}" if adapters else "none was given to the engine"
         raise RefusedRequestError("unknown_adapter", f"unknown adapter {request.adapter!r}; {known}")
-    labels, longest = None, None
+    if request.variants and not isinstance(request.constraint, Choice):
+        raise RefusedRequestError("unusable_constraint", "only a choice can have variants: they are compared by labels")
+    labels, longest, given = None, None, tuple[int, ...]()
     if isinstance(request.constraint, Choice):
         labels, longest = label_tokens(request.constraint, tokenizer.vocabulary), 1
+    elif isinstance(request.constraint, Texts):
+        (text,) = request.constraint.texts
+        longest, given = 1, tuple(tokenizer.encode_answer(text))
     elif request.constraint is not None:
         start_automaton(request.constraint, tokenizer.vocabulary)
         longest = longest_answer(request.constraint, tokenizer.vocabulary)
-    return PreparedRequest(request, [], labels, longest), tokenizer.template(turns_of(request.messages))
+    return PreparedRequest(request, [], labels, longest, given), tokenizer.template(turns_of(request.messages))
 
 
 def _in_tokens(prepared: PreparedRequest, prompt_ids: list[int], context_length: int) -> PreparedRequest:
+    prompt_ids = [*prompt_ids, *prepared.given]
     if len(prompt_ids) + prepared.max_tokens > context_length:
         fix = "shorten the prompt"
         if len(prompt_ids) < prepared.max_tokens:
@@ -127,13 +201,19 @@ def finish(
     *,
     token_logprobs: Sequence[Mapping[int, float]] = (),
     text: str | None = None,
+    given_logprobs: Sequence[float] = (),
 ) -> Completion:
     """The completion of a served request.
 
     `output_ids` hold the token that ends the answer, unless it is as long as a legal one can be. `token_logprobs` are
     the unmasked log-probabilities at each of them: for a choice those of `label_ids`, otherwise those that the
     sampling asks for, the token's own included. `text` is given where the engine had to cut it at a stop string.
+    `given_logprobs` are those of the tokens of `prepared.given`.
     """
+    if prepared.given:
+        (text,) = prepared.request.constraint.texts  # type: ignore[union-attr]  # only `Texts` are given
+        told = {text: math.fsum(given_logprobs)}
+        return Completion(prepared.request.id, text, "stop", len(prepared.prompt_ids), 0, label_logprobs=told)
     ended = bool(output_ids) and output_ids[-1] in tokenizer.end_ids
     length = len(output_ids)
     finish_reason = "stop" if ended or length == prepared.longest or text is not None else "length"

@@ -15,9 +15,9 @@ from app.engines.chat import ChatTokenizer, load_chat_tokenizer
 from app.engines.constraints.automaton import Follower
 from app.engines.decoding import Decoding, decide
 from app.engines.options import TransformersSettings
-from app.engines.prepared import CountsTokens, PreparedRequest, finish, prepare_all
+from app.engines.prepared import CountsTokens, PreparedRequest, Variants, finish, prepare_all
 from app.errors import EngineError, SetupError
-from app.types import Choice, Completion, GenerationRequest
+from app.types import Choice, Completion, GenerationRequest, Texts
 
 
 class Row:
@@ -39,7 +39,11 @@ class Row:
         if isinstance(constraint, Choice):
             labels = np.array(self.prepared.label_ids, dtype=np.int64)
             return lambda _: labels
-        return None if constraint is None else Follower(constraint, self.tokenizer.vocabulary).allowed
+        return (
+            None
+            if constraint is None or isinstance(constraint, Texts)
+            else Follower(constraint, self.tokenizer.vocabulary).allowed
+        )
 
     def see(self, scores: torch.Tensor) -> None:
         """Note what the model itself holds of the next token: (vocabulary)."""
@@ -160,20 +164,45 @@ class TransformersEngine(CountsTokens):
         self, window: list[GenerationRequest], give_up: Callable[[], bool]
     ) -> Generator[Completion, None, bool]:
         """The window's completions; returns whether to give up."""
-        prepared, refused = prepare_all(window, self._tokenizer, self.context_length, self._settings.adapters)
-        yield from refused
-        prepared.sort(key=lambda one: (one.request.adapter or "", one.max_tokens, len(one.prompt_ids)))
-        for adapter, group in groupby(prepared, key=lambda one: one.request.adapter):
+        variants = Variants()
+        prepared, refused = prepare_all(
+            variants.spread(window), self._tokenizer, self.context_length, self._settings.adapters
+        )
+        yield from variants.joined(refused)
+        prepared.sort(key=lambda one: (one.request.adapter or "", bool(one.given), one.max_tokens, len(one.prompt_ids)))
+        for (adapter, given), group in groupby(prepared, key=lambda one: (one.request.adapter, bool(one.given))):
             remaining = iter(list(group))
             while batch := list(islice(remaining, self._settings.batch_size)):
+                if given:
+                    yield from variants.joined(self._score(batch, adapter))
+                    continue
                 ends = RowEnds([Row(one, self._tokenizer) for one in batch], give_up)
                 self._run(batch, ends, adapter)
                 if ends.gave_up:
                     return True
-                for row in ends.rows:
-                    logprobs = row.token_logprobs
-                    yield finish(row.prepared, self._tokenizer, row.output_ids, token_logprobs=logprobs, text=row.text)
+                yield from variants.joined(map(self._completion, ends.rows))
         return give_up()
+
+    def _completion(self, row: Row) -> Completion:
+        return finish(row.prepared, self._tokenizer, row.output_ids, token_logprobs=row.token_logprobs, text=row.text)
+
+    def _score(self, batch: list[PreparedRequest], adapter: str | None) -> Iterator[Completion]:
+        """The completions of texts that are given, from one pass over them."""
+        input_ids, attention_mask = self._pad([prepared.prompt_ids for prepared in batch])
+        longest = max(len(prepared.given) for prepared in batch)
+        try:
+            with torch.inference_mode(), self._adapted(adapter):
+                # The last positions alone meet the vocabulary; each predicts the token after it.
+                scores = self._loaded()(
+                    input_ids=input_ids, attention_mask=attention_mask, logits_to_keep=longest + 1
+                ).logits
+        except RuntimeError as error:
+            raise EngineError(f"transformers failed: {str(error).splitlines()[0]}") from error
+        for row, prepared in zip(scores, batch, strict=True):
+            size = len(prepared.given)
+            logprobs = torch.log_softmax(row[-size - 1 : -1].float(), dim=-1)
+            found = logprobs[torch.arange(size), torch.tensor(prepared.given)].tolist()
+            yield finish(prepared, self._tokenizer, [], given_logprobs=found)
 
     def _run(self, batch: list[PreparedRequest], ends: RowEnds, adapter: str | None) -> None:
         input_ids, attention_mask = self._pad([prepared.prompt_ids for prepared in batch])

@@ -17,7 +17,8 @@ from pydantic import BaseModel, BeforeValidator, Field, JsonValue, StrictFloat, 
 from app.errors import InputError, SetupError
 from app.evaluation.schema import BatchTime, Provenance, Scalar
 from app.files import git_revision
-from app.predictor import Predictor, Prepared, conversation
+from app.forms import conversation
+from app.predictor import Predictor, Prepared
 from app.prompting import PromptLibrary
 from app.settings import ROOT
 from app.tables.raw import RawRow, blank, id_of, missing, shown

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from app.types import Choice, GenerationRequest
+from app.types import Choice, GenerationRequest, Texts
 
 PROMPT_TOKENS_PER_OUTPUT_TOKEN = 16.0
 """Prompt tokens that take as long as one output token, roughly: prompts are read many tokens at a time."""
@@ -22,7 +22,7 @@ KNOWN_ROWS = 16
 
 
 class AnswerKind(StrEnum):
-    """What an answer costs: one token, a few, or as many as the cap allows."""
+    """What an answer costs: one pass over the prompt, a few tokens, or as many as the cap allows."""
 
     CHOICE = "choice"
     CONSTRAINED = "constrained"
@@ -33,7 +33,7 @@ class AnswerKind(StrEnum):
         """The kind that a request's constraint stands for."""
         if request.constraint is None:
             return cls.TEXT
-        return cls.CHOICE if isinstance(request.constraint, Choice) else cls.CONSTRAINED
+        return cls.CHOICE if isinstance(request.constraint, Choice | Texts) else cls.CONSTRAINED
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from app.engines.base import DECODING, Engine, LoadedModel
 from app.engines.options import check_checkpoint
 from app.errors import SetupError
+from app.forms import forms_of, told
 from app.prompting import TEMPLATE, PromptLibrary
 from app.routing import ROUTING
 from app.settings import DEFAULT_CHECKPOINT, Settings
@@ -146,7 +147,7 @@ def local_checkpoint(model: str) -> Path:
         raise SetupError(f"no checkpoint at {model!r}: name a folder, or download the model to the cache") from error
 
 
-_OF_QUESTIONS = frozenset({"prompts", "template", "routing", "reading", "task adapters"})
+_OF_QUESTIONS = frozenset({"prompts", "template", "routing", "reading", "forms", "task adapters"})
 """What answers to questions depend on only: a conversation goes to the model, and its answer out, as it is."""
 
 
@@ -171,6 +172,7 @@ def known_identity(settings: Settings) -> Identity:
         "template": str(TEMPLATE),
         "routing": str(ROUTING),
         "reading": str(READING),
+        "forms": told(forms_of(settings)),
         "engine": settings.engine,
         "decoding": str(DECODING),
         "quantization": str(given.get("quantization") or "auto"),

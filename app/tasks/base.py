@@ -1,13 +1,67 @@
 """What one task type says about itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.tasks.lists import NumberedList
 from app.types import Answer, Choice, OutputConstraint, Question, SamplingParams, TaskType
 
 READING = 2
 """Raised with every change after which a task reads a prompt or a model's text otherwise. Kept answers depend on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A question's options apart from the question."""
+
+    prompt: str
+    found: NumberedList
+    """Where they stand in the prompt."""
+    labels: tuple[str, ...]
+    texts: tuple[str, ...]
+    """What each label stands for, in one line, none blank."""
+
+    @classmethod
+    def of(cls, prompt: str, found: NumberedList | None) -> "Options | None":
+        """The entries of a list; None where there is none, or one of them has no text."""
+        entries = found.entries if found else ()
+        texts = tuple(_cut(" ".join(entry.text.split())) for entry in entries)
+        if found is None or not all(texts):
+            return None
+        return cls(prompt, found, tuple(str(entry.number) for entry in entries), texts)
+
+    @property
+    def stem(self) -> str:
+        """The question without them."""
+        before, after = self.prompt[: self.found.start].rstrip(), self.prompt[self.found.end :].strip()
+        return f"{before}\n{after}".strip()
+
+    def rotated(self, places: int) -> str:
+        """The prompt with each text so many places further up, the first ones behind the last."""
+        texts = [entry.text for entry in self.found.entries]
+        return self._with([*texts[places:], *texts[:places]])
+
+    def emptied(self, content: str) -> str:
+        """The list alone, without anything that could be chosen by its content."""
+        entries = self.found.entries
+        return f"{content}\n{self._with([content] * len(entries))[self.found.start :].strip()}"
+
+    def _with(self, texts: Sequence[str]) -> str:
+        pieces, end = [], 0
+        for entry, text in zip(self.found.entries, texts, strict=True):
+            pieces += [self.prompt[end : entry.start], text]
+            end = entry.end
+        return "".join([*pieces, self.prompt[end:]])
+
+
+_LONGEST_TEXT = 400
+"""Characters of an option that are compared."""
+
+
+def _cut(text: str) -> str:
+    """The text, a longer one up to the end of a word."""
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT].rsplit(" ", 1)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +76,8 @@ class Reading:
     """What the prompt template may use besides the question."""
     answer: Callable[[str], Answer]
     """The model's text as the evaluator reads it. Never raises, never empty."""
+    options: Options | None = None
+    """The options that the constraint's labels or numbers stand for, where the prompt lists them."""
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
 """Multiple choice: one label, because the evaluator reads the first character of the answer."""
 
 import re
+from dataclasses import replace
 
 from app.errors import InputError
 from app.tasks.answers import PARSED_LENGTH
-from app.tasks.base import Reading
-from app.tasks.lists import find_letters
+from app.tasks.base import Options, Reading
+from app.tasks.lists import NumberedList, find_letters
 from app.tasks.prompt import Parts, dissect
 from app.tasks.words import NUMBER, number
 from app.types import Answer, Choice, Outcome, Question, SamplingParams, TaskType
@@ -59,12 +60,15 @@ class MultipleChoice:
     def read(self, question: Question) -> Reading:
         """The labels: a rating scale, the listed ones, those given a meaning, yes or no, or 0 to 3."""
         parts = dissect(question.prompt)
-        listed, embedded = _listed(parts)
+        found, embedded = _listed(parts)
+        listed = tuple(map(str, found.numbers)) if found else ()
         scale = _scale(parts)
         if scale and (embedded or "0" not in listed):
             return choice_of(scale)
+        if found:
+            return replace(choice_of(listed), options=Options.of(question.prompt, found))
         default = _NO_YES if _YES_NO.search(parts.asked) else _DEFAULT
-        return choice_of(listed or find_letters(question.prompt) or _meanings(parts) or default)
+        return choice_of(find_letters(question.prompt) or _meanings(parts) or default)
 
     def parse(self, answer: str) -> int:
         """Rule: strip, then the first character as an integer; -1 for anything else."""
@@ -86,13 +90,14 @@ class MultipleChoice:
         raise InputError(f"a multiple-choice label is one character, not {target!r}")
 
 
-def _listed(parts: Parts) -> tuple[tuple[str, ...], bool]:
-    """The labels of the last list that stands outside running text, else of the last; and whether inside."""
+def _listed(parts: Parts) -> tuple[NumberedList | None, bool]:
+    """The last list that stands outside running text, else the last, up to number 9; and whether inside."""
     outside = [found for found in parts.lists if not parts.embedded(found)]
     if not parts.lists:
-        return (), False
+        return None, False
+    found = (outside or parts.lists)[-1]
     # The first two numbers of any list have one digit.
-    return tuple(str(value) for value in (outside or parts.lists)[-1].numbers if value < 10), not outside
+    return replace(found, entries=tuple(entry for entry in found.entries if entry.number < 10)), not outside
 
 
 def _scale(parts: Parts) -> tuple[str, ...]:

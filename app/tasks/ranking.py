@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.errors import InputError
 from app.tasks.answers import join_numbers, literal, numbers_answer, parse_integers
-from app.tasks.base import Reading
+from app.tasks.base import Options, Reading
 from app.tasks.prompt import Parts, dissect
 from app.tasks.words import NUMBER, WORKED_SOLUTION, either, number
 from app.types import Question, SamplingParams, Selection, TaskType
@@ -85,7 +86,8 @@ class Ranking:
     def read(self, question: Question) -> Reading:
         """The listed numbers, or 1 to 5."""
         found = dissect(question.prompt).list
-        return order_of(found.numbers if found else _DEFAULT)
+        reading = order_of(found.numbers if found else _DEFAULT)
+        return replace(reading, options=Options.of(question.prompt, found))
 
     def parse(self, answer: str) -> list[int]:
         """Rule: integers up to 5, the first five of them; none at all if any comes twice."""

@@ -1,10 +1,11 @@
 """Retrieval: the numbers of a few entries of a list."""
 
 import re
+from dataclasses import replace
 
 from app.errors import InputError
 from app.tasks.answers import join_numbers, literal, numbers_answer, parse_integers
-from app.tasks.base import Reading
+from app.tasks.base import Options, Reading
 from app.tasks.prompt import dissect
 from app.tasks.words import NUMBER, WORKED_SOLUTION, either, imperative, number
 from app.types import Question, SamplingParams, Selection, TaskType
@@ -103,7 +104,8 @@ class Retrieval:
         """The listed numbers (1 to 10 where none are), and the count asked for (three where none is)."""
         parts = dissect(question.prompt)
         numbers = parts.list.numbers if parts.list else _DEFAULT
-        return selection_of(numbers, min(_asked_count(parts.asked) or _READ, len(numbers)))
+        reading = selection_of(numbers, min(_asked_count(parts.asked) or _READ, len(numbers)))
+        return replace(reading, options=Options.of(question.prompt, parts.list))
 
     def parse(self, answer: str) -> list[int]:
         """Rule: the first three integers between commas."""

@@ -16,6 +16,7 @@ from datasets import Dataset
 from app.data.encoding import RowEncoder
 from app.engines.chat import load_chat_tokenizer
 from app.files import FolderKind, whole_folder
+from app.forms import told
 from app.jobs.identity import Identity
 from app.prompting import PromptLibrary
 from app.settings import ROOT
@@ -50,7 +51,8 @@ def encode_once(rows: Sequence[PlacedRow], config: FinetuneConfig, identity: Ide
 
 
 def _encode(rows: Sequence[PlacedRow], config: FinetuneConfig, folder: Path) -> None:
-    encoder = RowEncoder(load_chat_tokenizer(config.model), PromptLibrary(config.prompts), config.max_length)
+    tokenizer, prompts = load_chat_tokenizer(config.model), PromptLibrary(config.prompts)
+    encoder = RowEncoder(tokenizer, prompts, config.max_length, config.forms)
     examples = encode_rows(rows, encoder, config.answer_weighting, config.too_long, folder / ROWS)
     places = [rows[number].place for number in examples.kept]
     check_answers(examples.data, places, encoder.end_id, config.max_length)
@@ -60,7 +62,7 @@ def _encode(rows: Sequence[PlacedRow], config: FinetuneConfig, folder: Path) -> 
 
 def _name(rows: Sequence[PlacedRow], config: FinetuneConfig, identity: Identity) -> str:
     digest = hashlib.blake2b(_program(), digest_size=16)
-    settings = [config.max_length, config.answer_weighting, config.too_long]
+    settings = [config.max_length, config.answer_weighting, config.too_long, told(config.forms)]
     libraries = [version(name) for name in ("datasets", "tokenizers", "transformers")]
     digest.update(json.dumps([identity["model revision"], identity["prompts"], settings, libraries]).encode())
     for placed in rows:

@@ -89,7 +89,7 @@ class Examples:
     data: Dataset
     """Columns as in `FEATURES`, a row each."""
     kept: list[int]
-    """Which of the rows that were given these are."""
+    """Which of the rows that were given these are; one stands as often as it has texts to be learnt."""
     counts: Counter[str] = field(default_factory=Counter)
     """Rows by what was done to them."""
 
@@ -123,8 +123,7 @@ def encode_rows(
     memory = pa.BufferOutputStream()
     with ArrowWriter(features=FEATURES, path=str(file) if file else None, stream=None if file else memory) as writer:
         for number, placed in enumerate(rows):
-            encoded = _encode(placed, encoder, too_long, counts)
-            if encoded is not None:
+            for encoded in _encode(placed, encoder, too_long, counts):
                 kept.append(number)
                 writer.write(_columns(encoded, EXPONENTS[weighting], CAPABILITIES.index(placed.row.capability)))
         if not kept:
@@ -151,7 +150,7 @@ def check_answers(data: Dataset, places: Sequence[str], end_id: int, max_length:
             raise InputError(f"{place}: its answer is cut before its end; raise max_length or drop the row")
 
 
-def _encode(placed: PlacedRow, encoder: RowEncoder, too_long: str, counts: Counter[str]) -> EncodedRow | None:
+def _encode(placed: PlacedRow, encoder: RowEncoder, too_long: str, counts: Counter[str]) -> tuple[EncodedRow, ...]:
     if not placed.row.target.strip():
         raise InputError(f"{placed.place}: its target is empty; drop the row or build the data again")
     if route(placed.row.sample.question).type is not placed.row.task_type:
@@ -162,12 +161,13 @@ def _encode(placed: PlacedRow, encoder: RowEncoder, too_long: str, counts: Count
         if too_long == "refuse":
             raise InputError(f"{placed.place}: {error}; raise max_length or set too_long: drop") from error
         counts["too long, dropped"] += 1
-        return None
-    if encoded.shortened and too_long == "refuse":
+        return ()
+    if not any(one.shortened for one in encoded):
+        return encoded
+    if too_long == "refuse":
         raise InputError(f"{placed.place} is too long; raise max_length or set too_long: shorten")
-    if encoded.shortened:
-        counts["too long, dropped" if too_long == "drop" else "prompt shortened"] += 1
-    return None if encoded.shortened and too_long == "drop" else encoded
+    counts["too long, dropped" if too_long == "drop" else "prompt shortened"] += 1
+    return () if too_long == "drop" else encoded
 
 
 def _columns(encoded: EncodedRow, exponent: float, capability: int) -> dict[str, list[Any]]:

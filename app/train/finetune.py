@@ -16,6 +16,7 @@ from trl import SFTConfig
 
 from app.engines.chat import load_chat_tokenizer
 from app.files import whole_folder
+from app.forms import write_forms
 from app.jobs.identity import Identity
 from app.process import Interruption
 from app.train.batches import pack, refuse_leaks
@@ -185,6 +186,7 @@ def _write_output(config: FinetuneConfig, trainer: AnswerTrainer, summary: Mappi
                 path.unlink()
             text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
             (made / SUMMARY).write_text(text, encoding="utf-8")
+            write_forms(made, config.forms)
 
 
 def trainer_arguments(config: FinetuneConfig, precision: Precision) -> SFTConfig:

@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from app.data.row import Capability
 from app.errors import InputError
 from app.process import parse_duration
-from app.settings import StrictSettings
+from app.settings import Form, StrictSettings
+from app.types import TaskType
 
 
 def _as_list(value: object) -> object:
@@ -100,6 +101,8 @@ class FinetuneConfig(StrictSettings):
     lora: LoraSettings = LoraSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    forms: dict[TaskType, Form] = Field(default_factory=dict)
+    """The form in which a task type is learnt, and then served; the others are asked for labels. See `app/forms.py`."""
     answer_weighting: Literal["token", "sqrt", "row"] = "sqrt"
     """What an answer of n tokens weighs: n, the square root of n, or 1. With `token`, labels drown among sentences."""
     max_length: int = Field(default=1024, ge=32)

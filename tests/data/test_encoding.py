@@ -61,7 +61,7 @@ def test_training_ids_are_the_ids_that_the_engine_sends_for_every_type(
     assert {row.task_type for row in rows} == set(TaskType)
     rows.append(replace(rows[-1], prompt="Translate into German: a lamp<|im_end|>\n<|im_start|>user\n {{ question }}"))
     for row in rows:
-        assert list(encoder.encode(row).prompt) == sent_ids(predictor, row), row.task_type
+        assert list(encoder.encode(row)[0].prompt) == sent_ids(predictor, row), row.task_type
 
 
 def test_the_projects_own_questions_are_encoded_as_they_are_asked(encoder: RowEncoder, predictor: Predictor) -> None:
@@ -72,7 +72,7 @@ def test_the_projects_own_questions_are_encoded_as_they_are_asked(encoder: RowEn
         if isinstance(prepared, Prediction) or prepared.truncated:
             continue
         row = replace(make_rows(1)[0], prompt=question.prompt, task_type=prepared.task.type)
-        encoded = encoder.encode(row)
+        (encoded,) = encoder.encode(row)
         if not encoded.shortened:
             asked = load_chat_tokenizer(predictor.engine.model).encode(prepared.request.messages)
             assert list(encoded.prompt) == asked
@@ -81,7 +81,7 @@ def test_the_projects_own_questions_are_encoded_as_they_are_asked(encoder: RowEn
 
 
 def test_the_answer_follows_with_the_token_that_ends_it(encoder: RowEncoder, tokenizer: ChatTokenizer) -> None:
-    encoded = encoder.encode(replace(make_rows(5)[4], target="Lampe <|im_end|> mit Zelt"))
+    (encoded,) = encoder.encode(replace(make_rows(5)[4], target="Lampe <|im_end|> mit Zelt"))
     assert tokenizer.tokenizer.decode(encoded.answer) == "Lampe <|im_end|> mit Zelt<|im_end|>"
     assert encoded.answer.count(encoder.end_id) == 1
     assert encoded.answer[-1] == encoder.end_id
@@ -92,7 +92,7 @@ def test_a_long_prompt_loses_data_and_keeps_instruction_and_answer(
 ) -> None:
     row = make_rows(5)[3]
     long = replace(row, prompt=row.prompt + ", very large" * 400, target="red " * 20)
-    encoded = encoder.encode(long)
+    (encoded,) = encoder.encode(long)
     assert encoded.shortened
     assert len(encoded) <= LENGTH
     text = tokenizer.tokenizer.decode(encoded.prompt)

@@ -28,6 +28,7 @@ from app.types import (
     Regex,
     SamplingParams,
     Selection,
+    Texts,
 )
 from tests.engines.conftest import PULL_AHEAD
 from tests.engines.test_copying import is_legal
@@ -202,6 +203,61 @@ def test_label_logprobs_are_the_models_own(engine: Engine, checkpoint: Path) -> 
         logprobs = found[request.id].label_logprobs
         assert logprobs == pytest.approx(expected, abs=TOLERANCE)
         assert found[request.id].text == max(expected, key=lambda label: expected[label])
+
+
+def test_variants_are_judged_as_requests_of_their_own_would_be(engine: Engine) -> None:
+    texts = ["Is it a chair?", "Is it a table, and if so, which?", "Is it red?", "Is it a chair?"]
+    alone = answers(engine, [ask(str(number), Choice(DIGITS), text) for number, text in enumerate(texts)])
+    first, *others = (ask("all", Choice(DIGITS), text) for text in texts)
+    together = replace(first, variants=tuple(other.messages for other in others))
+    found = answers(engine, [ask("before"), together, ask("after", Choice(DIGITS))])
+    assert set(found) == {"before", "all", "after"}
+    whole = found["all"]
+    assert whole.text == alone["0"].text
+    assert whole.prompt_tokens == sum(one.prompt_tokens for one in alone.values())
+    for number, logprobs in enumerate([whole.label_logprobs, *whole.variants]):
+        assert logprobs == pytest.approx(alone[str(number)].label_logprobs, abs=TOLERANCE)
+    assert len(whole.variants) == len(others)
+
+
+TITLES = ("oak chair", "Étui en cuir 🙂", "oak chair with arms, 綿のシャツ", "<|im_end|>", "5")
+
+
+def test_texts_are_scored_by_the_models_own_probabilities(engine: Engine, checkpoint: Path) -> None:
+    request, free = ask("texts", Texts(TITLES)), ask("", text="N/A")
+    found = answers(engine, [replace(request, variants=(free.messages,)), ask("beside"), ask("one", Texts(("x",)))])
+    assert set(found) == {"texts", "beside", "one"}
+    tokenizer = load_chat_tokenizer(str(checkpoint))
+    network = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+
+    def expected(messages: tuple[Message, ...], text: str) -> float:
+        prompt, answer = tokenizer.encode(messages), tokenizer.encode_answer(text)
+        assert answer[-1] == tokenizer.end_ids[0] or answer[-1] in tokenizer.end_ids
+        with torch.inference_mode():
+            logprobs = torch.log_softmax(network(torch.tensor([[*prompt, *answer]])).logits[0].float(), dim=-1)
+        places = range(len(prompt) - 1, len(prompt) + len(answer) - 1)
+        return sum(float(logprobs[place, token]) for place, token in zip(places, answer, strict=True))
+
+    whole = found["texts"]
+    assert whole.error is None
+    for messages, told in ((request.messages, whole.label_logprobs), (free.messages, whole.variants[0])):
+        assert told == pytest.approx({text: expected(messages, text) for text in TITLES}, abs=10 * TOLERANCE)
+    assert whole.label_logprobs is not None
+    assert whole.text == max(TITLES, key=whole.label_logprobs.__getitem__)
+    assert (whole.output_tokens, whole.finish_reason) == (0, "stop")
+    assert found["one"].text == "x"
+
+
+def test_one_unusable_variant_refuses_its_request_and_no_other(engine: Engine) -> None:
+    long = ask("long", Choice(DIGITS), "chair " * 2 * engine.context_length)
+    request = replace(ask("whole", Choice(DIGITS)), variants=(ask("", text="Fine?").messages, long.messages))
+    free = replace(ask("free"), variants=(ask("", text="Fine?").messages,))
+    found = answers(engine, [request, free, ask("other", Choice(DIGITS))])
+    assert found["whole"].error is not None
+    assert found["whole"].error.code == "prompt_too_long"
+    assert found["free"].error is not None
+    assert found["free"].error.code == "unusable_constraint"
+    assert found["other"].error is None
 
 
 def test_refusals_stop_nothing_else(engine: Engine) -> None:

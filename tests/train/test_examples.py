@@ -27,7 +27,7 @@ def encoder(checkpoint: Path) -> RowEncoder:
 def test_only_the_answer_is_learnt(encoder: RowEncoder) -> None:
     examples = encode_rows(ROWS, encoder, "sqrt", "shorten")
     for placed, row in zip(ROWS, examples.data, strict=True):
-        encoded = encoder.encode(placed.row)
+        (encoded,) = encoder.encode(placed.row)
         start = len(encoded.prompt)
         assert row["input_ids"] == [*encoded.prompt, *encoded.answer]
         assert row["labels"] == [IGNORED] * start + list(encoded.answer)
@@ -39,7 +39,7 @@ def test_only_the_answer_is_learnt(encoder: RowEncoder) -> None:
 @pytest.mark.parametrize(("weighting", "exponent"), [("token", 1.0), ("sqrt", 0.5), ("row", 0.0)])
 def test_what_an_answer_weighs(encoder: RowEncoder, weighting: str, exponent: float) -> None:
     for placed, row in zip(ROWS, encode_rows(ROWS, encoder, weighting, "shorten").data, strict=True):
-        length = len(encoder.encode(placed.row).answer)
+        length = len(encoder.encode(placed.row)[0].answer)
         assert sum(row["weights"]) == pytest.approx(length**exponent)
 
 

@@ -186,9 +186,9 @@ def _write(
             size += out.write(line)
             kinds[Kind(row.task, row.source, row.capability.value, row.task_type.value)] += 1
             if encoder:
-                encoded = encoder.encode(row)
-                prompt_tokens += len(encoded.prompt)
-                answer_tokens += len(encoded.answer)
+                for encoded in encoder.encode(row):
+                    prompt_tokens += len(encoded.prompt)
+                    answer_tokens += len(encoded.answer)
             advance()
     file = OutputFile(
         rows=kinds.total(),

@@ -10,7 +10,7 @@ import torch._dynamo
 from app.engines.base import never, pull
 from app.engines.chat import load_chat_tokenizer
 from app.engines.options import VllmSettings
-from app.engines.prepared import CountsTokens, PreparedRequest, prepare_all
+from app.engines.prepared import CountsTokens, PreparedRequest, Variants, prepare_all
 from app.engines.vllm.values import (
     adapter_requests,
     compute_capability,
@@ -64,12 +64,15 @@ class VllmEngine(CountsTokens):
             raise EngineError("the vllm engine is already generating; finish that stream first")
         self._generating = True
         in_flight: dict[str, PreparedRequest] = {}
+        variants = Variants()
         source, more = iter(requests), True
         try:
             while (more or in_flight) and not give_up():
-                if more and (wanted := AHEAD * self._settings.max_num_seqs - len(in_flight)):
+                if more and (wanted := max(0, AHEAD * self._settings.max_num_seqs - len(in_flight))):
                     taken, more = pull(source, wanted)
-                    prepared, refused = prepare_all(taken, self._tokenizer, self.context_length, self.adapters)
+                    prepared, refused = prepare_all(
+                        variants.spread(taken), self._tokenizer, self.context_length, self.adapters
+                    )
                     for one in prepared:
                         number = str(next(self._numbers))
                         try:
@@ -83,9 +86,9 @@ class VllmEngine(CountsTokens):
                             refused.append(refused_by_vllm(error).completion(one.request.id))
                         else:
                             in_flight[number] = one
-                    yield from refused
+                    yield from variants.joined(refused)
                 if in_flight:
-                    yield from self._step(in_flight)
+                    yield from variants.joined(self._step(in_flight))
         finally:
             self._generating = False
             if in_flight and self._sound and self._engine is not None:
@@ -121,7 +124,13 @@ class VllmEngine(CountsTokens):
             # Removed before the yield: what the caller has seen is no longer in flight.
             done = output.outputs[0]
             yield read_output(
-                in_flight.pop(output.request_id), self._tokenizer, done, done.token_ids, done.text, done.logprobs
+                in_flight.pop(output.request_id),
+                self._tokenizer,
+                done,
+                done.token_ids,
+                done.text,
+                done.logprobs,
+                output.prompt_logprobs,
             )
 
     def _start(self) -> "LLMEngine":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from app.engines.base import SHORT_PROMPT, RefusedRequestError
 from app.engines.chat import load_chat_tokenizer
 from app.engines.options import VllmSettings
-from app.engines.prepared import CountsTokens, PreparedRequest, prepare, text_so_far
+from app.engines.prepared import CountsTokens, PreparedRequest, Variants, prepare, text_so_far
 from app.engines.vllm.values import (
     adapter_requests,
     compute_capability,
@@ -27,11 +27,11 @@ from app.engines.vllm.values import (
     starting,
 )
 from app.errors import EngineError
-from app.types import Completion, GenerationRequest
+from app.types import Completion, GenerationRequest, Texts
 
 if TYPE_CHECKING:
     from vllm.logprobs import Logprob
-    from vllm.outputs import CompletionOutput
+    from vllm.outputs import RequestOutput
     from vllm.v1.engine.async_llm import AsyncLLM
 
 
@@ -75,13 +75,32 @@ class AsyncVllmEngine(CountsTokens):
         return self._last_heard
 
     async def generate(self, request: GenerationRequest) -> Completion:
-        """The completion of one request; cancelling it aborts the request in vLLM."""
+        """The completion of one request; cancelling it aborts the request in vLLM, its variants too."""
+        variants = Variants()
+        parts = variants.spread([request])
+        if parts != [request]:
+            tasks = [asyncio.create_task(self._generate(part)) for part in parts]
+            try:
+                return next(variants.joined(await asyncio.gather(*tasks)))
+            finally:
+                for task in tasks:
+                    task.cancel()
+        return await self._generate(request)
+
+    async def _generate(self, request: GenerationRequest) -> Completion:
         try:
             prepared = await self._prepare(request)
             async with aclosing(self._outputs(prepared, "FINAL_ONLY")) as outputs:
                 async for output in outputs:
+                    done = output.outputs[0]
                     return read_output(
-                        prepared, self._tokenizer, output, output.token_ids, output.text, output.logprobs
+                        prepared,
+                        self._tokenizer,
+                        done,
+                        done.token_ids,
+                        done.text,
+                        done.logprobs,
+                        output.prompt_logprobs,
                     )
         except RefusedRequestError as refusal:
             return refusal.completion(request.id)
@@ -92,10 +111,14 @@ class AsyncVllmEngine(CountsTokens):
         ids: list[int] = []
         logprobs: list[Mapping[int, Logprob]] = []
         cut, sent = "", ""
+        if request.variants or isinstance(request.constraint, Texts):  # judged, not written: nothing to stream
+            yield await self.generate(request)
+            return
         try:
             prepared = await self._prepare(request)
             async with aclosing(self._outputs(prepared, "DELTA")) as outputs:
-                async for output in outputs:
+                async for whole in outputs:
+                    output = whole.outputs[0]
                     ids.extend(output.token_ids)
                     logprobs.extend(output.logprobs or ())
                     cut += output.text
@@ -141,7 +164,7 @@ class AsyncVllmEngine(CountsTokens):
             return prepare(*given)
         return await asyncio.get_running_loop().run_in_executor(self._tokenising, prepare, *given)
 
-    async def _outputs(self, prepared: PreparedRequest, kind: str) -> "AsyncGenerator[CompletionOutput, None]":
+    async def _outputs(self, prepared: PreparedRequest, kind: str) -> "AsyncGenerator[RequestOutput, None]":
         try:
             outputs = self._running().generate(
                 self._inputs.tokens_input(prepared.prompt_ids),
@@ -151,7 +174,7 @@ class AsyncVllmEngine(CountsTokens):
             )
             async with aclosing(outputs):
                 async for output in outputs:
-                    yield output.outputs[0]
+                    yield output
         except self._failures as error:
             raise EngineError(f"vLLM failed: {first_line(error)}") from error
         except self._refusals as error:

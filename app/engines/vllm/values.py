@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from app.engines.base import RefusedRequestError
 from app.engines.options import VllmSettings, check_adapter, quantization_method
 from app.errors import EngineError, SetupError
-from app.types import Choice, Completion, Copy, JsonSchema, Regex, Selection, TextConstraint
+from app.types import Choice, Completion, Copy, JsonSchema, Regex, Selection, TextConstraint, Texts
 
 if TYPE_CHECKING:
     from vllm.logprobs import Logprob
@@ -63,7 +63,8 @@ def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> di
     """The arguments of vLLM's `SamplingParams` for one request.
 
     A choice is one token whose labels' log-probabilities vLLM gathers itself (`logprob_token_ids`), which,
-    unlike `prompt_logprobs`, leaves prefix caching on. Other constraints travel to the logits processor.
+    unlike `prompt_logprobs`, leaves prefix caching on; those are for texts that are scored whole. Other constraints
+    travel to the logits processor.
     """
     request = prepared.request
     values: dict[str, Any] = {
@@ -76,14 +77,16 @@ def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> di
     }
     if request.sampling.stop:
         values["stop"] = list(request.sampling.stop)
-    if prepared.labels is not None:
+    if prepared.given:
+        values["prompt_logprobs"] = 0
+    elif prepared.labels is not None:
         values["logprob_token_ids"] = prepared.label_ids
         values["allowed_token_ids"] = prepared.label_ids
     elif request.sampling.logprobs is not None:
         values["logprobs"] = request.sampling.logprobs
     # What the logits processor must know, as plain data that can change process.
     extra: dict[str, Any] = {}
-    if request.constraint is not None and not isinstance(request.constraint, Choice):
+    if request.constraint is not None and not isinstance(request.constraint, Choice | Texts):
         extra[CONSTRAINT] = constraint_to_plain(request.constraint)
     if choosing := request.sampling.choosing:
         extra[SAMPLING] = choosing
@@ -244,8 +247,11 @@ def read_output(
     ids: Sequence[int],
     text: str,
     logprobs: "Sequence[Mapping[int, Logprob]] | None",
+    of_prompt: "Sequence[Mapping[int, Logprob] | None] | None" = None,
 ) -> Completion:
     """The completion of an answer that `output` ends; the rest is of the whole answer, the text where vLLM writes it.
+
+    `of_prompt` has the log-probability of each of the prompt's tokens, where they were asked for.
 
     Raises:
         EngineError: vLLM gave the request up.
@@ -257,7 +263,13 @@ def read_output(
     token_logprobs = [{index: one.logprob for index, one in told.items()} for told in logprobs or ()]
     # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
     cut = text if isinstance(output.stop_reason, str) else None
-    return finish(prepared, tokenizer, ids, token_logprobs=token_logprobs, text=cut)
+    given = prepared.given
+    of_given = (
+        [(told or {})[index].logprob for index, told in zip(given, (of_prompt or ())[-len(given) :], strict=True)]
+        if given
+        else ()
+    )
+    return finish(prepared, tokenizer, ids, token_logprobs=token_logprobs, text=cut, given_logprobs=of_given)
 
 
 @contextmanager

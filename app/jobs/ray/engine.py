@@ -13,6 +13,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from app.engines.base import Engine, never, pull
 from app.engines.loading import check_engine, create_engine
 from app.errors import EngineError, SetupError, ShopBenchError
+from app.forms import forms_of
 from app.jobs.ray.cluster import connected, plan_replicas
 from app.jobs.ray.replica import Answered, Loaded, Replica
 from app.predictor import Predictor
@@ -230,7 +231,8 @@ def create_ray_predictor(settings: Settings, address: str | None, replicas: int 
     def count_tokens(messages: Sequence[Message]) -> int:
         return len(load_chat_tokenizer(settings.model).encode(messages))
 
-    return Predictor(RayEngine(create, count_tokens, address, replicas, gpus_each), prompts, settings.task_adapters)
+    engine = RayEngine(create, count_tokens, address, replicas, gpus_each)
+    return Predictor(engine, prompts, settings.task_adapters, forms=forms_of(settings))
 
 
 def _stopped(error: RayError) -> EngineError:
