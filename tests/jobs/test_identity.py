@@ -87,7 +87,7 @@ def test_a_servers_answers_depend_on_all_that_no_line_says(checkpoint: Path) -> 
         now = served(**changed)
         assert [name for name in plain if now[name] != plain[name]] == names
     of_questions = plain.keys() - served(questions=False).keys()
-    assert of_questions == {"prompts", "template", "routing", "reading", "task adapters"}
+    assert of_questions == {"prompts", "template", "routing", "reading", "forms", "task adapters"}
 
 
 def test_where_a_checkpoint_lies_does_not_count() -> None:
