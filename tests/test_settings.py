@@ -60,7 +60,7 @@ def test_a_hub_name_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ("text", "says"),
     [
         ("modle: x", r"unknown setting 'modle'; did you mean 'model'\?"),
-        ("zzz: x", r"unknown setting 'zzz'; known settings: engine, engine_settings, model, prompts, seed"),
+        ("zzz: x", r"unknown setting 'zzz'; known settings: engine, engine_settings, forms, model, prompts, seed"),
         ("seed: many", "setting 'seed': .*given: 'many'"),
         ("seed: -1", "setting 'seed': .*greater than or equal to 0"),
         ("- a\n- b", "must hold 'setting: value' lines, and holds a list"),
