@@ -110,7 +110,7 @@ def read_predict_line(name: str, body: dict[str, Any]) -> tuple[PredictRequest, 
     if alone:
         inner = {field: value for field, value in body.items() if field not in ("model", "timeout", "explain")}
         body = {"questions": [inner]} | {field: value for field, value in body.items() if field not in inner}
-        if inner.get("id") in (None, ""):
+        if blank(inner.get("id")):
             inner["id"] = name
     request = read_body(PredictRequest, body)
     refused = {"timeout": request.timeout is not None, "explain": request.explain}
@@ -225,7 +225,7 @@ def rounded(prediction: Prediction) -> Prediction:
     return replace(prediction, label_probs=probabilities, label_mass=mass)
 
 
-_CODES = {"id": "invalid_id", "prompt": "no_text", "is_multiple_choice": "no_flag"}
+_CODES = {"prompt": "no_text", "is_multiple_choice": "no_flag"}
 
 
 def row_of(raw: RawRow, *, carries: bool = False) -> Row:
@@ -233,24 +233,23 @@ def row_of(raw: RawRow, *, carries: bool = False) -> Row:
 
     What it `carries` beside its question stands beside its answer; a name that is taken there begins with "input_".
     """
-    fields = {name: raw.values[name] for name in QUESTION_FIELDS if not blank(raw.values.get(name))}
-    try:
-        identity = id_of(fields.get("id"))
-    except ValueError:
-        identity = raw.where
-    row = Row(raw.index, identity or (str(raw.index) if raw.fault is None else raw.where), where=raw.where)
+    values = raw.values
+    fields = {name: values[name] for name in QUESTION_FIELDS if name in values and not blank(values[name])}
+    others = {}
     if carries:
-        others = ((name, value) for name, value in raw.values.items() if name not in (*QUESTION_FIELDS, "gold"))
-        row = replace(
-            row, others={f"input_{name}" if name in PREDICTION_COLUMNS else name: value for name, value in others}
-        )
-    if raw.fault is not None and (raw.fault.code != "invalid_text" or not raw.values):
-        return replace(row, failure=raw.fault)
+        carried = ((name, value) for name, value in values.items() if name not in (*QUESTION_FIELDS, "gold"))
+        others = {f"input_{name}" if name in PREDICTION_COLUMNS else name: value for name, value in carried}
+    question, failure = None, raw.fault
     try:
-        body = read_body(QuestionBody, fields)
+        identity = id_of(fields.pop("id", None)) or (raw.where if failure else str(raw.index))
+        if failure is None or (values and failure.code == "invalid_text"):
+            body = read_body(QuestionBody, fields)
+            question, failure = Question(identity, body.prompt, body.is_multiple_choice), None
+    except ValueError as error:
+        identity, failure = raw.where, failure or Failure("invalid_id", f"{raw.where}: id: {error}")
     except RequestError as refusal:
-        return replace(row, failure=_failure(raw, refusal))
-    return replace(row, question=Question(row.id, body.prompt, body.is_multiple_choice))
+        failure = _failure(raw, refusal)
+    return Row(raw.index, identity, question, failure, where=raw.where, others=others)
 
 
 def _failure(raw: RawRow, refusal: RequestError) -> Failure:

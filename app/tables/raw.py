@@ -27,8 +27,10 @@ def encodes(text: str) -> bool:
 
 
 def blank(value: object) -> bool:
-    """Whether a table has nothing there: null, an empty cell, or the NaN that stands in their place."""
-    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+    """Whether a table has nothing there: null, a cell without a letter, or the NaN that stands in their place."""
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def id_of(given: object) -> str | None:
@@ -40,11 +42,11 @@ def id_of(given: object) -> str | None:
     Raises:
         ValueError: something else stands there.
     """
+    if blank(given):
+        return None
     if isinstance(given, str):
         given = given.strip()
         given = match[1] if (match := _WHOLE.fullmatch(given)) else given
-    if blank(given):
-        return None
     if isinstance(given, float) and given.is_integer():
         given = int(given)
     if isinstance(given, bool) or not isinstance(given, str | int) or not encodes(str(given)):
@@ -54,7 +56,7 @@ def id_of(given: object) -> str | None:
 
 def flag_of(given: object) -> object:
     """True or false where a file says so in words or numbers (yes, 1, 1.0, FALSE), anything else as it is."""
-    plain = isinstance(given, str | int | float)
+    plain = isinstance(given, str | int | float) and not isinstance(given, bool)
     return _BOOLEANS.get(str(given).strip().lower(), given) if plain else given
 
 

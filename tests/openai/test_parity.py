@@ -280,6 +280,7 @@ LINES: list[dict[str, Any]] = [
     {"input_field": "Explain.", "is_multiple_choice": False},
     {"questions": [CHOICE, {**TEXT, "id": "b"}]},
     {"questions": [TEXT], "model": "mini"},
+    {**TEXT, "id": "  "},
     {**CHOICE, "model": "pearl"},
     {**CHOICE, "task_type": "poem"},
     {**CHOICE, "timeout": 3},
