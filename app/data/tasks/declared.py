@@ -13,6 +13,7 @@ from app.data.sources import (
     amazon_m2,
     amazon_reviews,
     ditto,
+    dmaste,
     ec_guide,
     ec_instruct,
     esci_tasks,
@@ -49,12 +50,8 @@ def join(*tables: Iterable[T]) -> dict[str, T]:
 
 
 _PUBLISHED = (
-    ec_guide, title_values, intention_qa, esci_tasks, amazon_m2, amazon_reviews, ec_instruct, eshop_instruct, gsm8k,
-    product_qa,
-    queryner,
-    ditto,
-    ikea,
-    shopping_bench,
+    ec_guide, title_values, intention_qa, esci_tasks, amazon_m2, amazon_reviews, ec_instruct, eshop_instruct,
+    gsm8k, product_qa, queryner, ditto, ikea, shopping_bench, dmaste,
 )  # fmt: skip
 SOURCES: dict[str, Source] = join((concepts.CATALOGUE,), *(module.SOURCES for module in _PUBLISHED))
 TASKS: dict[str, Declaration] = join(

@@ -254,6 +254,9 @@ def write_published(data: Path) -> Path:
     write_parquet(data / "ESCI" / "shopping_queries_dataset_products.parquet", ESCI_PRODUCTS)
     write_judgments(data / "ESCI")
     write_lines(data / "QueryNER" / "train.jsonl", labelled.QUERIES)
+    reviews = data / "DMASTE" / "dataset" / "home" / "train.txt"
+    reviews.parent.mkdir(parents=True, exist_ok=True)
+    reviews.write_text("".join(f"{line}\n" for line in labelled.REVIEWS), encoding="utf-8")
     write_csv(data / "Amazon-M2" / "sessions_train.csv", M2_SESSIONS)
     write_csv(data / "Amazon-M2" / "products_train.csv", M2_PRODUCTS)
     write_lines(data / "AmazonReviews2023" / "Kitchen.jsonl", REVIEWS)

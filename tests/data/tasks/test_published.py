@@ -34,6 +34,7 @@ REAL = (
     "IKEA",
     "ShoppingBench",
     "QueryNER",
+    "DMASTE",
 )
 """Sets that lie in the shared folder."""
 SCORERS = {
