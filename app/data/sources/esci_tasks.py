@@ -5,11 +5,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
-from functools import lru_cache
 
 from app.data.row import Capability
 from app.data.sources.esci import ESCI, Judged, QueryResults
-from app.data.tasks.lists import OPTIONS, choices, graded, selection
+from app.data.tasks.lists import OPTIONS, choices, content_words, graded, selection
 from app.data.tasks.task import CHOICE, NER, RANKING, RETRIEVAL, Draft, Drafting, TaskGroup, TrainingTask
 from app.types import TaskType
 
@@ -100,16 +99,10 @@ _DEEP = 3
 """Levels from which a category says what a product is."""
 _TRIED = 100
 """Other categories that are looked at for a product."""
-_WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 def _english(record: QueryResults) -> bool:
     return record.language == "en"
-
-
-@lru_cache(maxsize=4096)
-def _content(text: str) -> frozenset[str]:
-    return frozenset(word.lower().removesuffix("s") for word in _WORD.findall(text))
 
 
 def _shown(category: Sequence[str]) -> str:
@@ -123,15 +116,15 @@ def _category(record: QueryResults, rng: random.Random) -> Iterator[Draft]:
     for product in record.products:
         if len(product.category) < _DEEP:
             continue
-        shown, named = _content(_shown(product.category)), _content(product.title)
+        shown, named = content_words(_shown(product.category)), content_words(product.title)
         near: list[str] = []
         far: list[str] = []
         for other in rng.sample(record.categories, min(_TRIED, len(record.categories))):
-            last = _content(other[-1])
+            last = content_words(other[-1])
             if (
                 len(other) >= _DEEP
                 and other[:2] != product.category[:2]
-                and shown.isdisjoint(_content(_shown(other)))
+                and shown.isdisjoint(content_words(_shown(other)))
                 and not last <= named
             ):
                 (near if other[0] == product.category[0] else far).append(_shown(other))
@@ -175,7 +168,7 @@ def _among(gold: str, pool: Sequence[str], title: str, rng: random.Random) -> tu
     """The gold value among others that the title does not name, and that are not just another spelling of it."""
     wrong: list[str] = []
     for one in rng.sample(pool, len(pool)):
-        told = one.lower() in title.lower() or _content(one) & _content(gold)
+        told = one.lower() in title.lower() or content_words(one) & content_words(gold)
         alike = (SequenceMatcher(None, one.lower(), other.lower()).ratio() >= _SIMILAR for other in (gold, *wrong))
         if not told and not any(alike):
             wrong.append(one)

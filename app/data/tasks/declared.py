@@ -23,6 +23,7 @@ from app.data.sources import (
     intention_qa,
     product_qa,
     queryner,
+    shopify_tasks,
     shopping_bench,
     title_values,
 )
@@ -51,7 +52,7 @@ def join(*tables: Iterable[T]) -> dict[str, T]:
 
 _PUBLISHED = (
     ec_guide, title_values, intention_qa, esci_tasks, amazon_m2, amazon_reviews, ec_instruct, eshop_instruct,
-    gsm8k, product_qa, queryner, ditto, ikea, shopping_bench, dmaste,
+    gsm8k, product_qa, queryner, ditto, ikea, shopping_bench, dmaste, shopify_tasks,
 )  # fmt: skip
 SOURCES: dict[str, Source] = join((concepts.CATALOGUE,), *(module.SOURCES for module in _PUBLISHED))
 TASKS: dict[str, Declaration] = join(

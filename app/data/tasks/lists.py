@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 OPTIONS = 4
 SNIPPETS = 15
@@ -45,9 +46,10 @@ def graded(entries: Sequence[tuple[str, float]], rng: random.Random) -> tuple[st
     return numbered([text for text, _ in shuffled], 1, rng), [float(relevance) for _, relevance in shuffled]
 
 
-def content_words(text: str) -> set[str]:
-    """The words of an English text that say what it is about, in lower case."""
-    return {word for word in _WORD.findall(text.lower()) if not _COMMON.fullmatch(word)}
+@lru_cache(maxsize=1 << 14)
+def content_words(text: str) -> frozenset[str]:
+    """The words of an English text that say what it is about, in lower case, plurals without their s."""
+    return frozenset(word.removesuffix("s") for word in _WORD.findall(text.lower()) if not _COMMON.fullmatch(word))
 
 
 def unlike(others: Sequence[str], *known: str) -> list[str]:

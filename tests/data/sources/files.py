@@ -10,6 +10,7 @@ from tests.data.sources import labelled
 from tests.data.sources.ec_guide_rows import EC_GUIDE, NER_LEAD
 from tests.data.sources.judgments import write_judgments
 from tests.data.sources.offer_files import write_offers
+from tests.data.sources.taxonomy import write_taxonomy
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -254,6 +255,7 @@ def write_published(data: Path) -> Path:
     write_parquet(data / "ESCI" / "shopping_queries_dataset_products.parquet", ESCI_PRODUCTS)
     write_judgments(data / "ESCI")
     write_lines(data / "QueryNER" / "train.jsonl", labelled.QUERIES)
+    write_taxonomy(data / "Shopify-taxonomy")
     reviews = data / "DMASTE" / "dataset" / "home" / "train.txt"
     reviews.parent.mkdir(parents=True, exist_ok=True)
     reviews.write_text("".join(f"{line}\n" for line in labelled.REVIEWS), encoding="utf-8")

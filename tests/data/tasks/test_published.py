@@ -35,6 +35,7 @@ REAL = (
     "ShoppingBench",
     "QueryNER",
     "DMASTE",
+    "Shopify-taxonomy",
 )
 """Sets that lie in the shared folder."""
 SCORERS = {
