@@ -21,8 +21,9 @@ from app.evaluation.names import Metric
 _concept = TaskGroup[Entry](SHOPIFY, Capability.CONCEPT_UNDERSTANDING, "shopify", "shopify_")
 _COMMON = 300
 """Categories from which an attribute is so common that nearly everything may have it."""
-_SPREAD = 3
-"""Branches in which an attribute may be used, and still be wrong for any other: "Condition" may apply to anything."""
+_SPREAD, _OFTEN = 3, 60
+"""Branches and categories that may use an attribute which is wrong for any other: what is used more, such as "Item
+condition", may apply to anything, and so may one of a single word ("Season")."""
 _SELECTED, _LISTED = 3, 10
 _TRIED = 60
 """Others that are looked at for one question."""
@@ -87,8 +88,10 @@ def _attributes(record: Entry, rng: random.Random) -> Iterator[Draft]:
     for other in _others(taxonomy, category, rng):
         for key in other.attributes:
             one = taxonomy.attributes.get(key)
-            rare = one and one.root not in taken and taxonomy.spread[one.root] <= _SPREAD
-            if one and rare and named.isdisjoint(content_words(one.name)):
+            if one is None or one.root in taken or " " not in one.name:
+                continue
+            rare = taxonomy.spread[one.root] <= _SPREAD and taxonomy.users[key] <= _OFTEN
+            if rare and named.isdisjoint(content_words(one.name)):
                 wrong[one.name] = None
     if len(wrong) >= _LISTED - _SELECTED:
         listed, numbers = selection([one.name for one in gold], list(wrong)[: _LISTED - _SELECTED], rng)

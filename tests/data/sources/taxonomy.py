@@ -25,7 +25,7 @@ def categories() -> list[dict[str, Any]]:
         for n, branch in enumerate(branches, start=1):
             key = f"{root}-{n}"
             children = [f"{key}-{m}" for m in (1, 2, 3)]
-            own = [f"{branch.lower()}{word}" for word in ("shape", "grade", "origin")]
+            own = [f"{branch.lower()}{word}_of_{branch.lower()}" for word in ("shape", "grade", "origin")]
             found.append({"id": key, "name": branch, "children": children, "attributes": own})
             found += [
                 {"id": child, "name": f"{_SUB[m]} {branch}", "children": [], "attributes": [COMMON, *own]}
@@ -42,7 +42,7 @@ def attributes() -> dict[str, list[dict[str, Any]]]:
         for n, key in enumerate(keys)
     ]
     borrowed = {"name": "Lid shape", "friendly_id": "lid_shape", "description": _described("lid_shape")}
-    return {"base_attributes": base, "extended_attributes": [borrowed | {"values_from": "kettlesshape"}]}
+    return {"base_attributes": base, "extended_attributes": [borrowed | {"values_from": "kettlesshape_of_kettles"}]}
 
 
 def _named(key: str) -> str:
