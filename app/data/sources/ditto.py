@@ -167,7 +167,7 @@ def _compared(name: str, pairs: list[tuple[Offer, Offer, bool]], faults: Counter
         yield ComparedOffer(offer, same, alike, unrelated, f"ditto/{name}/{product[offer].title}")
 
 
-def _told_apart(one: set[str], other: set[str]) -> bool:
+def _told_apart(one: frozenset[str], other: frozenset[str]) -> bool:
     """Whether each of two titles has a word that the other lacks, besides words that any offer may have."""
     return bool(one - other - _ANYWHERE) and bool(other - one - _ANYWHERE)
 
