@@ -1,5 +1,6 @@
 """`shopbench evaluate`, `compare` and `convert`: how good the answers are, and which of two is better."""
 
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,10 @@ def evaluate(
         typer.Option(help="Other samples of the same tasks, such as training rows, for the majority baseline."),
     ] = None,
 ) -> None:
-    """Score answers as the competition does, with intervals, baselines and a page to read."""
+    """Score answers as the competition does, with intervals, baselines and a page to read.
+
+    The exit code is 1 where not one answer is the model's own.
+    """
     from app.evaluation.answers import read_answers
     from app.evaluation.datasets.reading import read_dataset
     from app.evaluation.encoders import ENGLISH, MULTILINGUAL
@@ -73,7 +77,7 @@ def evaluate(
     from app.evaluation.evaluation import evaluate as score
     from app.evaluation.scoring import Scorer
     from app.prompting import PromptLibrary
-    from app.report.evaluation import render_report
+    from app.report.evaluation import LOUD, render_report
     from app.settings import load_settings
     from app.tables.columns import parse_columns
 
@@ -101,12 +105,16 @@ def evaluate(
     write_evaluation(report, evaluation)
     write_whole(report / PAGE, render_report(evaluation.report, evaluation.results))
     stdout.print(_score_table(evaluation.report))
-    for note in evaluation.report.notes:
-        stderr.print(f"note: {note}", markup=False)
+    loud = evaluation.report.failed_share > LOUD
+    for number, note in enumerate(evaluation.report.notes):
+        stderr.print(f"note: {note}", markup=False, style="bold red" if loud and not number else None)
     if evaluation.report.durations.over_limit:
         over = evaluation.report.durations.over_limit
         stderr.print(f"[red]{over} batches took longer than the competition allows[/]")
     told(report / PAGE)
+    if evaluation.report.failed_share == 1:
+        # As it is for programs, which read no notes: whatever was scored here, it was not the model.
+        sys.exit(1)
 
 
 def _ask(settings: "Settings", samples: "Sequence[Sample]") -> "Answers":
@@ -181,7 +189,8 @@ def convert(
 
 def _score_table(report: "EvalReport") -> Table:
     title = f"{report.data}: {report.overall.n_samples} samples scored"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    caption = f"majority: {report.majority_from}"
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="right", box=SIMPLE_HEAD)
     table.add_column("task", min_width=10)
     table.add_column("metric")
     # Narrow terminals fold names, never figures.

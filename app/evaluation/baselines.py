@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice, repeat
 from math import log2
 from statistics import fmean
 from typing import Any
@@ -11,6 +12,7 @@ from app.evaluation.metrics import HITS_CONSIDERED
 from app.evaluation.names import Metric
 from app.evaluation.schema import Baselines
 from app.evaluation.scoring import Scorer, aggregate
+from app.tasks.answers import join_numbers
 from app.tasks.registry import task_of
 from app.types import Copy, Sample, Selection, TaskType
 
@@ -28,9 +30,9 @@ def baselines(samples: Sequence[Sample], scorer: Scorer, seed: int = 0, others: 
     random: the expected score of a uniformly random legal answer, in closed form (a label, a choice of listed
     numbers, a permutation, a span of one to three words); for free text, the reference of another sample.
     majority: one answer to all: the commonest label, the three commonest numbers, the order of mean
-    relevance, the commonest entity; for free text, the commonest reference among the other samples. It
-    knows the gold labels, so it flatters itself a little on a task of few samples - unless `others` has further
-    samples of the task, such as training rows: then its answer is theirs.
+    relevance, the commonest entity; for free text, the commonest reference. It is learnt from `others`, further
+    samples of the task such as training rows, where there are any, and else leave-one-out (Stone, 1974): each
+    sample's answer from all samples but itself, so that none is scored on its own label. None for a single sample.
     """
     return Baselines(random=_random(samples, scorer, seed), majority=_majority(samples, scorer, others))
 
@@ -112,49 +114,47 @@ def _other_reference(samples: Sequence[Sample], scorer: Scorer, rng: random.Rand
 
 
 def _majority(samples: Sequence[Sample], scorer: Scorer, others: Sequence[Sample]) -> float | None:
-    if samples[0].task_type is not TaskType.GENERATION:
-        answers = [_constant_answer(others or samples)] * len(samples)
-    elif others:
-        answers = [_commonest([_reference(sample) for sample in others], 1)[0]] * len(samples)
-    else:
-        answers = _commonest_of_others([_reference(sample) for sample in samples])
-    return aggregate(scorer.score(samples, answers)) if answers else None
+    if not others and len(samples) == 1:
+        return None
+    votes = [_votes(sample) for sample in others or samples]
+    total: Counter[Any] = Counter()
+    for own in votes:
+        total.update(own)
+    order = sorted(total, key=lambda value: (-total[value], str(value)))
+    left_out = repeat(Counter[Any]()) if others else votes
+    answers = [_commonest(sample, total, order, own) for sample, own in zip(samples, left_out, strict=False)]
+    return aggregate(scorer.score(samples, answers))
 
 
-def _commonest_of_others(references: Sequence[str]) -> list[str]:
-    """For each sample the commonest reference without its own, the first of equals; empty for one sample."""
-    if len(references) < 2:
-        return []
-    counts = Counter(references)
-    leaders = [text for text, _ in counts.most_common(2)]
-    if len(leaders) == 1:
-        return leaders * len(references)
-    ahead = counts[leaders[0]] > counts[leaders[1]]
-    return [leaders[1] if own == leaders[0] and not ahead else leaders[0] for own in references]
-
-
-def _constant_answer(samples: Sequence[Sample]) -> str:
-    golds: list[Any] = [sample.gold for sample in samples]
-    task = task_of(samples[0].task_type)
-    match samples[0].metric:
+def _votes(sample: Sample) -> Counter[Any]:
+    """What a sample's label says for each answer, or part of one; of a ranking, the options' relevances."""
+    gold: Any = sample.gold
+    if sample.task_type is TaskType.GENERATION:
+        return Counter([_reference(sample)])
+    match sample.metric:
         case Metric.ACCURACY:
-            return str(_commonest(golds, 1)[0])
+            return Counter([str(gold)])
         case Metric.HIT_RATE_AT_3:
-            return task.format_target(_commonest([n for gold in golds for n in gold], HITS_CONSIDERED))
+            return Counter(gold)
         case Metric.NDCG:
-            return task.format_target(_mean_relevances(golds))
+            # A hair more, so that an option without relevance is still one to rank.
+            return Counter({number: value + 1e-6 for number, value in enumerate(gold[:_READABLE], 1)})
         case _:
-            return repr(_commonest([entity.lower() for gold in golds for entity in gold], 1))
+            return Counter(entity.lower() for entity in gold)
 
 
-def _commonest(values: Sequence[Any], count: int) -> list[Any]:
-    return [value for value, _ in Counter(values).most_common(count)]
+def _commonest(sample: Sample, total: Counter[Any], order: Sequence[Any], own: Counter[Any]) -> str:
+    """The answer that most votes are for when a sample's `own` are taken from the `total`, whose values are in `order`.
 
-
-def _mean_relevances(golds: Sequence[Sequence[float]]) -> list[float]:
-    """Mean relevance by option; a hair is added so that no mean vector looks like a permutation."""
-    length = min(_READABLE, max(len(gold) for gold in golds))
-    return [fmean(gold[n] if n < len(gold) else 0.0 for gold in golds) + 1e-9 for n in range(length)]
+    Ties go by the values themselves: by their places, the label that was left out would decide some.
+    """
+    count = {Metric.HIT_RATE_AT_3: HITS_CONSIDERED, Metric.NDCG: _READABLE}.get(Metric(sample.metric), 1)
+    others = islice((value for value in order if value not in own), count)
+    left = {value: round(total[value] - own[value], 9) for value in (*others, *own)}
+    found = sorted((value for value in left if left[value] > 0), key=lambda value: (-left[value], str(value)))[:count]
+    if sample.task_type is TaskType.GENERATION or sample.metric == Metric.ACCURACY:
+        return str(found[0]) if found else ""
+    return repr(found) if sample.metric == Metric.MICRO_F1 else join_numbers(found)
 
 
 def _reference(sample: Sample) -> str:

@@ -23,11 +23,13 @@ from app.evaluation.scoring import SampleScore, Scorer
 from app.evaluation.summaries import TaskSummary, calibration, summarise_all, summarise_tasks, summarise_tracks
 from app.files import encodable, sha256, write_lines, write_whole
 from app.predictor import Predictor
-from app.types import Prediction, Sample
+from app.types import Outcome, Prediction, Sample
 
 REPORT = "report.json"
 SAMPLES = "samples.jsonl"
-UNKNOWN = "unknown"
+UNKNOWN, LEAVE_ONE_OUT = "unknown", "leave-one-out"
+OWN_WORDS = (Outcome.CLEAN, Outcome.REPAIRED, Outcome.SHORTENED, Outcome.TRUNCATED)
+"""Outcomes whose answer is what the model wrote; the others' answers stand in for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def evaluate(
         data: the samples, or the file or folder that holds them, in any format that `read_dataset` reads.
         answers: a predictor that is asked now; or its predictions, known by their ids; or the file that
             `shopbench predict` wrote. A sample without an answer is scored as an empty one.
-        known: samples that the majority baseline takes its answers from, task by task, instead of those of `data`.
+        known: samples that the majority baseline takes its answers from, task by task, instead of leave-one-out.
         scorer: computes the metrics; by default one that looks for the sentence encoders itself.
         seed: of the bootstrap and of the random baseline.
 
@@ -85,8 +87,10 @@ def evaluate(
         tracks=tracks,
         tasks={name: task.score for name, task in tasks.items()},
         outcomes=dict(Counter(result.outcome.value if result.outcome else UNKNOWN for result in results)),
+        failed=dict(Counter(filter(None, map(_failure, results))).most_common()),
         routing=_routing(results),
         calibration=calibration(results),
+        majority_from=LEAVE_ONE_OUT if known is None else known.path.name,
         durations=Durations(
             load_seconds=answers.load_seconds,
             predict_seconds=answers.predict_seconds,
@@ -98,6 +102,8 @@ def evaluate(
         scorers=dict(scorer.used),
         notes=[*dataset.notes, *_notes(answers, tasks, results, known)],
     )
+    if report.failure:
+        report = report.model_copy(update={"notes": [report.failure, *report.notes]})
     return Evaluation(report, results)
 
 
@@ -161,6 +167,15 @@ def _result(sample: Sample, score: SampleScore, answered: Answered | None) -> Sa
     )
 
 
+def _failure(result: SampleResult) -> str | None:
+    """Why there is no answer of the model's own, if so; a new outcome counts as a failure until it is known as none."""
+    if result.missing or result.error is not None:
+        return "missing" if result.missing else "error"
+    if result.outcome is not None and result.outcome not in OWN_WORDS:
+        return result.outcome.value
+    return None if result.answer.strip() else "empty"
+
+
 def _readable(value: object) -> object:
     """A parsed answer or a label whose texts can be written as UTF-8."""
     if isinstance(value, list):
@@ -188,8 +203,6 @@ def _notes(
     answers: Answers, tasks: Mapping[str, TaskSummary], results: Sequence[SampleResult], known: Dataset | None
 ) -> list[str]:
     notes = []
-    if answers.missing:
-        notes.append(f"{len(answers.missing)} samples have no prediction: scored as empty answers")
     if answers.extra:
         notes.append(f"{len(answers.extra)} predictions belong to no sample: ignored")
     reasons = Counter((result.metric, result.not_scored_reason) for result in results if result.not_scored_reason)
@@ -201,6 +214,6 @@ def _notes(
         notes.append(f"{single} tasks have a single sample: intervals of means take their scores as certain")
     if known is not None:
         without = len(tasks.keys() - {sample.task_name for sample in known.samples})
-        rest = f"; {without} tasks are not in it, and there it knows the gold labels" if without else ""
+        rest = f"; {without} tasks are not in it, and there it is {LEAVE_ONE_OUT}" if without else ""
         notes.append(f"the majority baseline takes its answers from {known.path.name}{rest}")
     return notes

@@ -57,7 +57,7 @@ class Baselines(Record):
     random: float | None
     """Expected score of a uniformly random legal answer."""
     majority: float | None
-    """Score of the one answer that is most frequent (or scores best) over the task's own gold labels."""
+    """Score of the answer that is commonest over other samples' labels: `EvalReport.majority_from` says whose."""
 
 
 class TaskScore(Record):
@@ -71,7 +71,7 @@ class TaskScore(Record):
     """Samples that were scored."""
     score: float | None
     interval: Interval | None
-    """None for a single sample and, but for accuracy, where all samples score the same."""
+    """Wilson's for accuracy, and where all samples score the same; None, but for accuracy, for a single sample."""
     not_scored: int = 0
     """Samples without a score; `not_scored_reason` says why."""
     not_scored_reason: str | None = None
@@ -214,14 +214,34 @@ class EvalReport(Record):
     """By task name, in the data's order."""
     outcomes: dict[str, int]
     """Outcome -> samples; "unknown" where the predictions do not say."""
+    failed: dict[str, int] = Field(default_factory=dict)
+    """Why a sample has no answer of the model's own -> samples, each counted once: "missing", "error", "empty", or the
+    outcome of an answer that stands in for the model's, such as "fallback"."""
     routing: RoutingAccuracy | None
     calibration: Calibration | None
+    majority_from: str | None = None
+    """Whose labels the majority baseline knows: "leave-one-out" (all of the task's but the sample's own), or the file
+    with further samples; None in reports of before, where it knew every label that it was scored on."""
     durations: Durations
     published: list[PublishedScore]
     scorers: dict[str, str]
     """Library or encoder -> version or path, for those that were used."""
     notes: list[str] = Field(default_factory=list)
-    """What a reader must know, one line each: unscored metrics, dropped rows, doubtful data."""
+    """What a reader must know, one line each: failures, unscored metrics, dropped rows, doubtful data."""
+
+    @property
+    def failed_share(self) -> float:
+        """The share of all samples, scored or not, that have no answer of the model's own."""
+        return sum(self.failed.values()) / max(1, sum(self.outcomes.values()))
+
+    @property
+    def failure(self) -> str | None:
+        """The failures in one line, which is the first of the notes; None where there are none."""
+        failed, asked = sum(self.failed.values()), sum(self.outcomes.values())
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.failed.items())
+        share = f"{failed:,} of {asked:,} samples ({self.failed_share:.1%})"
+        line = f"{share} have no answer of the model's own ({kinds}): the scores are of what stands in its place"
+        return line if failed else None
 
 
 class ChatMessage(Record):

@@ -50,7 +50,7 @@ def summarise_tasks(
 ) -> dict[str, TaskSummary]:
     """Every task by name, in the samples' order, from its samples and their scores.
 
-    `known` are samples that the majority baseline takes its answers from, instead of the task's own.
+    `known` are samples that the majority baseline takes its answers from, instead of leave-one-out.
 
     Raises:
         InputError: a task mixes task types.
@@ -178,9 +178,13 @@ def generator(seed: int, name: str) -> np.random.Generator:
 def _interval(metric: str, known: Sequence[SampleScore], drawn: Drawn | None) -> Interval | None:
     if drawn is None:
         return None
-    if metric == Metric.ACCURACY:
-        return wilson(sum(score.score or 0.0 for score in known), len(known))
-    return percentile(drawn, "pooled bootstrap" if metric == Metric.MICRO_F1 else "bootstrap")
+    found = None
+    if metric != Metric.ACCURACY:
+        found = percentile(drawn, "pooled bootstrap" if metric == Metric.MICRO_F1 else "bootstrap")
+    if found is None and (metric == Metric.ACCURACY or len(known) > 1):
+        # Where all samples agree, resampling says nothing. No score between 0 and 1 varies more than right and wrong.
+        return wilson(drawn.estimate * len(known), len(known))
+    return found
 
 
 BINS = 10

@@ -8,6 +8,8 @@ from app.report import charts
 from app.report.page import render_page, sample_table
 from app.types import Outcome
 
+LOUD = 0.05
+"""Above this share of samples without an answer of the model's own, that is the first thing to say of a score."""
 OUTCOME_ORDER = (*(outcome.value for outcome in Outcome), "unknown")
 
 
@@ -23,6 +25,7 @@ def render_report(report: EvalReport, samples: Iterable[SampleResult]) -> str:
         report=report,
         groups=track_groups(report),
         marks=lambda number: [(one.system, one.tracks[number]) for one in report.published if number in one.tracks],
+        loud=report.failed_share > LOUD,
         above=above_baselines(report),
         outcomes=outcome_bars(report, rows),
         outcome_order=[outcome for outcome in OUTCOME_ORDER if report.outcomes.get(outcome)],
@@ -44,12 +47,15 @@ def track_groups(report: EvalReport) -> list[tuple[TrackScore, list[tuple[str, T
 
 
 def above_baselines(report: EvalReport) -> tuple[int, int]:
-    """How many tasks' intervals lie wholly above all their baselines, and how many tasks have both."""
+    """How many tasks' intervals lie wholly above all their baselines, and how many tasks have a score and a baseline.
+
+    Of a single sample nothing is clear.
+    """
     verdicts = []
     for task in report.tasks.values():
         baselines = [value for value in (task.baselines.random, task.baselines.majority) if value is not None]
-        if task.interval and baselines:
-            verdicts.append(task.interval.low > max(baselines))
+        if task.score is not None and baselines:
+            verdicts.append(task.n > 1 and task.interval is not None and task.interval.low > max(baselines))
     return sum(verdicts), len(verdicts)
 
 

@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from app.cli.main import cli
 from app.evaluation.datasets.reading import read_dataset
 from app.settings import ROOT
 from app.tasks.registry import task_of
@@ -141,3 +143,19 @@ def test_comparing_what_is_not_there_is_one_line(tmp_path: Path) -> None:
     result = shopbench("compare", tmp_path / "a", tmp_path / "b")
     assert result.returncode == 2
     assert "holds no evaluation" in one_line(result)
+
+
+@pytest.mark.parametrize(("lost", "code"), [(19, 1), (18, 0), (0, 0)])
+def test_answers_that_are_all_errors_are_no_score(tmp_path: Path, gold: Path, lost: int, code: int) -> None:
+    rows = [json.loads(line) for line in gold.read_text().splitlines()]
+    rows[:lost] = [
+        {"id": row["id"], "answer": None, "error": {"code": "engine", "message": "no"}} for row in rows[:lost]
+    ]
+    gold.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["evaluate", str(SAMPLE), "--predictions", str(gold), "--report", str(tmp_path / "report")]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == code, done.output
+    told = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert told["failed"] == ({"error": lost} if lost else {})
+    said = f"{lost} of 19 samples" in " ".join(done.stderr.split())
+    assert said is bool(lost)

@@ -10,6 +10,7 @@ import pytest
 
 from app.errors import InputError
 from app.evaluation.answers import Answered, join
+from app.evaluation.baselines import baselines
 from app.evaluation.datasets.kit import kit_row
 from app.evaluation.datasets.reading import Dataset, read_dataset
 from app.evaluation.encoders import ENGLISH, MULTILINGUAL
@@ -124,10 +125,11 @@ def test_baselines_by_hand() -> None:
     assert tasks["t1"].baselines.random == pytest.approx(1 / 4)
     assert tasks["t1"].baselines.majority == pytest.approx(2 / 3)
     assert tasks["t2"].baselines.random == pytest.approx(3 / 10)
-    assert tasks["t2"].baselines.majority == pytest.approx((1 + 2 / 3) / 2)
+    # Each list is answered with the other one: two of three.
+    assert tasks["t2"].baselines.majority == pytest.approx(2 / 3)
     discounts = sum(1 / math.log2(rank + 1) for rank in range(1, 6))
     assert tasks["t3"].baselines.random == pytest.approx(discounts / 5)
-    assert tasks["t3"].baselines.majority == pytest.approx(1)
+    assert tasks["t3"].baselines.majority is None, "a single sample"
     # "blue lamp" has the spans "blue", "lamp" and "blue lamp": one hit in three, then two in three.
     assert tasks["t4"].baselines.random == pytest.approx(2 * (1 / 3 + 2 / 3) / (2 + 3))
     assert tasks["t4"].baselines.majority == pytest.approx(2 * 2 / (2 + 3))
@@ -140,7 +142,8 @@ def test_the_majority_baseline_may_learn_from_other_samples() -> None:
     assert report.tasks["t1"].baselines.random == pytest.approx(1 / 4)
     # "warm" against "soft and warm", "soft" and, by BLEU, "a lamp of blue oak"
     assert report.tasks["t5"].baselines.majority == pytest.approx(0.5 / 3)
-    assert report.tasks["t3"].baselines.majority == pytest.approx(1)
+    assert report.tasks["t3"].baselines.majority is None
+    assert report.majority_from == "train.jsonl"
     assert "takes its answers from train.jsonl; 3 tasks are not in it" in " ".join(report.notes)
 
 
@@ -194,7 +197,7 @@ def test_missing_and_extra_predictions_are_named_and_scored_as_empty() -> None:
     assert evaluation.results[0].missing
     assert evaluation.results[0].score == 0
     assert evaluation.report.outcomes == {"clean": 10, "unknown": 1}
-    assert any("1 samples have no prediction" in note for note in evaluation.report.notes)
+    assert evaluation.report.failed == {"missing": 1, "empty": 1}
 
 
 def test_what_cannot_be_scored_is_named_and_never_zero(tmp_path: Path) -> None:
@@ -342,3 +345,65 @@ def test_the_overall_figure_is_the_one_the_kit_would_print(development: Dataset)
         rows.append((one.task_name, one.metric, reference.score(one.metric, parsed, one.gold)))
     assert report.overall.mean_over_tasks == pytest.approx(reference.overall(rows), abs=1e-9)
     assert 0.3 < reference.overall(rows) < 0.95
+
+
+def test_what_is_no_answer_of_the_models_is_counted_by_kind() -> None:
+    answers = answered(SAMPLES, ANSWERS)[1:]
+    answers[0] = replace(answers[0], error="the prompt does not fit", outcome=Outcome.FALLBACK)
+    answers[1] = replace(answers[1], outcome=Outcome.FALLBACK)
+    answers[2] = replace(answers[2], outcome=Outcome.UNASKED)
+    answers[3] = replace(answers[3], answer=" ", outcome=None)
+    report = run(SAMPLES, answers).report
+    # Sample 9 is answered with an empty text.
+    assert report.failed == {"empty": 2, "missing": 1, "error": 1, "fallback": 1, "unasked": 1}
+    assert report.failed_share == pytest.approx(6 / 11)
+    assert report.notes[0] == report.failure
+    assert "6 of 11 samples (54.5%) have no answer of the model's own (2 empty, 1 missing, 1 error" in report.notes[0]
+    kept = run(SAMPLES[:3], answered(SAMPLES[:3], ["0", "1", "2"])).report
+    assert (kept.failed, kept.failed_share, kept.failure) == ({}, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("metric", "golds", "prompt", "expected"),
+    [
+        # Each label alone is commonest only where it counts itself.
+        ("accuracy", [0, 1, 2, 3, 0], CHOICE, 2 / 5),
+        ("accuracy", [0, 1, 2, 3], CHOICE, 0),
+        ("hit rate@3", [[1, 2, 3], [4, 5, 6]], RETRIEVAL, 0),
+        ("micro f1", [["blue"], ["lamp"]], ENTITY, 0),
+        ("rougel", ["soft", "warm"], "Say it.", 0),
+        ("ndcg", [[0, 0, 0, 0, 1], [1, 0, 0, 0, 0]], RANKING, (1 / math.log2(6) + 1 / math.log2(3)) / 2),
+    ],
+)
+def test_the_majority_does_not_know_the_label_that_it_is_scored_on(
+    metric: str, golds: list[Any], prompt: str, expected: float
+) -> None:
+    samples = [sample(number, "t", metric, gold, prompt) for number, gold in enumerate(golds)]
+    report = run(samples, answered(samples, ["0"] * len(samples))).report
+    assert report.tasks["t"].baselines.majority == pytest.approx(expected)
+    assert report.majority_from == "leave-one-out"
+
+
+def test_the_majority_is_that_of_leaving_each_sample_out_by_hand() -> None:
+    """Against the baseline that learns from all the other samples, one sample at a time."""
+    rng = random.Random(3)
+    for metric, prompt, draw in (
+        ("accuracy", CHOICE, lambda: rng.choice([0, 1, 1, 2])),
+        ("hit rate@3", RETRIEVAL, lambda: rng.sample(range(1, 9), rng.randint(1, 4))),
+        ("ndcg", RANKING, lambda: [rng.choice([0, 0.1, 1]) for _ in range(5)]),
+        ("rougel", "Say it.", lambda: rng.choice(["soft", "warm", "soft and warm"])),
+    ):
+        samples = [sample(number, "t", metric, draw(), prompt) for number in range(24)]
+        alone = [
+            baselines([one], Scorer(), others=[other for other in samples if other is not one]).majority or 0.0
+            for one in samples
+        ]
+        assert baselines(samples, Scorer()).majority == pytest.approx(sum(alone) / len(alone)), metric
+
+
+def test_a_task_of_full_marks_has_an_interval() -> None:
+    samples = [sample(number, "t", "hit rate@3", [1, 2, 3], RETRIEVAL) for number in range(12)]
+    task = run(samples, answered(samples, ["1,2,3"] * 12)).report.tasks["t"]
+    assert (task.score, task.interval and task.interval.method) == (1, "wilson")
+    assert task.interval is not None
+    assert 0.7 < task.interval.low < task.interval.high == 1

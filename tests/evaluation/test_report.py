@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from app.evaluation.schema import ChatMessage, EvalReport, Provenance, SampleResult
+from app.evaluation.statistics import wilson
 from app.report.evaluation import above_baselines, outcome_bars, render_report, track_groups
 from app.report.page import fragment, p_value, percent, signed
 from tests.evaluation.synthetic import synthetic_evaluation
@@ -199,6 +200,12 @@ def test_above_baselines_asks_for_the_whole_interval() -> None:
     report = synthetic_evaluation().report
     above, judged = above_baselines(report)
     assert judged == 17
+    perfect = report.tasks["task6"].model_copy(update={"score": 1.0, "interval": wilson(32, 32)})
+    assert above_baselines(report.model_copy(update={"tasks": {"perfect": perfect}})) == (1, 1)
+    alone = perfect.model_copy(update={"n": 1, "interval": None})
+    assert above_baselines(report.model_copy(update={"tasks": {"alone": alone}})) == (0, 1), (
+        "it counts, and is not clear"
+    )
     by_hand = [
         name
         for name, task in report.tasks.items()
@@ -231,3 +238,18 @@ def test_positions_stay_inside_the_plot() -> None:
 
 def test_names_in_addresses_are_quoted() -> None:
     assert fragment("a b&c=\ud800") == "a%20b%26c%3D%3F"
+
+
+def test_a_page_of_failures_says_so_first() -> None:
+    evaluation = synthetic_evaluation()
+    lost = evaluation.report.model_copy(update={"failed": {"error": 499}})
+    page = Page(render_report(lost, evaluation.results))
+    assert "499 of 500 samples (99.8%) have no answer of the model's own (499 error)" in page.text
+    assert ("p", {"class": "note loud", "role": "alert"}) in page.tags
+    few = evaluation.report.model_copy(update={"failed": {"error": 1}})
+    assert ("p", {"class": "note loud", "role": "alert"}) not in Page(render_report(few, evaluation.results)).tags
+
+
+def test_the_page_names_whose_labels_the_majority_knows() -> None:
+    evaluation = synthetic_evaluation()
+    assert "majority answer (leave-one-out)" in Page(render_report(evaluation.report, evaluation.results)).text
