@@ -202,12 +202,14 @@ class AsyncPredictor(QuestionPath[AsyncEngine]):
         prepared = await self.apart(partial(self.prepare, question, question.id), len(question.prompt))
         return prepared if isinstance(prepared, Prediction) else await self.answer(prepared)
 
-    async def apart(self, work: Callable[[], T], characters: int) -> T:
+    async def apart(self, work: Callable[[], T], characters: int | None) -> T:
         """Run a step of a request of so many characters in all, such as `prepare`, without holding up the others.
+
+        None where their number says nothing about the time.
 
         Much text takes milliseconds and goes to a thread. For a short prompt the way there takes longer.
         """
-        if characters <= SHORT_PROMPT:
+        if characters is not None and characters <= SHORT_PROMPT:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._preparing, work)
 

@@ -5,15 +5,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from app.errors import InputError
-from app.openai.wire import Refusing, RequestError, ShortText, Text, read_body
+from app.openai.wire import Refusing, RequestError, ShortText, Text, check_size, read_body
 from app.process import parse_duration
 from app.tables.raw import encodes
 
 CHAT, PREDICT = "/v1/chat/completions", "/v1/predict"
 LONGEST_NAME = 512
-DEEPEST = 128
-"""Objects and lists in one another, the line itself among them. Python's own limit depends on who calls, and so would
-a line that comes near it: refused by one reader, taken by the next."""
 DAY = 24 * 3600
 LONGEST_WINDOW = 7 * DAY
 SHORTEST_LIFE, LONGEST_LIFE = 3600, 30 * DAY
@@ -34,13 +31,7 @@ def read_line(data: object) -> BatchLine:
     Raises:
         RequestError: it is none; the code says what is wrong.
     """
-    # Level by level, since recursion has a limit of its own.
-    level, depth = [data], 0
-    while level := [value for value in level if isinstance(value, dict | list)]:
-        if (depth := depth + 1) > DEEPEST:
-            message = f"more than {DEEPEST} objects and lists in one another: give a flatter one"
-            raise RequestError(422, "nested_too_deeply", message)
-        level = [inner for value in level for inner in (value.values() if isinstance(value, dict) else value)]
+    check_size(data)
     line = read_body(BatchLine, data)
     if not 0 < len(line.custom_id) <= LONGEST_NAME or not encodes(line.custom_id):
         message = f"custom_id must be a text of 1 to {LONGEST_NAME} characters"

@@ -139,6 +139,11 @@ class ChatRequest(Refusing):
         return self.n or 1
 
     @property
+    def constrained(self) -> bool:
+        """Whether a grammar is asked for."""
+        return self.structured_outputs is not None or self.response_format is not None
+
+    @property
     def characters(self) -> int:
         """The length of all messages together."""
         return sum(len(turn.text) for turn in self.messages)

@@ -133,7 +133,7 @@ def build_app(
     for router in (question_router(service), operations, pages_router(), openai_router(service)):
         app.include_router(router)
     if batches is not None:
-        app.include_router(batch_router(batches))
+        app.include_router(batch_router(batches, service))
     add_problem_responses(app)
     # The last one added is the outermost.
     settings = service.settings

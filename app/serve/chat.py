@@ -19,7 +19,7 @@ from app.errors import EngineError
 from app.openai.chat import ChatRequest, adapter_of, completion_body, generation_request, logprobs_body, usage_body
 from app.openai.wire import RequestError
 from app.serve.problems import REQUEST_ID, engine_failed, problem_responses
-from app.serve.service import Service
+from app.serve.service import Service, reading_route
 from app.serve.waiting import TIMEOUT_PARAMETER, Stream, Tell, deadline, side_by_side, too_late, unless_gone, until
 from app.types import Completion, GenerationRequest
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 def openai_router(service: Service) -> APIRouter:
     """The routes."""
-    router = APIRouter(tags=["OpenAI-compatible"])
+    router = APIRouter(tags=["OpenAI-compatible"], route_class=reading_route(service))
 
     @router.get("/v1/models", summary="List the models", responses=problem_responses(401, 403))
     async def models() -> Response:
@@ -58,7 +58,9 @@ def openai_router(service: Service) -> APIRouter:
     )
     async def complete(body: ChatRequest, request: Request) -> Response:
         """A conversation goes to the model as it is; for the competition's questions use `/v1/predict`."""
-        body.check(service.settings.chat_limits)
+        # A grammar is checked by compiling its expressions.
+        characters = None if body.constrained else body.characters
+        await service.predictor.apart(partial(body.check, service.settings.chat_limits), characters)
         late = deadline(request, None, service.settings)
         service.admit(request, body.choices)
         if body.stream:

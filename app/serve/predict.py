@@ -21,7 +21,7 @@ from app.predictor import Prepared
 from app.routing import explain
 from app.rows import PredictRequest, Questions, prediction_row
 from app.serve.problems import ProblemError, problem_responses
-from app.serve.service import Service
+from app.serve.service import Service, reading_route
 from app.serve.waiting import TIMEOUT_PARAMETER, Stream, Tell, deadline, side_by_side, unless_gone, until
 from app.tasks.base import Task
 from app.tasks.registry import task_of
@@ -97,7 +97,7 @@ class PredictResponse(BaseModel):
 
 def question_router(service: Service) -> APIRouter:
     """The routes that take questions."""
-    router = APIRouter(tags=["questions"])
+    router = APIRouter(tags=["questions"], route_class=reading_route(service))
 
     @router.post(
         "/v1/predict",

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.errors import EngineError
-from app.openai.wire import FieldError, RequestError, field_errors, invalid
+from app.openai.wire import FieldError, RequestError, invalid_fields
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """Empty outside of a request."""
@@ -33,7 +33,7 @@ class Problem(BaseModel):
     code: str = Field(description="Stable name of the kind of problem.")
     detail: str = Field(description="One line that names the fix.")
     request_id: str = Field(description="As in the header X-Request-ID and in the log.")
-    errors: list[FieldError] | None = Field(None, description="For 422: every field that is wrong.")
+    errors: list[FieldError] | None = Field(None, description="For 422: the fields that are wrong, the first 32.")
 
 
 class ProblemError(RequestError):
@@ -91,11 +91,7 @@ def add_problem_responses(app: FastAPI) -> None:
 
     async def raised(request: Request, error: Exception) -> Response:
         if isinstance(error, RequestValidationError):
-            found = error.errors()
-            if any(one["type"] == "json_invalid" for one in found):
-                reason = found[0].get("ctx", {}).get("error", "")
-                return respond(ProblemError(400, "bad_request", f"the body is not JSON: {reason}"))
-            return respond(invalid(field_errors(found)))
+            return respond(invalid_fields(error.errors()))
         if isinstance(error, EngineError):
             return respond(engine_failed(error))
         if isinstance(error, HTTPException):

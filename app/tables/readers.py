@@ -101,16 +101,20 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def read_raw(path: Path, kind: str | None = None, wanted: Wanted = lambda names: names) -> Iterator[RawRow]:
+def read_raw(
+    path: Path, kind: str | None = None, wanted: Wanted = lambda names: names, longest: int | None = None
+) -> Iterator[RawRow]:
     """The rows of a file or a pipe ("-" is standard input), those that cannot be read with their fault.
 
-    `kind` is as `kind_of` takes it.
+    `kind` is as `kind_of` takes it. `longest` is how many bytes (characters, of an array's element) a row of JSON may
+    have; what is longer is not parsed.
 
     Raises:
         InputError: the file cannot be read, is not what it should be, or breaks off.
         SetupError: pyarrow is needed, and not installed.
     """
-    return _READERS[kind_of(path, kind)](path, wanted)
+    kind = kind_of(path, kind)
+    return _json(path, wanted, longest) if kind == JSON else _READERS[kind](path, wanted)
 
 
 def strict(rows: Iterable[RawRow], path: Path) -> Iterator[RawRow]:
@@ -160,7 +164,7 @@ def _begins_as_json(path: Path) -> bool:
     return head.lstrip().startswith(b"{") or bool(_ARRAY.match(head))
 
 
-def _json(path: Path, wanted: Wanted) -> Iterator[RawRow]:  # noqa: ARG001  # as the others take it
+def _json(path: Path, wanted: Wanted, longest: int | None = None) -> Iterator[RawRow]:  # noqa: ARG001  # as the others take it
     with _opened(path, JSON) as (file, head):
         lines = [line for line in head.split(b"\n") if line.strip()]
         if lines and not any(line.lstrip().startswith((b"{", b"[")) for line in lines):
@@ -169,7 +173,7 @@ def _json(path: Path, wanted: Wanted) -> Iterator[RawRow]:  # noqa: ARG001  # as
             raise InputError(f"{path} is not JSON, but seems to be {seems}: say so by its name or with --input-format")
         values = _json_values if _ARRAY.match(head) or _SPREAD.match(head) else _json_lines
         try:
-            for index, (where, found) in enumerate(values(path, file)):
+            for index, (where, found) in enumerate(values(path, file, longest)):
                 if isinstance(found, dict):
                     yield RawRow(f"{path}, {where}", found, index, where)
                 else:
@@ -183,11 +187,18 @@ def _no_object(where: str, value: object) -> Failure:
     return Failure("invalid_row", f"{where} is not a JSON object but {json.dumps(value)[:40]}")
 
 
-def _json_lines(path: Path, file: BinaryIO) -> Iterator[tuple[str, object]]:  # noqa: ARG001  # as the other takes it
+def _json_lines(
+    path: Path,  # noqa: ARG001  # as the other takes it
+    file: BinaryIO,
+    longest: int | None,
+) -> Iterator[tuple[str, object]]:
     for number, line in enumerate(file, start=1):
         if line.isspace():
             continue
         where = f"line {number}"
+        if longest is not None and len(line) > longest:
+            yield where, Failure("row_too_large", f"{where} is larger than {longest} bytes: split it into several")
+            continue
         try:
             yield where, json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
         except UnicodeDecodeError as error:
@@ -199,7 +210,7 @@ def _json_lines(path: Path, file: BinaryIO) -> Iterator[tuple[str, object]]:  # 
             yield where, Failure("invalid_json", f"{where} is {told}: give one flat JSON object")
 
 
-def _json_values(path: Path, file: BinaryIO) -> Iterator[tuple[str, object]]:
+def _json_values(path: Path, file: BinaryIO, longest: int | None) -> Iterator[tuple[str, object]]:
     """The elements of an array, or objects one after the other; as much is read at a time as the next one needs."""
     decoder = json.JSONDecoder()
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
@@ -225,6 +236,8 @@ def _json_values(path: Path, file: BinaryIO) -> Iterator[tuple[str, object]]:
                 at_end = error.msg.startswith("Unterminated") or error.pos >= len(rest) - _CUT
             except RecursionError as error:
                 raise InputError(f"{path}, {where} is nested too deeply") from error
+        if longest is not None and (len(rest) if at_end else end) - start > longest:
+            raise InputError(f"{path}, {where} is larger than {longest} characters: split it into several")
         if at_end and (more := text.read(size)):
             line += rest.count("\n", position, start)
             rest, position, size = rest[start:] + more, 0, size * 2

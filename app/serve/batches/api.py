@@ -13,6 +13,7 @@ from app.openai.batches import LONGEST_LIFE, SHORTEST_LIFE, BatchRequest
 from app.openai.wire import ShortText
 from app.serve.batches.service import Batches
 from app.serve.problems import problem_responses
+from app.serve.service import Service, reading_route
 
 JSON_LINES = "application/jsonl"
 FORM_BYTES = 4096
@@ -51,9 +52,10 @@ class BatchList(_List):
     data: list[Batch]
 
 
-def batch_router(batches: Batches) -> APIRouter:
+def batch_router(batches: Batches, service: Service) -> APIRouter:
     """The routes. Those that only read wait for the disk in a thread of FastAPI's."""
-    router = APIRouter(tags=["OpenAI-compatible"], responses=problem_responses(401, 403, 422))
+    responses = problem_responses(401, 403, 422)
+    router = APIRouter(tags=["OpenAI-compatible"], responses=responses, route_class=reading_route(service))
     uploads = APIRouter(route_class=_upload_route(batches))
 
     @uploads.post(

@@ -33,8 +33,7 @@ async def reply_to(line: Line, endpoint: str, service: Service) -> Reply:
     late = asyncio.get_running_loop().time() + service.settings.max_timeout
     try:
         if endpoint == CHAT:
-            request = read_body(ChatRequest, line.body)
-            request.check(service.settings.chat_limits, in_batch=True)
+            request = await service.predictor.apart(partial(_chat, line, service), None)
             return Reply(OK, await until(late, completion_of(service, request)))
         return Reply(OK, await _predict(line, service, late))
     except RequestError as problem:
@@ -43,9 +42,15 @@ async def reply_to(line: Line, endpoint: str, service: Service) -> Reply:
         return refused(problem)
 
 
+def _chat(line: Line, service: Service) -> ChatRequest:
+    request = read_body(ChatRequest, line.body)
+    request.check(service.settings.chat_limits, in_batch=True)
+    return request
+
+
 async def _predict(line: Line, service: Service, late: float) -> dict[str, Any]:
     """A whole request, or one question, which gets its prediction alone, as in `shopbench predict`."""
-    request, alone = read_predict_line(line.custom_id, line.body)
+    request, alone = await service.predictor.apart(partial(read_predict_line, line.custom_id, line.body), None)
     # No more at a time than the share of batches has, whatever a line holds.
     most = service.settings.batch_concurrency
     answers = await Answering(service, late, asked_of(request, service), most).all()

@@ -52,13 +52,16 @@ class Line:
         return max(1, found) if isinstance(found, int) else 1
 
 
-def check(path: Path, endpoint: str, most: int) -> tuple[int, list[BatchError]]:
-    """How many lines there are, and what is wrong: is each a request, to this endpoint, with a name of its own?"""
+def check(path: Path, endpoint: str, most: int, longest: int | None = None) -> tuple[int, list[BatchError]]:
+    """How many lines there are, and what is wrong: is each a request, to this endpoint, with a name of its own?
+
+    `longest` is how many bytes a line may have; what is longer is not looked into.
+    """
     errors: list[BatchError] = []
     names: set[str] = set()
     total = 0
     try:
-        for row in read_raw(path, JSON):
+        for row in read_raw(path, JSON, longest=longest):
             total += 1
             if total > most:
                 return total, [_error("too_many_requests", f"more than {most} requests: use several files")]
@@ -87,7 +90,8 @@ def read(path: Path) -> Iterator[Line]:
 
 def _fault(row: RawRow, endpoint: str) -> tuple[str, str] | None:
     if row.fault is not None:
-        return "invalid_request" if row.fault.code == "invalid_row" else "invalid_json_line", row.fault.message
+        codes = {"invalid_row": "invalid_request", "row_too_large": "body_too_large"}
+        return codes.get(row.fault.code, "invalid_json_line"), row.fault.message
     try:
         line = read_line(row.values)
     except RequestError as refusal:

@@ -133,8 +133,9 @@ class Run:
     async def _check(self) -> None:
         if self.record.total > 0:
             return
-        most = self._tools.service.settings.max_batch_requests
-        total, errors = await self._on_disk(lambda: check(self._input, self.record.document.endpoint, most))
+        settings, endpoint = self._tools.service.settings, self.record.document.endpoint
+        most, longest = settings.max_batch_requests, settings.max_body_bytes
+        total, errors = await self._on_disk(lambda: check(self._input, endpoint, most, longest))
         counts = BatchRequestCounts(total=total, completed=0, failed=0)
         if errors:
             await self.record.fail(errors, request_counts=counts)

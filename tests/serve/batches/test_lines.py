@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.openai.batches import DEEPEST
+from app.openai.wire import DEEPEST, MOST_FIELDS
 from app.serve.batches.lines import Line, check, read
 
 values = st.recursive(
@@ -69,6 +69,25 @@ def test_a_deeper_line_is_refused_by_its_number(tmp_path: Path, levels: int) -> 
     _, (error,) = check(path, "/v1/predict", 5)
     assert error.code == "nested_too_deeply"
     assert error.line == 2
+
+
+@pytest.mark.parametrize("form", ["{}\n", "[{}]", "{}"])
+def test_a_line_larger_than_a_body_may_be_is_never_parsed(tmp_path: Path, form: str) -> None:
+    line = f'{{"custom_id": "a", "method": "POST", "url": "/v1/predict", "body": {{"prompt": "{"b" * 200_000}"}}}}'
+    path = tmp_path / "in"
+    path.write_text(form.replace("{}", line))
+    assert check(path, "/v1/predict", 5, 300_000) == (1, [])
+    _, (error, *_) = check(path, "/v1/predict", 5, 100_000)
+    assert error.code in ("body_too_large", "invalid_file")
+    assert "larger than 100000" in str(error.message)
+
+
+def test_a_line_of_too_many_fields_is_refused_by_its_number(tmp_path: Path) -> None:
+    body = {f"k{number}": 1 for number in range(MOST_FIELDS + 1)}
+    path = tmp_path / "in"
+    path.write_text(json.dumps({"custom_id": "a", "method": "POST", "url": "/v1/predict", "body": body}))
+    _, (error,) = check(path, "/v1/predict", 5)
+    assert (error.code, error.line) == ("too_many_values", 1)
 
 
 @pytest.mark.parametrize(
