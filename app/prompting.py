@@ -62,16 +62,21 @@ class Template:
             )
 
 
+_AS_IT_STANDS = {"user": Template(Path(), "{{ question }}", frozenset({"question"}))}
+
+
 class PromptLibrary:
     """All templates of a folder, read and checked once.
 
     The layout is `<folder>/<task_type>/user.j2` and, beside it, an optional `system.j2`; the folder `texts` is for
-    questions of any type whose options are compared by their texts. A template that is missing or bad, or a user
-    template that leaves the question out, is a SetupError.
+    questions of any type whose options are compared by their texts, asked as they stand where it is missing. A template
+    that is missing or bad, or a user template that leaves the question out, is a SetupError.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._templates = {name: _read_folder(folder, name) for name in (*TaskType, TEXTS)}
+        self._templates = {str(name): _read_folder(folder, name) for name in TaskType}
+        if (folder / TEXTS).is_dir():
+            self._templates[TEXTS] = _read_folder(folder, TEXTS)
         digest = hashlib.sha256()
         for task_type, templates in sorted(self._templates.items()):
             for role, template in sorted(templates.items()):
@@ -85,7 +90,7 @@ class PromptLibrary:
 
     def render(self, task_type: TaskType | str, variables: Mapping[str, str]) -> tuple[Message, ...]:
         """The conversation that asks one question: fixed text first, so that prefixes are shared."""
-        templates = self._templates[task_type]
+        templates = self._templates.get(task_type, _AS_IT_STANDS)
         return tuple(
             Message(role, templates[role].render(variables))  # type: ignore[arg-type]  # ROLES are Message's roles
             for role in ROLES

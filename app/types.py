@@ -72,7 +72,8 @@ class SamplingParams:
 
     `top_p` keeps the most probable tokens that make up so much; the penalties lower a token's score by its count in
     the answer, and for being there at all, as in OpenAI's interface. `logprobs` asks for the log-probability of each
-    token of the answer and of so many others, before all of that.
+    token of the answer and of so many others, before all of that. With `end_loops` a text ends where it only repeats
+    itself, and what it repeats stands once.
     """
 
     max_tokens: int
@@ -83,6 +84,7 @@ class SamplingParams:
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     logprobs: int | None = None
+    end_loops: bool = False
 
     @property
     def choosing(self) -> dict[str, Any]:

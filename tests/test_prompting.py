@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import SetupError
-from app.prompting import PromptLibrary
+from app.prompting import TEXTS, PromptLibrary
 from app.settings import ROOT
 from app.types import Message, TaskType
 
@@ -23,8 +23,18 @@ def test_the_shipped_templates_name_every_task_type() -> None:
         assert messages[-1] == Message("user", "Which?")
 
 
-def test_the_folders_are_the_task_types() -> None:
-    assert {path.name for path in (ROOT / "prompts").iterdir()} == {str(task_type) for task_type in TaskType}
+def test_the_folders_are_the_task_types_and_the_form_of_texts() -> None:
+    assert {path.name for path in (ROOT / "prompts").iterdir()} == {TEXTS, *map(str, TaskType)}
+
+
+def test_without_templates_of_its_own_a_text_is_asked_for_as_the_question_stands(folder: Path) -> None:
+    assert not (folder / TEXTS).exists()
+    before = PromptLibrary(folder)
+    assert before.render(TEXTS, {"question": "a"}) == (Message("user", "a"),)
+    (folder / TEXTS).mkdir()
+    (folder / TEXTS / "user.j2").write_text("Say: {{ question }}")
+    assert PromptLibrary(folder).render(TEXTS, {"question": "a"}) == (Message("user", "Say: a"),)
+    assert PromptLibrary(folder).fingerprint != before.fingerprint
 
 
 def test_fixed_text_comes_first(folder: Path) -> None:

@@ -14,6 +14,21 @@ LOGPROB_DIGITS = 4
 """Further ones differ with the batch that a request shares, without meaning anything."""
 
 
+SHORTEST_LOOP, LONGEST_LOOP, LOOPS = 3, 32, 4
+"""A text that ends with so many copies of a stretch, of so many tokens, repeats itself. A single token counts too, as a
+stretch of three: "10000" is none yet."""
+
+
+def loop_at_end(ids: Sequence[int]) -> tuple[int, int]:
+    """Tokens of the loop that closes a text, and of what it repeats; (0, 0) where there is none."""
+    for size in range(SHORTEST_LOOP, min(LONGEST_LOOP, len(ids) // LOOPS) + 1):
+        tail = list(ids[-size * LOOPS :])
+        if tail[size:] == tail[:-size]:
+            once = next(part for part in range(1, size + 1) if tail[part:] == tail[:-part])
+            return len(tail), once
+    return 0, 0
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
     """A request that the engine can serve.
@@ -216,7 +231,11 @@ def finish(
         return Completion(prepared.request.id, text, "stop", len(prepared.prompt_ids), 0, label_logprobs=told)
     ended = bool(output_ids) and output_ids[-1] in tokenizer.end_ids
     length = len(output_ids)
-    finish_reason = "stop" if ended or length == prepared.longest or text is not None else "length"
+    looped, once = loop_at_end(output_ids) if prepared.request.sampling.end_loops else (0, 0)
+    if looped:
+        output_ids = output_ids[: length - looped + once]
+        token_logprobs = token_logprobs[: len(output_ids)]
+    finish_reason = "stop" if ended or looped or length == prepared.longest or text is not None else "length"
     label_logprobs, logprobs = None, None
     if prepared.labels is not None and token_logprobs:
         label_logprobs = {

@@ -180,7 +180,8 @@ class Generation:
                 variables,
                 lambda text: copied(text, source, spans, first_words(source, 4), as_text=True),
             )
-        return Reading(None, SamplingParams(max_tokens=cap), variables, partial(_text, kind=kind, source=source))
+        sampling = SamplingParams(max_tokens=cap, end_loops=True)
+        return Reading(None, sampling, variables, partial(_text, kind=kind, source=source))
 
     def parse(self, answer: str) -> str:
         """Rule: the first 5,000 characters, stripped."""

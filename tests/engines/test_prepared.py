@@ -8,7 +8,7 @@ import pytest
 
 from app.engines.base import RefusedRequestError
 from app.engines.chat import ChatTokenizer, load_chat_tokenizer
-from app.engines.prepared import PreparedRequest, finish, prepare, prepare_all, text_so_far
+from app.engines.prepared import PreparedRequest, finish, loop_at_end, prepare, prepare_all, text_so_far
 from app.types import Choice, Copy, GenerationRequest, Message, OutputConstraint, SamplingParams, Selection
 from tests.tiny_checkpoint import train_sentencepiece_tokenizer
 
@@ -142,3 +142,30 @@ def test_log_probabilities_are_told_as_openai_does(tokenizer: ChatTokenizer) -> 
     (one,) = completion.logprobs
     assert (one["token"], one["logprob"], one["bytes"]) == ("1", -9999.0, [ord("1")])
     assert [(top["token"], top["logprob"]) for top in one["top_logprobs"]] == [("2", -1.2346), ("3", -1.2346)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ([], (0, 0)),
+        ([1, 2, 3] * 3, (0, 0)),
+        ([9, *[1, 2, 3] * 4], (12, 3)),
+        ([9, *[7] * 11], (0, 0)),
+        ([9, *[7] * 12], (12, 1)),
+        ([1, 2] * 6, (0, 0)),
+        ([1, 2] * 8, (16, 2)),
+        ([9, *[1, 2, 3] * 4, 9], (0, 0)),
+        (list(range(32)) * 4, (128, 32)),
+        (list(range(33)) * 4, (0, 0)),
+    ],
+)
+def test_a_loop_is_what_closes_a_text_four_times(ids: list[int], expected: tuple[int, int]) -> None:
+    assert loop_at_end(ids) == expected
+
+
+def test_what_a_text_repeats_stands_once(tokenizer: ChatTokenizer) -> None:
+    ids = [*tokenizer.encode_answer("A lamp")[:-1], *tokenizer.encode_answer(" and so on")[:-1] * 4]
+    for end_loops, text, reason in ((True, "A lamp and so on", "stop"), (False, "A lamp" + " and so on" * 4, "length")):
+        asked = GenerationRequest("q", (Message("user", "?"),), SamplingParams(max_tokens=99, end_loops=end_loops))
+        completion = finish(prepare(asked, tokenizer, 4096, ()), tokenizer, ids)
+        assert (completion.text, completion.finish_reason, completion.output_tokens) == (text, reason, len(ids))

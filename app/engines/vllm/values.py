@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.engines.base import RefusedRequestError
 from app.engines.options import VllmSettings, check_adapter, quantization_method
+from app.engines.prepared import LONGEST_LOOP, LOOPS, SHORTEST_LOOP, PreparedRequest, finish
 from app.errors import EngineError, SetupError
 from app.types import Choice, Completion, Copy, JsonSchema, Regex, Selection, TextConstraint, Texts
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from vllm.sampling_params import SamplingParams
 
     from app.engines.chat import ChatTokenizer
-    from app.engines.prepared import PreparedRequest
 
 
 _CONSTRAINTS: Mapping[str, Callable[..., TextConstraint]] = {
@@ -59,7 +59,7 @@ NO_FLOAT32 = ("gptq", "awq", "compressed-tensors")
 multiplies 8-bit numbers in hardware (AMX)."""
 
 
-def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> dict[str, Any]:
+def sampling_values(prepared: PreparedRequest, end_ids: tuple[int, ...]) -> dict[str, Any]:
     """The arguments of vLLM's `SamplingParams` for one request.
 
     A choice is one token whose labels' log-probabilities vLLM gathers itself (`logprob_token_ids`), which,
@@ -231,17 +231,19 @@ def refused_by_vllm(error: Exception) -> RefusedRequestError:
     return RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}")
 
 
-def sampling_params(prepared: "PreparedRequest", end_ids: tuple[int, ...], kind: str) -> "SamplingParams":
+def sampling_params(prepared: PreparedRequest, end_ids: tuple[int, ...], kind: str) -> "SamplingParams":
     """What vLLM is asked for; `kind` is a member of its `RequestOutputKind`."""
-    from vllm.sampling_params import RequestOutputKind, SamplingParams
+    from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, SamplingParams
 
     values = sampling_values(prepared, end_ids)
+    if prepared.request.sampling.end_loops:
+        values["repetition_detection"] = RepetitionDetectionParams(LONGEST_LOOP, SHORTEST_LOOP, LOOPS)
     # Made for this request alone, so that vLLM need not copy it to its depth.
     return SamplingParams(**values, output_kind=RequestOutputKind[kind], skip_clone=True)
 
 
 def read_output(
-    prepared: "PreparedRequest",
+    prepared: PreparedRequest,
     tokenizer: "ChatTokenizer",
     output: "CompletionOutput",
     ids: Sequence[int],
@@ -256,13 +258,11 @@ def read_output(
     Raises:
         EngineError: vLLM gave the request up.
     """
-    from app.engines.prepared import finish
-
-    if output.finish_reason not in ("stop", "length"):
+    if output.finish_reason not in ("stop", "length", "repetition"):
         raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
     token_logprobs = [{index: one.logprob for index, one in told.items()} for told in logprobs or ()]
     # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
-    cut = text if isinstance(output.stop_reason, str) else None
+    cut = text if isinstance(output.stop_reason, str) and output.finish_reason == "stop" else None
     given = prepared.given
     of_given = (
         [(told or {})[index].logprob for index, told in zip(given, (of_prompt or ())[-len(given) :], strict=True)]
