@@ -2,6 +2,7 @@ import random
 
 import pytest
 
+from app.engines.base import RefusedRequestError
 from app.engines.constraints.automaton import start_automaton
 from app.types import JsonSchema, Regex
 from tests.engines import vocabularies
@@ -45,3 +46,16 @@ def test_a_token_that_was_not_allowed_ends_the_answer() -> None:
     automaton = start_automaton(Regex("[a-z]{3}"), vocabulary)
     automaton.advance(vocabulary.label_ids("2")[0])
     assert set(automaton.allowed().tolist()) == set(vocabulary.end_ids)
+
+
+@pytest.mark.parametrize("constraint", [Regex(r"[^\s\S]"), JsonSchema('{"patternProperties": {"[": {}}}')])
+def test_a_form_that_nothing_fits_is_refused_with_the_reason(constraint: Regex | JsonSchema) -> None:
+    with pytest.raises(RefusedRequestError, match="cannot be used: n"):
+        start_automaton(constraint, vocabularies.byte_level())
+
+
+@pytest.mark.parametrize("bound", [128, 129, 200])
+def test_a_pattern_of_a_schema_may_repeat_as_often_as_an_expression(bound: int) -> None:
+    vocabulary = vocabularies.byte_level()
+    automaton = start_automaton(JsonSchema(f'{{"type": "string", "pattern": "^[ab]{{{bound}}}$"}}'), vocabulary)
+    assert takes(automaton, spell(f'"{"ab" * bound}"'[: bound + 1].encode() + b'"', vocabulary, random.Random(0)))

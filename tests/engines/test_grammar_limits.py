@@ -118,3 +118,57 @@ def test_any_schema_is_taken_or_refused_with_a_reason(schema: dict[str, object])
 def test_any_pattern_is_taken_or_refused_with_a_reason(pattern: str) -> None:
     with suppress(ValueError):
         check_regex(pattern, 256)
+
+
+ITSELF = {"$ref": "#"}
+REQUIRED = {"type": "object", "properties": {"a": ITSELF}, "required": ["a"]}
+
+
+def by_way_of(**definitions: object) -> dict[str, object]:
+    return {"$ref": "#/$defs/a", "$defs": definitions}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        ITSELF,
+        REQUIRED,
+        {"allOf": [ITSELF]},
+        {"anyOf": [ITSELF]},
+        {"oneOf": [ITSELF, REQUIRED]},
+        {"type": "array", "items": ITSELF, "minItems": 1},
+        {"type": "array", "prefixItems": [{}, ITSELF], "minItems": 2},
+        {"type": "array", "prefixItems": [{}], "items": ITSELF, "minItems": 2},
+        by_way_of(a={"$ref": "#/$defs/b"}, b={"$ref": "#/$defs/a"}),
+        by_way_of(a={"anyOf": [{"$ref": "#/$defs/b~1c"}, {"$ref": "#/$defs/a"}]}, **{"b/c": {"allOf": [{}, ITSELF]}}),
+        by_way_of(a={"$ref": "#/$defs/b/anyOf/1"}, b={"anyOf": [{}, {"$ref": "#/$defs/a"}]}),
+    ],
+)
+def test_a_schema_that_requires_itself_is_refused(schema: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="requires itself"):
+        check_schema(schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"a": ITSELF}},
+        {"properties": {"a": ITSELF}, "required": ["a"]},
+        {"type": "array", "items": ITSELF},
+        {"type": "array", "items": ITSELF, "prefixItems": [{}], "minItems": 1},
+        {"anyOf": [ITSELF, {"type": "string"}]},
+        {"type": "object", "properties": {"a": {"anyOf": [ITSELF, {"type": "null"}]}}, "required": ["a"]},
+        {"type": "string", "$defs": {"a": {"$ref": "#/$defs/a"}}},
+        by_way_of(a={"type": "array", "items": {"$ref": "#/$defs/a"}}),
+        by_way_of(**{"a": {"$ref": "#/$defs/b%20c"}, "b c": {"type": "string"}}),
+        {"$ref": "#/nowhere/0"},
+    ],
+)
+def test_a_schema_that_may_hold_itself_is_taken(schema: dict[str, object]) -> None:
+    check_schema(schema)
+
+
+def test_a_large_schema_is_refused_before_its_expressions_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.engines.constraints.limits.check_regex", lambda *_: pytest.fail("compiled"))
+    with pytest.raises(ValueError, match="32768 characters"):
+        check_schema({"allOf": [{"pattern": "a" * 250}] * 200})

@@ -6,13 +6,16 @@ from functools import lru_cache
 
 import llguidance.numpy
 import numpy as np
-from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
 from app.engines.base import RefusedRequestError
 from app.engines.constraints.limits import check_regex, check_schema
 from app.engines.constraints.vocabulary import ROOT, Vocabulary
 from app.types import JsonSchema, Regex
+
+LIMITS = LLParserLimits(step_max_items=5_000)
+"""A tenth of llguidance's own: what it gives up after that many, it gave up after half a second, in which all wait."""
 
 
 class GrammarAutomaton:
@@ -107,9 +110,18 @@ def _matcher(constraint: Regex | JsonSchema, vocabulary: Vocabulary) -> LLMatche
     else:
         # Free to write blanks between the parts of a JSON answer, small models write nothing else.
         grammar = LLMatcher.grammar_from_json_schema(constraint.schema, overrides={"whitespace_flexible": False})
-    matcher = LLMatcher(_tokenizer(vocabulary)[1], grammar, log_level=0)
+    tokens, tokenizer = _tokenizer(vocabulary)
+    matcher = LLMatcher(tokenizer, grammar, log_level=0, limits=LIMITS)
+    if not matcher.is_error():
+        # That nothing fits is seen at the first token only, and would be an empty answer.
+        begun = matcher.deep_copy()
+        llguidance.numpy.fill_next_token_bitmask(begun, llguidance.numpy.allocate_token_bitmask(1, len(tokens.tokens)))
+        if begun.is_error():
+            matcher = begun
     if matcher.is_error():
         lines = [line for line in matcher.get_error().splitlines() if line.strip()]
+        if lines[0].startswith("NoExtension"):
+            lines = ["no text fits it"]
         # Of a regular expression's error the reason stands below the place.
         reason = next((line for line in lines if line.startswith("error: ")), lines[0]).removeprefix("error: ")
         raise RefusedRequestError("unusable_constraint", f"the answer's form cannot be used: {reason[:300]}")

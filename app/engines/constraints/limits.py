@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 MAX_DEPTH = 16
 MAX_NODES = 1000
@@ -46,16 +47,17 @@ def check_schema(schema: dict[str, Any], longest_regex: int = MAX_CHARACTERS) ->
     Raises:
         ValueError: why, in one line.
     """
-    repeats = 0
-    for nodes, (node, depth) in enumerate(_walk(schema), start=1):
+    for nodes, (_, depth) in enumerate(_walk(schema), start=1):
         if depth > MAX_DEPTH or nodes > MAX_NODES:
             raise ValueError(f"a schema may have {MAX_NODES} values, {MAX_DEPTH} deep, at most")
-        if isinstance(node, dict):
-            repeats += _repeats(node, longest_regex)
-    if repeats > MAX_REPEATS_IN_ALL:
-        raise ValueError(f"its patterns and lengths add up to {repeats}; {MAX_REPEATS_IN_ALL} at most")
     if len(json.dumps(schema)) > MAX_CHARACTERS:
         raise ValueError(f"a schema may have {MAX_CHARACTERS} characters at most")
+    # Only now, since expressions take time to compile.
+    repeats = sum(_repeats(node, longest_regex) for node, _ in _walk(schema) if isinstance(node, dict))
+    if _endless(schema):
+        raise ValueError("it requires itself, so that no answer comes to an end: let a $ref be left out")
+    if repeats > MAX_REPEATS_IN_ALL:
+        raise ValueError(f"its patterns and lengths add up to {repeats}; {MAX_REPEATS_IN_ALL} at most")
 
 
 def _walk(schema: object) -> Iterator[tuple[object, int]]:
@@ -80,3 +82,56 @@ def _repeats(node: dict[str, Any], longest_regex: int) -> int:
             raise ValueError(f"{name} may be a whole number of {MAX_REPEATS} at most")
         repeats += max(0, count) if isinstance(count, int) else 0
     return repeats
+
+
+def _endless(schema: dict[str, Any]) -> bool:
+    """Whether every answer holds another one of the same kind, and so on: `$ref` loops, also by way of others.
+
+    Schemas that some finite answer has are found from the innermost outwards (the productive symbols of a grammar).
+    """
+    waiting = {id(node): node for node, _ in _walk(schema) if isinstance(node, dict)}
+    while found := [
+        name
+        for name, node in waiting.items()
+        if all(id(part) not in waiting for part in _needed(node, schema))
+        and all(any(id(part) not in waiting for part in ways) for ways in _alternatives(node))
+    ]:
+        for name in found:
+            del waiting[name]
+    return id(schema) in waiting
+
+
+def _needed(node: dict[str, Any], schema: dict[str, Any]) -> Iterator[object]:
+    """The schemas that an answer to this one must hold or be."""
+    if isinstance(reference := node.get("$ref"), str):
+        yield _target(reference, schema)
+    parts, names = node.get("properties"), node.get("required")
+    if node.get("type") == "object" and isinstance(parts, dict) and isinstance(names, list):
+        yield from (parts.get(name) for name in names if isinstance(name, str))
+    if node.get("type") == "array" and isinstance(least := node.get("minItems"), int):
+        first = node.get("prefixItems")
+        first = first[: max(0, least)] if isinstance(first, list) else []
+        yield from first
+        if len(first) < least:
+            yield node.get("items")
+    if isinstance(node.get("allOf"), list):
+        yield from node["allOf"]
+
+
+def _alternatives(node: dict[str, Any]) -> list[list[object]]:
+    """Lists of schemas, of each of which an answer must be one."""
+    return [node[name] for name in ("anyOf", "oneOf") if isinstance(node.get(name), list) and node[name]]
+
+
+def _target(reference: str, schema: dict[str, Any]) -> object:
+    """What a JSON pointer (RFC 6901) points to; None where that is nothing, which llguidance refuses by name."""
+    found: Any = schema
+    for part in unquote(reference.removeprefix("#")).split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
+            found = found[int(name)]
+        elif isinstance(found, dict):
+            found = found.get(name)
+        else:
+            return None
+    return found

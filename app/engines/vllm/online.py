@@ -27,7 +27,7 @@ from app.engines.vllm.values import (
     starting,
 )
 from app.errors import EngineError
-from app.types import Completion, GenerationRequest, Texts
+from app.types import Completion, GenerationRequest, JsonSchema, Regex, Texts
 
 if TYPE_CHECKING:
     from vllm.logprobs import Logprob
@@ -61,7 +61,7 @@ class AsyncVllmEngine(CountsTokens):
         self._hear()
         self._llm: AsyncLLM | None = self._start(settings)
         self.context_length: int = self._running().model_config.max_model_len
-        # Tokenising a long prompt would hold up every other answer.
+        # Tokenising a long prompt, or compiling a grammar, would hold up every other answer.
         self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
 
     @property
@@ -160,7 +160,8 @@ class AsyncVllmEngine(CountsTokens):
 
     async def _prepare(self, request: GenerationRequest) -> PreparedRequest:
         given = (request, self._tokenizer, self.context_length, self.adapters)
-        if sum(len(message.content) for message in request.messages) <= SHORT_PROMPT:
+        grammar = isinstance(request.constraint, Regex | JsonSchema)
+        if not grammar and sum(len(message.content) for message in request.messages) <= SHORT_PROMPT:
             return prepare(*given)
         return await asyncio.get_running_loop().run_in_executor(self._tokenising, prepare, *given)
 
