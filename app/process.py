@@ -1,8 +1,12 @@
 """Ctrl-C and SIGTERM: finish what is in flight, then stop."""
 
+import multiprocessing
+import multiprocessing.connection
+import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -65,6 +69,22 @@ def ended_by_sigterm() -> Iterator[None]:
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _WHOLE = re.compile(r"(?:\d+(?:\.\d+)?[hms])+|\d+(?:\.\d+)?")
 _PART = re.compile(r"(\d+(?:\.\d+)?)([hms])")
+
+
+def end_with_parent() -> None:
+    """Let this process, one of `multiprocessing`, end when its parent is gone, by whatever means.
+
+    Not by the kernel's PR_SET_PDEATHSIG: that is sent when the thread ends that started the process.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def parse_duration(text: str) -> float:

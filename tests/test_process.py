@@ -1,12 +1,17 @@
 import os
 import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 
 import pytest
 
 from app.errors import InputError
-from app.process import Interruption, ended_by_sigterm, parse_duration
+from app.process import Interruption, end_with_parent, ended_by_sigterm, parse_duration
+from app.settings import ROOT
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -88,3 +93,42 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="write 90s, 70m or 1h30m"):
         parse_duration(text)
+
+
+PARENT = """
+import multiprocessing, signal, sys
+from app.process import end_with_parent
+
+def child():
+    end_with_parent()
+    print("up", flush=True)
+    signal.pause()
+
+if __name__ == "__main__":
+    multiprocessing.get_context(sys.argv[1]).Process(target=child).start()
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_process_ends_with_its_parent_however_that_ends(tmp_path: Path, method: str) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    path = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, str(script), method]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=path, start_new_session=True) as parent:
+        try:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == b"up\n"
+            parent.kill()
+            # The child holds the other end of the pipe.
+            assert parent.communicate(timeout=30)[0] == b""
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(parent.pid, signal.SIGKILL)
+
+
+def test_a_process_without_a_parent_of_its_kind_watches_none() -> None:
+    before = threading.active_count()
+    end_with_parent()
+    assert threading.active_count() == before

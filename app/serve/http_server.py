@@ -1,6 +1,7 @@
-"""uvicorn, set up so that it loses no request that has arrived: neither under load nor at its end."""
+"""uvicorn, set up so that it bounds headers and loses no request that has arrived, be it under load or at its end."""
 
 import asyncio
+import json
 import math
 import select
 import socket
@@ -9,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.serve.problems import MEDIA_TYPE, ProblemError, document
 from app.serve.server_settings import ServerSettings
 
 KEEP_ALIVE = 75
@@ -17,6 +19,9 @@ balancers 60, aiohttp 15, httpx 5), or they send the next request on one that is
 LAST_WORDS = 1.0
 """Seconds that a draining server waits for requests on connections that it has accepted."""
 PAUSE = 0.02
+MAX_HEADERS = 100
+MAX_HEAD_BYTES = 64 << 10
+"""Of a request's path, names and values together."""
 
 
 def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
@@ -28,7 +33,7 @@ def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http="httptools",
+        http=BoundedHttp,
         ws="none",
         log_config=None,
         access_log=False,
@@ -36,6 +41,75 @@ def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=math.ceil(settings.drain_timeout),
     )
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's protocol, which has no limit of its own: 431 for large headers, and no trailer becomes a header."""
+
+    _head_bytes = _headers = _silent = 0
+    """What there is of this request's head, and bytes since the parser last had something to tell but a header."""
+    _ended = _refused = False
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, which keeps what it has of a header to itself until that is whole."""
+        self._silent += len(data)
+        super().data_received(data)
+        if self._silent > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refused = True
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._head_bytes = self._headers = self._silent = 0
+        self._ended = False
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the path."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer, which nobody here reads: merged, it would stand for what a proxy has checked."""
+        self._headers += 1
+        self._count(len(name) + len(value))
+        if not self._ended:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._ended, self._silent = True, 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._silent = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._silent = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn does for bytes that it cannot read; for too many of them a problem document."""
+        if not self._refused:
+            super().send_400_response(msg)
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            detail = f"more than {MAX_HEADERS} headers or {MAX_HEAD_BYTES} bytes of them: send fewer"
+            body = json.dumps(document(ProblemError(431, "headers_too_large", detail))).encode()
+            head = f"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: {MEDIA_TYPE}\r\n"
+            head += f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            self.transport.write(head.encode() + body)
+        self.transport.close()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES or self._headers > MAX_HEADERS:
+            self._refused = True
+            # The parser ends at this, and asks for the response above.
+            raise ValueError("the headers are too large")
 
 
 class HttpServer(uvicorn.Server):

@@ -6,7 +6,7 @@ import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -203,3 +203,85 @@ def test_idle_connections_do_not_hold_up_the_end() -> None:
                 return await asyncio.to_thread(answers, opened)
 
     assert asyncio.run(main()) == [b""] * CLIENTS
+
+
+def asked_of(*pieces: bytes) -> tuple[list[bytes], list[Scope]]:
+    """What a server answers to these bytes, and the requests that it saw, their bodies read."""
+    seen: list[Scope] = []
+
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            while (await receive()).get("more_body"):
+                pass
+            seen.append(scope)
+        await app(scope, receive, send)
+
+    async def main() -> list[bytes]:
+        async with started(noting) as (_, port):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+
+                def talk() -> list[bytes]:
+                    with suppress(ConnectionError):
+                        for piece in pieces:
+                            client.sendall(piece)
+                        client.shutdown(socket.SHUT_WR)
+                    client.settimeout(20)
+                    heard = b""
+                    with suppress(ConnectionError, TimeoutError):
+                        while (b"\r\n\r\n" not in heard or b'{"' in heard) and (part := client.recv(65536)):
+                            heard += part
+                    return [heard]
+
+                return await asyncio.to_thread(talk)
+
+    return asyncio.run(main()), seen
+
+
+HEAD = b"POST / HTTP/1.1\r\nHost: test\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+PIECE = b"a" * 65_536
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [HEAD, b"X: 1\r\n" * 100, b"\r\n"],
+        [HEAD, *[b"X: " + b"a" * 8000 + b"\r\n"] * 9, b"\r\n"],
+        [HEAD, b"X: ", *[PIECE] * 200],
+        [b"GET /", *[PIECE] * 200],
+    ],
+    ids=["many", "large", "one that never ends", "a path"],
+)
+def test_headers_beyond_the_limits_are_431_before_they_are_whole(pieces: list[bytes]) -> None:
+    (heard,), seen = asked_of(*pieces)
+    assert seen == []
+    # Where the rest comes after the end the kernel may drop the answer with the connection.
+    if heard:
+        head, _, body = heard.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 431")
+        assert json.loads(body)["code"] == "headers_too_large"
+    assert heard or len(pieces) > 100
+
+
+def test_headers_at_the_limits_are_taken() -> None:
+    (heard,), seen = asked_of(HEAD + b"X: 1\r\n" * 98 + b"Y: " + b"a" * 60_000 + b"\r\n\r\n")
+    assert heard.startswith(ANSWERED)
+    assert len(seen[0]["headers"]) == 100
+
+
+def test_a_large_body_is_no_large_header() -> None:
+    (heard,), seen = asked_of(HEAD + b"Content-Length: 1310720\r\n\r\n", *[PIECE] * 20)
+    assert heard.startswith(ANSWERED)
+    assert len(seen) == 1
+
+
+def test_a_trailer_is_no_header() -> None:
+    (heard,), (scope,) = asked_of(CHUNKED + b"Authorization: Bearer a-secret\r\n\r\n")
+    assert heard.startswith(ANSWERED)
+    assert [name for name, _ in scope["headers"]] == [b"host", b"transfer-encoding"]
+
+
+@pytest.mark.parametrize("trailers", [[b"X: 1\r\n" * 100], [b"X: ", *[PIECE] * 200]])
+def test_trailers_count_too(trailers: list[bytes]) -> None:
+    (heard,), _ = asked_of(CHUNKED, *trailers)
+    assert not heard.startswith(ANSWERED)

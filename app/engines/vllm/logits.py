@@ -3,6 +3,8 @@
 vLLM loads this class by its path, in whichever process holds the model.
 """
 
+import multiprocessing
+
 import torch
 from vllm import SamplingParams
 from vllm.config import VllmConfig
@@ -12,6 +14,7 @@ from app.engines.chat import load_chat_tokenizer
 from app.engines.constraints.automaton import Follower
 from app.engines.decoding import Decoding, decide
 from app.engines.vllm.values import CONSTRAINT, SAMPLING, constraint_from_plain
+from app.process import end_with_parent
 
 
 class RequestLogitsProcessor(LogitsProcessor):  # type: ignore[misc]  # vLLM's types are not checked here
@@ -25,6 +28,9 @@ class RequestLogitsProcessor(LogitsProcessor):  # type: ignore[misc]  # vLLM's t
 
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
         del device, is_pin_memory
+        # vLLM's process would outlive a server that is killed, and keep its memory.
+        if multiprocessing.current_process().name.startswith("EngineCore"):
+            end_with_parent()
         self._model: str = vllm_config.model_config.tokenizer
         self._rows: dict[int, Decoding] = {}
 
