@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import os
 import secrets
 import shutil
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from app.errors import InputError, SetupError
 
@@ -174,9 +175,23 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> int:
     return written
 
 
-def dump(row: dict[str, Any]) -> str:
-    """One line, readable in every script, without the newline."""
-    return json.dumps(row, ensure_ascii=False)
+def dump(value: object, default: Callable[[object], object] | None = None, indent: int | None = None) -> str:
+    """JSON readable in every script, in one line unless indented. NaN and infinities, no words of JSON, are null.
+
+    `default` makes something else of what JSON cannot hold.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=default, indent=indent)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, default=default, indent=indent)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def encodable(text: str) -> str:

@@ -1,6 +1,8 @@
 import errno
 import gzip
 import io
+import json
+import math
 import os
 import resource
 import signal
@@ -14,6 +16,7 @@ import pytest
 from app.errors import InputError, SetupError
 from app.files import (
     FolderKind,
+    dump,
     open_bytes,
     real_path,
     refuse_to_replace,
@@ -305,3 +308,16 @@ def test_the_old_folder_comes_back_where_the_new_one_cannot_take_its_place(
         write_folder(tmp_path / "mixture", "two", overwrite=True)
     assert (tmp_path / "mixture" / MANIFEST).read_text() == "one"
     assert names(tmp_path) == ["mixture", f"mixture/{MANIFEST}"]
+
+
+def test_what_is_no_number_is_null_in_every_line(tmp_path: Path) -> None:
+    row = {"a": math.nan, "b": [1.5, math.inf, {"c": (-math.inf, "NaN")}], "d": math.pi}
+    write_lines(tmp_path / "a.jsonl", [row])
+
+    def refuse(word: str) -> object:
+        raise ValueError(word)
+
+    found = json.loads((tmp_path / "a.jsonl").read_text(), parse_constant=refuse)
+    assert found == {"a": None, "b": [1.5, None, {"c": [None, "NaN"]}], "d": math.pi}
+    assert dump({"p": Path("x"), "q": math.nan}, default=str) == '{"p": "x", "q": null}'
+    assert dump({"q": [math.nan]}, indent=1) == '{\n "q": [\n  null\n ]\n}'

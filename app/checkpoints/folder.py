@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from app.checkpoints.tensors import SHARD_BYTES, TensorPlan, write_tensors
 from app.errors import InputError
 from app.evaluation.schema import Record
-from app.files import FolderKind, git_revision, refuse_to_replace, unwritten, whole_folder, write_whole
+from app.files import FolderKind, dump, git_revision, refuse_to_replace, unwritten, whole_folder, write_whole
 from app.forms import OWN_FORMS
 from app.jobs.identity import folder_revision
 from app.settings import ROOT
@@ -203,7 +203,7 @@ class NewCheckpoint:
 
 def write_json(path: Path, values: Mapping[str, object]) -> None:
     """An object, as the checkpoint's other files are written."""
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(dump(values, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager

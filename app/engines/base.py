@@ -67,7 +67,8 @@ class Engine(LoadedModel, Protocol):
 
     A request that the engine refuses stops nothing else: its completion has `finish_reason` "error" and an
     `error` whose code is one of those in `app/engines/base.py` (prompt too long, unknown adapter,
-    constraint that cannot be met, conversation that the chat template refuses). Prompt and `max_tokens`
+    constraint that cannot be met, conversation that the chat template refuses, a model that computed no finite
+    numbers for it). Prompt and `max_tokens`
     together must fit `context_length`.
 
     The text of a constrained completion is always a prefix of a legal answer, and with `finish_reason`
@@ -128,7 +129,13 @@ class AsyncEngine(LoadedModel, Protocol):
 
 
 RefusalCode = Literal[
-    "prompt_too_long", "unknown_adapter", "unusable_constraint", "unusable_sampling", "unusable_conversation", "engine"
+    "prompt_too_long",
+    "unknown_adapter",
+    "unusable_constraint",
+    "unusable_sampling",
+    "unusable_conversation",
+    "not_finite",
+    "engine",
 ]
 
 

@@ -214,17 +214,35 @@ def finish(
     tokenizer: ChatTokenizer,
     output_ids: Sequence[int],
     *,
+    dtype: str,
+    finite: bool = True,
     token_logprobs: Sequence[Mapping[int, float]] = (),
     text: str | None = None,
     given_logprobs: Sequence[float] = (),
 ) -> Completion:
-    """The completion of a served request.
+    """The completion of a served request; a refusal where the model, in the number format `dtype`, computed no numbers.
+
+    `finite` is False where the engine saw that in the scores of a token. NaN has no order, so that the highest of such
+    scores is some token, and a constraint makes a legal answer of it.
 
     `output_ids` hold the token that ends the answer, unless it is as long as a legal one can be. `token_logprobs` are
     the unmasked log-probabilities at each of them: for a choice those of `label_ids`, otherwise those that the
     sampling asks for, the token's own included. `text` is given where the engine had to cut it at a stop string.
     `given_logprobs` are those of the tokens of `prepared.given`.
     """
+    label_logprobs, logprobs = None, None
+    if prepared.labels is not None and token_logprobs:
+        label_logprobs = {
+            label: _log_of_sum([token_logprobs[0][index] for index in ids]) for label, ids in prepared.labels.items()
+        }
+        # Some labels may be out of reach; that none is within it is no choice.
+        finite = (
+            finite
+            and math.isfinite(sum(map(math.exp, label_logprobs.values())))
+            and any(map(math.isfinite, label_logprobs.values()))
+        )
+    if not finite or not all(map(math.isfinite, given_logprobs)):
+        return RefusedRequestError("not_finite", _no_numbers(dtype)).completion(prepared.request.id)
     if prepared.given:
         (text,) = prepared.request.constraint.texts  # type: ignore[union-attr]  # only `Texts` are given
         told = {text: math.fsum(given_logprobs)}
@@ -236,11 +254,7 @@ def finish(
         output_ids = output_ids[: length - looped + once]
         token_logprobs = token_logprobs[: len(output_ids)]
     finish_reason = "stop" if ended or looped or length == prepared.longest or text is not None else "length"
-    label_logprobs, logprobs = None, None
-    if prepared.labels is not None and token_logprobs:
-        label_logprobs = {
-            label: _log_of_sum([token_logprobs[0][index] for index in ids]) for label, ids in prepared.labels.items()
-        }
+    if label_logprobs is not None:
         text = _chosen_label(prepared, output_ids[0], label_logprobs)
     elif (most := prepared.request.sampling.logprobs) is not None:
         logprobs = [
@@ -253,6 +267,13 @@ def finish(
     prompt_tokens = len(prepared.prompt_ids)
     request_id = prepared.request.id
     return Completion(request_id, text, finish_reason, prompt_tokens, length, label_logprobs, logprobs=logprobs)
+
+
+def _no_numbers(dtype: str) -> str:
+    fix = "the weights hold such values themselves: make or fetch them again"
+    if dtype != "float32":
+        fix = "set the engine's dtype to float32, or to bfloat16 where the device has it; if that fails too, " + fix
+    return f"the model's scores are no finite numbers (NaN) in {dtype}; {fix}"
 
 
 def text_so_far(prepared: PreparedRequest, tokenizer: ChatTokenizer, output_ids: Sequence[int]) -> str:

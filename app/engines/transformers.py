@@ -28,6 +28,8 @@ class Row:
         self.tokenizer = tokenizer
         self.output_ids: list[int] = []
         self.done = False
+        self.finite = True
+        """Whether the model has computed numbers for each token so far."""
         self.token_logprobs: list[dict[int, float]] = []
         self._logprobs: torch.Tensor | None = None
         self.text: str | None = None
@@ -104,9 +106,14 @@ class RowScores(LogitsProcessor):  # type: ignore[misc]  # transformers is untyp
         """The scores to take the highest of: (rows, vocabulary)."""
         del input_ids
         under_way = {place: row for place, row in enumerate(self._rows) if not row.done}
+        # One NaN or infinity makes the sum of all one.
+        finite = scores.float().logsumexp(-1).isfinite().tolist()
         for place, row in under_way.items():
-            row.see(scores[place])
-        return decide(scores, {place: row.decoding for place, row in under_way.items()})
+            if finite[place]:
+                row.see(scores[place])
+            else:
+                row.finite, row.done = False, True
+        return decide(scores, {place: row.decoding for place, row in under_way.items() if row.finite})
 
 
 WINDOW = 4
@@ -184,7 +191,15 @@ class TransformersEngine(CountsTokens):
         return give_up()
 
     def _completion(self, row: Row) -> Completion:
-        return finish(row.prepared, self._tokenizer, row.output_ids, token_logprobs=row.token_logprobs, text=row.text)
+        return finish(
+            row.prepared,
+            self._tokenizer,
+            row.output_ids,
+            dtype=self.dtype,
+            finite=row.finite,
+            token_logprobs=row.token_logprobs,
+            text=row.text,
+        )
 
     def _score(self, batch: list[PreparedRequest], adapter: str | None) -> Iterator[Completion]:
         """The completions of texts that are given, from one pass over them."""
@@ -202,7 +217,7 @@ class TransformersEngine(CountsTokens):
             size = len(prepared.given)
             logprobs = torch.log_softmax(row[-size - 1 : -1].float(), dim=-1)
             found = logprobs[torch.arange(size), torch.tensor(prepared.given)].tolist()
-            yield finish(prepared, self._tokenizer, [], given_logprobs=found)
+            yield finish(prepared, self._tokenizer, [], dtype=self.dtype, given_logprobs=found)
 
     def _run(self, batch: list[PreparedRequest], ends: RowEnds, adapter: str | None) -> None:
         input_ids, attention_mask = self._pad([prepared.prompt_ids for prepared in batch])

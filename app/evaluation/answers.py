@@ -69,6 +69,9 @@ class Answers:
     predict_seconds: float | None = None
 
 
+_Finite = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+
+
 class _PredictionRow(BaseModel):
     """A row that `shopbench predict` writes; what else stands in it is left alone."""
 
@@ -78,8 +81,8 @@ class _PredictionRow(BaseModel):
     task_type: TaskType | None = None
     raw: StrictStr | None = None
     label_probs: Annotated[dict[str, Annotated[StrictFloat, Field(ge=0, le=1)]], Field(min_length=1)] | None = None
-    label_mass: StrictFloat | None = None
-    seconds: StrictFloat | None = None
+    label_mass: _Finite | None = None
+    seconds: _Finite | None = None
     output_tokens: StrictInt | None = None
     error: JsonValue = None
     prompts: StrictStr | None = None

@@ -1,6 +1,6 @@
 """Two evaluations of the same samples side by side: which tasks rose, fell or cannot be told apart."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from app.evaluation.statistics import (
     verdict,
 )
 from app.evaluation.summaries import columns, generator
+from app.files import dump
 
 ALPHA = 0.05
 Pair = tuple[SampleResult, SampleResult]
@@ -52,7 +53,7 @@ class _Tested:
 
 
 def compare(folder_a: Path, folder_b: Path, alpha: float = ALPHA, seed: int = 0) -> Comparison:
-    """Judge the evaluation in `folder_b` against that in `folder_a`, on the samples that both scored.
+    """Judge the evaluation in `folder_b` against that in `folder_a`, on the samples that both answered and scored.
 
     Raises:
         InputError: a folder holds no evaluation, or the two share no sample that both could score.
@@ -90,20 +91,49 @@ def compare(folder_a: Path, folder_b: Path, alpha: float = ALPHA, seed: int = 0)
 
 
 def _pair(a: Evaluation, b: Evaluation) -> tuple[list[Pair], list[str]]:
-    by_id = {result.id: result for result in b.results}
-    shared = [(left, by_id[left.id]) for left in a.results if left.id in by_id]
-    for left, right in shared:
-        if (left.prompt, left.metric, left.task_name) != (right.prompt, right.metric, right.task_name):
-            raise InputError(f"sample {left.id!r} is not the same on both sides: compare answers to one file")
-    pairs = [(left, right) for left, right in shared if left.score is not None and right.score is not None]
+    """Samples of the same content on both sides, and what was left out.
+
+    A sample is its prompt, metric and gold label: ids and names of tasks follow the file, which may be renamed. Where
+    several are alike, those of one id and task are a pair, and the rest in their order.
+    """
+    waiting: dict[str, list[SampleResult]] = defaultdict(list)
+    for right in b.results:
+        waiting[_content(right)].append(right)
+    shared: dict[int, SampleResult] = {}
+    for exactly in (True, False):
+        for place, left in enumerate(a.results):
+            alike = waiting[_content(left)]
+            known = [one for one in alike if (one.id, one.task_name) == (left.id, left.task_name)] if exactly else alike
+            if place not in shared and known:
+                shared[place] = known[0]
+                alike.remove(known[0])
+    both = [(a.results[place], right) for place, right in sorted(shared.items())]
+    answered = [(left, right) for left, right in both if not left.missing and not right.missing]
+    pairs = [(left, right) for left, right in answered if left.score is not None and right.score is not None]
+    alone_a = Counter((left.prompt, left.metric) for place, left in enumerate(a.results) if place not in shared)
+    alone_b = Counter((right.prompt, right.metric) for rest in waiting.values() for right in rest)
+    # A changed label is no change of the answers.
+    relabelled = (alone_a & alone_b).total()
+    renamed = sum(left.task_name != right.task_name for left, right in pairs)
+    told = [
+        (relabelled, "samples have another gold label in B: left out"),
+        (alone_a.total() - relabelled, "samples of A are not in B, by prompt, metric and gold label: left out"),
+        (alone_b.total() - relabelled, "samples of B are not in A: left out"),
+        (sum(left.missing for left, _ in both), "samples have no prediction in A: left out"),
+        (sum(right.missing for _, right in both), "samples have no prediction in B: left out"),
+        (len(answered) - len(pairs), "samples have no score on one side or both: left out"),
+        (renamed, "samples belong to a task of another name in B: A's names stand"),
+    ]
+    notes = [f"{count} {what}" for count, what in told if count]
     if not pairs:
-        raise InputError("the two evaluations share no scored sample: compare answers to one file")
-    notes = []
-    if alone := len(a.results) + len(b.results) - 2 * len(shared):
-        notes.append(f"{alone} samples stand on one side only: left out")
-    if unscored := len(shared) - len(pairs):
-        notes.append(f"{unscored} samples have no score on one side or both: left out")
+        why = "; ".join(notes) or "both are empty"
+        raise InputError(f"the two evaluations share no scored sample ({why}): compare answers to one file")
+    notes += [f"{name}: {side.report.failure}" for name, side in (("A", a), ("B", b)) if side.report.failure]
     return pairs, notes
+
+
+def _content(result: SampleResult) -> str:
+    return dump([result.task_type, result.prompt, result.metric, result.gold])
 
 
 def _test(pairs: Sequence[Pair], name: str, seed: int) -> _Tested:

@@ -198,7 +198,9 @@ def _served(piece: Completion | str) -> Completion:
     if isinstance(piece, str):
         raise TypeError("a completion is whole")
     if piece.error is not None:
-        raise RequestError(422, piece.error.code, piece.error.message)
+        # Numbers that are none are no fault of the request's, and trying again does not help.
+        status = 500 if piece.error.code == "not_finite" else 422
+        raise RequestError(status, piece.error.code, piece.error.message)
     return piece
 
 

@@ -11,7 +11,7 @@ from accelerate import PartialState
 from accelerate.utils import reduce
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from app.files import write_lines
+from app.files import dump, write_lines
 from app.process import Interruption
 
 METRICS = "metrics.jsonl"
@@ -79,7 +79,7 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]  # transformers is not 
         if state.is_world_process_zero and logs:
             line = {"step": state.global_step, "seconds": round(self.seconds, 3), **logs}
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(dump(line) + "\n")
 
 
 class StopEarly(TrainerCallback):  # type: ignore[misc]  # transformers is not typed

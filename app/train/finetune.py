@@ -15,7 +15,7 @@ from transformers.integrations import TensorBoardCallback
 from trl import SFTConfig
 
 from app.engines.chat import load_chat_tokenizer
-from app.files import whole_folder
+from app.files import dump, whole_folder
 from app.forms import write_forms
 from app.jobs.identity import Identity
 from app.process import Interruption
@@ -184,7 +184,7 @@ def _write_output(config: FinetuneConfig, trainer: AnswerTrainer, summary: Mappi
             unwanted = (*NOT_OURS, *TOKENIZER) if isinstance(trainer.model, PeftModel) else NOT_OURS
             for path in [path for pattern in unwanted for path in made.glob(pattern)]:
                 path.unlink()
-            text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+            text = dump(summary, indent=2) + "\n"
             (made / SUMMARY).write_text(text, encoding="utf-8")
             write_forms(made, config.forms)
 

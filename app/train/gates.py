@@ -1,6 +1,5 @@
 """Learn gates on validation rows with frozen adapters, measure them on other rows, and write one adapter a task."""
 
-import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from app.data.encoding import RowEncoder
 from app.engines.chat import load_chat_tokenizer
 from app.engines.options import check_checkpoint
 from app.errors import SetupError
-from app.files import FolderKind, refuse_to_replace, whole_folder
+from app.files import FolderKind, dump, refuse_to_replace, whole_folder
 from app.prompting import PromptLibrary
 from app.train.adapters import Combination, adapter_names, check_adapters, combine, load_adapters
 from app.train.answers import AnswerLosses
@@ -302,7 +301,7 @@ def _export(gates: Mapping[str, TaskGate], shares: list[list[float]], settings: 
     with whole_folder(settings.output, GATES, overwrite=None) as made:
         for task, weights in zip(gates, shares, strict=True):
             combine(settings.adapters, weights, Combination("cat"), made / task, base)
-        (made / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        (made / SUMMARY).write_text(dump(summary, indent=2) + "\n", encoding="utf-8")
 
 
 def _fixed(by_task: torch.Tensor) -> Shares:

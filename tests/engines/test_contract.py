@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from app.engines.base import Engine
@@ -419,3 +421,33 @@ def test_log_probabilities_are_the_models_own(engine: Engine) -> None:
         assert second["logprob"] <= first["logprob"] <= 0
     assert found["told"].text.startswith(logprobs[0]["token"].strip())
     assert [token["top_logprobs"] for token in found["sampled"].logprobs or ()] == [[]] * found["sampled"].output_tokens
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize(
+    ("name", "spoilt"), [("model.norm.weight", math.nan), ("model.layers.1.mlp.down_proj.weight", math.inf)]
+)
+def test_weights_that_are_no_numbers_answer_nothing(
+    checkpoint: Path, tmp_path: Path, name: str, spoilt: float, dtype: str
+) -> None:
+    """Every kind of request: by label, by text, under a constraint, free, sampled, with log-probabilities."""
+    folder = tmp_path / "spoilt"
+    shutil.copytree(checkpoint, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights[name].flatten()[0] = spoilt
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    engine = create_engine("transformers", folder, {"batch_size": 4, "dtype": dtype})
+    requests = [
+        ask("choice", Choice(DIGITS)),
+        ask("texts", Texts(("oak", "elm"))),
+        ask("numbers", Selection((1, 2, 3), 2)),
+        ask("copy", Copy("red lamp", 1)),
+        ask("free"),
+        ask("sampled", temperature=1.0),
+        replace(ask("told"), sampling=SamplingParams(4, logprobs=2)),
+        replace(ask("many", Choice(DIGITS)), variants=((Message("user", "Other?"),),)),
+    ]
+    found = answers(engine, requests)
+    engine.close()
+    assert {one.error and one.error.code for one in found.values()} == {"not_finite"}
+    assert all(one.error and f"in {dtype}; " in one.error.message and not one.text for one in found.values())

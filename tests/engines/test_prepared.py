@@ -9,7 +9,7 @@ import pytest
 from app.engines.base import RefusedRequestError
 from app.engines.chat import ChatTokenizer, load_chat_tokenizer
 from app.engines.prepared import PreparedRequest, finish, loop_at_end, prepare, prepare_all, text_so_far
-from app.types import Choice, Copy, GenerationRequest, Message, OutputConstraint, SamplingParams, Selection
+from app.types import Choice, Copy, GenerationRequest, Message, OutputConstraint, SamplingParams, Selection, Texts
 from tests.tiny_checkpoint import train_sentencepiece_tokenizer
 
 
@@ -101,21 +101,21 @@ def test_a_constrained_answer_is_its_bytes(tokenizer: ChatTokenizer) -> None:
 def test_an_answer_that_can_only_end_has_ended(tokenizer: ChatTokenizer) -> None:
     prepared = prepare(ask(SamplingParams(9), Selection((1, 2), 2)), tokenizer, 1024, ())
     one, comma, two = (tokenizer.vocabulary.label_ids(text)[0] for text in "1,2")
-    assert finish(prepared, tokenizer, [two, comma, one]).finish_reason == "stop"
-    cut = finish(prepared, tokenizer, [two, comma])
+    assert finish(prepared, tokenizer, [two, comma, one], dtype="float32").finish_reason == "stop"
+    cut = finish(prepared, tokenizer, [two, comma], dtype="float32")
     assert (cut.text, cut.finish_reason, cut.output_tokens) == ("2,", "length", 2)
 
 
 def test_an_answer_ends_by_its_end_token_its_stop_string_or_its_length(tokenizer: ChatTokenizer) -> None:
     prepared = prepare(ask(SamplingParams(3)), tokenizer, 1024, ())
     ids = tokenizer.tokenizer("red chair", add_special_tokens=False)["input_ids"]
-    ended = finish(prepared, tokenizer, [*ids, tokenizer.end_ids[0]])
+    ended = finish(prepared, tokenizer, [*ids, tokenizer.end_ids[0]], dtype="float32")
     assert (ended.text, ended.finish_reason, ended.output_tokens) == ("red chair", "stop", len(ids) + 1)
-    cut = finish(prepared, tokenizer, ids)
+    cut = finish(prepared, tokenizer, ids, dtype="float32")
     assert (cut.text, cut.finish_reason) == ("red chair", "length")
-    stopped = finish(prepared, tokenizer, ids, text="red")
+    stopped = finish(prepared, tokenizer, ids, text="red", dtype="float32")
     assert (stopped.text, stopped.finish_reason) == ("red", "stop")
-    assert finish(prepared, tokenizer, []).finish_reason == "length"
+    assert finish(prepared, tokenizer, [], dtype="float32").finish_reason == "length"
 
 
 def test_a_labels_probability_is_that_of_all_its_tokens(tokenizer: ChatTokenizer) -> None:
@@ -123,13 +123,34 @@ def test_a_labels_probability_is_that_of_all_its_tokens(tokenizer: ChatTokenizer
     greedy = PreparedRequest(ask(SamplingParams(1), Choice(("0", "1"))), [1], labels, 1)
     # No single token of the second label is as probable as the first one's.
     told = {10: math.log(0.3), 11: -math.inf, 12: math.log(0.2), 13: math.log(0.2)}
-    found = finish(greedy, tokenizer, [10], token_logprobs=[told])
+    found = finish(greedy, tokenizer, [10], token_logprobs=[told], dtype="float32")
     assert found.label_logprobs == pytest.approx({"0": math.log(0.3), "1": math.log(0.4)})
     assert (found.text, found.finish_reason) == ("1", "stop")
     sampled = replace(greedy, request=ask(SamplingParams(1, temperature=1.0), Choice(("0", "1"))))
-    assert finish(sampled, tokenizer, [11], token_logprobs=[told]).text == "0"
-    nothing = finish(greedy, tokenizer, [10], token_logprobs=[dict.fromkeys(told, -math.inf)])
-    assert nothing.label_logprobs == {"0": -math.inf, "1": -math.inf}
+    assert finish(sampled, tokenizer, [11], token_logprobs=[told], dtype="float32").text == "0"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [{10: math.nan}, {13: math.nan}, {10: math.inf}, dict.fromkeys((10, 11, 12, 13), -math.inf)],
+)
+def test_a_choice_between_what_are_no_numbers_is_refused(tokenizer: ChatTokenizer, found: dict[int, float]) -> None:
+    labels = {"0": (10, 11), "1": (12, 13)}
+    greedy = PreparedRequest(ask(SamplingParams(1), Choice(("0", "1"))), [1], labels, 1)
+    told = {10: -1.0, 11: -2.0, 12: -3.0, 13: -4.0} | found
+    completion = finish(greedy, tokenizer, [10], dtype="float16", token_logprobs=[told])
+    assert (completion.text, completion.finish_reason, completion.label_logprobs) == ("", "error", None)
+    assert completion.error is not None
+    assert completion.error.code == "not_finite"
+    assert "(NaN) in float16; set the engine's dtype to float32" in completion.error.message
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_text_that_is_worth_no_number_is_refused(tokenizer: ChatTokenizer, number: float) -> None:
+    prepared = prepare(ask(SamplingParams(1), Texts(("oak",))), tokenizer, 1024, ())
+    completion = finish(prepared, tokenizer, [], dtype="float32", given_logprobs=[-1.0, number])
+    assert completion.error is not None
+    assert "in float32; the weights hold such values themselves" in completion.error.message
 
 
 def test_log_probabilities_are_told_as_openai_does(tokenizer: ChatTokenizer) -> None:
@@ -137,7 +158,7 @@ def test_log_probabilities_are_told_as_openai_does(tokenizer: ChatTokenizer) -> 
     (first,) = tokenizer.vocabulary.label_ids("1")[:1]
     second, third = sorted(tokenizer.vocabulary.label_ids(label)[0] for label in "23")
     told = {first: -math.inf, second: -1.23456, third: -1.23456}
-    completion = finish(prepared, tokenizer, [first], token_logprobs=[told])
+    completion = finish(prepared, tokenizer, [first], token_logprobs=[told], dtype="float32")
     assert completion.logprobs is not None
     (one,) = completion.logprobs
     assert (one["token"], one["logprob"], one["bytes"]) == ("1", -9999.0, [ord("1")])
@@ -167,5 +188,5 @@ def test_what_a_text_repeats_stands_once(tokenizer: ChatTokenizer) -> None:
     ids = [*tokenizer.encode_answer("A lamp")[:-1], *tokenizer.encode_answer(" and so on")[:-1] * 4]
     for end_loops, text, reason in ((True, "A lamp and so on", "stop"), (False, "A lamp" + " and so on" * 4, "length")):
         asked = GenerationRequest("q", (Message("user", "?"),), SamplingParams(max_tokens=99, end_loops=end_loops))
-        completion = finish(prepare(asked, tokenizer, 4096, ()), tokenizer, ids)
+        completion = finish(prepare(asked, tokenizer, 4096, ()), tokenizer, ids, dtype="float32")
         assert (completion.text, completion.finish_reason, completion.output_tokens) == (text, reason, len(ids))

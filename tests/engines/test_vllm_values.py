@@ -1,7 +1,10 @@
 import json
+import math
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,7 @@ from app.engines.vllm.values import (
     first_line,
     prepare_environment,
     prepare_serving_environment,
+    read_output,
     sampling_values,
 )
 from app.errors import EngineError
@@ -47,6 +51,23 @@ def test_other_constraints_travel_as_json(checkpoint: Path, constraint: Selectio
     assert isinstance(extra, dict)
     assert constraint_from_plain(json.loads(json.dumps(extra))[CONSTRAINT]) == constraint
     assert SAMPLING not in extra
+
+
+def test_every_answer_says_whether_the_model_computed_numbers(checkpoint: Path) -> None:
+    """By its tokens' log-probabilities, which also those have that nobody asked for; their sum is read."""
+    found = [
+        values(checkpoint, ask(constraint, SamplingParams(4)))
+        for constraint in (None, Selection((1, 2), 1), Copy("red lamp", 1))
+    ]
+    assert [(one["logprobs"], one["flat_logprobs"]) for one in found] == [(0, True)] * 3
+    asked = values(checkpoint, ask(None, SamplingParams(4, logprobs=2)))
+    assert (asked["logprobs"], asked.get("flat_logprobs")) == (2, None)
+    tokenizer = load_chat_tokenizer(str(checkpoint))
+    prepared = prepare(ask(None, SamplingParams(4)), tokenizer, 1024, ())
+    for total, code in ((-3.5, None), (math.nan, "not_finite")):
+        output: Any = SimpleNamespace(finish_reason="stop", stop_reason=None, cumulative_logprob=total)
+        read = read_output(prepared, tokenizer, output, [5, 6], "", None, dtype="float16")
+        assert (read.error and read.error.code) == code
 
 
 def test_sampling_is_left_to_the_logits_processor(checkpoint: Path) -> None:
@@ -132,8 +153,9 @@ def test_of_what_vllm_says_the_reason_is_told(said: str, reason: str) -> None:
 
 
 def test_log_probabilities_are_asked_for_where_the_request_wants_them(checkpoint: Path) -> None:
-    assert "logprobs" not in values(checkpoint, ask(None, SamplingParams(8)))
-    assert values(checkpoint, ask(None, SamplingParams(8, logprobs=0)))["logprobs"] == 0
+    assert "flat_logprobs" in values(checkpoint, ask(None, SamplingParams(8))), "their sum alone is read"
+    found = values(checkpoint, ask(None, SamplingParams(8, logprobs=0)))
+    assert (found["logprobs"], "flat_logprobs" in found) == (0, False)
 
 
 def test_room_for_adapters_follows_their_rank(adapter: Path) -> None:

@@ -131,6 +131,7 @@ class VllmEngine(CountsTokens):
                 done.text,
                 done.logprobs,
                 output.prompt_logprobs,
+                dtype=self.dtype,
             )
 
     def _start(self) -> "LLMEngine":

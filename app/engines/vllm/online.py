@@ -61,6 +61,7 @@ class AsyncVllmEngine(CountsTokens):
         self._hear()
         self._llm: AsyncLLM | None = self._start(settings)
         self.context_length: int = self._running().model_config.max_model_len
+        self._dtype = str(self._running().model_config.dtype).removeprefix("torch.")
         # Tokenising a long prompt, or compiling a grammar, would hold up every other answer.
         self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
 
@@ -101,6 +102,7 @@ class AsyncVllmEngine(CountsTokens):
                         done.text,
                         done.logprobs,
                         output.prompt_logprobs,
+                        dtype=self._dtype,
                     )
         except RefusedRequestError as refusal:
             return refusal.completion(request.id)
@@ -123,7 +125,7 @@ class AsyncVllmEngine(CountsTokens):
                     logprobs.extend(output.logprobs or ())
                     cut += output.text
                     if output.finish_reason is not None:
-                        yield read_output(prepared, self._tokenizer, output, ids, cut, logprobs)
+                        yield read_output(prepared, self._tokenizer, output, ids, cut, logprobs, dtype=self._dtype)
                         return
                     # vLLM keeps back what may be the beginning of a stop string.
                     text = cut if request.sampling.stop else text_so_far(prepared, self._tokenizer, ids)

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import math
 import os
 import signal
 import warnings
@@ -84,6 +85,9 @@ def sampling_values(prepared: PreparedRequest, end_ids: tuple[int, ...]) -> dict
         values["allowed_token_ids"] = prepared.label_ids
     elif request.sampling.logprobs is not None:
         values["logprobs"] = request.sampling.logprobs
+    else:
+        # Of each token written, flat in memory: their sum says whether the model computed numbers, see `read_output`.
+        values |= {"logprobs": 0, "flat_logprobs": True}
     # What the logits processor must know, as plain data that can change process.
     extra: dict[str, Any] = {}
     if request.constraint is not None and not isinstance(request.constraint, Choice | Texts):
@@ -250,6 +254,8 @@ def read_output(
     text: str,
     logprobs: "Sequence[Mapping[int, Logprob]] | None",
     of_prompt: "Sequence[Mapping[int, Logprob] | None] | None" = None,
+    *,
+    dtype: str,
 ) -> Completion:
     """The completion of an answer that `output` ends; the rest is of the whole answer, the text where vLLM writes it.
 
@@ -260,7 +266,10 @@ def read_output(
     """
     if output.finish_reason not in ("stop", "length", "repetition"):
         raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
-    token_logprobs = [{index: one.logprob for index, one in told.items()} for told in logprobs or ()]
+    # Others are asked for their sum alone, which is NaN where one of them is.
+    asked = prepared.labels is not None or prepared.request.sampling.logprobs is not None
+    token_logprobs = [{index: one.logprob for index, one in told.items()} for told in logprobs or () if asked]
+    total = output.cumulative_logprob
     # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
     cut = text if isinstance(output.stop_reason, str) and output.finish_reason == "stop" else None
     given = prepared.given
@@ -269,7 +278,16 @@ def read_output(
         if given
         else ()
     )
-    return finish(prepared, tokenizer, ids, token_logprobs=token_logprobs, text=cut, given_logprobs=of_given)
+    return finish(
+        prepared,
+        tokenizer,
+        ids,
+        dtype=dtype,
+        finite=total is None or not math.isnan(total),
+        token_logprobs=token_logprobs,
+        text=cut,
+        given_logprobs=of_given,
+    )
 
 
 @contextmanager
