@@ -22,7 +22,7 @@ from app.checkpoints.folder import (
 )
 from app.checkpoints.network import TOLERANCE, LogitDifference, compare_logits, last_logits, load_network, with_adapter
 from app.checkpoints.tensors import CheckpointTensors, read_plans
-from app.engines.options import check_adapter, check_checkpoint
+from app.engines.checkpoint_files import check_adapter, check_checkpoint
 from app.errors import EngineError, InputError, SetupError
 from app.jobs.identity import folder_revision
 from app.types import Sample

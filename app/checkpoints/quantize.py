@@ -12,7 +12,7 @@ from app.checkpoints.gptq import Gptq
 from app.checkpoints.int8 import Int8
 from app.checkpoints.tensors import weight_bytes
 from app.checkpoints.verify import Agreement, compare_answers
-from app.engines.options import check_checkpoint
+from app.engines.checkpoint_files import check_checkpoint
 from app.evaluation.schema import Interval
 from app.evaluation.scoring import Scorer
 from app.settings import Settings

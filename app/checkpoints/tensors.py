@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from app.errors import InputError
+from app.engines.checkpoint_files import INDEX, SINGLE, indexed_files, read_headers
+from app.errors import InputError, SetupError
 
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
 DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -56,7 +55,7 @@ class CheckpointTensors:
         """Read the headers.
 
         Raises:
-            InputError: there are no safetensors files, or one is missing or damaged.
+            SetupError: there are no safetensors files, or one is missing or damaged.
         """
         self.folder = folder
         self.plans: dict[str, TensorPlan] = {}
@@ -82,41 +81,30 @@ def read_plans(file: Path) -> dict[str, TensorPlan]:
     """What a safetensors file holds, from its header.
 
     Raises:
-        InputError: it is missing or damaged, or holds numbers of an unknown format.
+        SetupError: it is missing or damaged.
+        InputError: it holds numbers of an unknown format.
     """
-    plans = {}
     try:
-        with safe_open(file, framework="pt") as opened:
-            for name in opened.keys():  # noqa: SIM118 - not a mapping
-                part = opened.get_slice(name)
-                plans[name] = TensorPlan(name, DTYPES[part.get_dtype()], tuple(part.get_shape()))
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{file} is damaged or incomplete ({error}): copy it again") from error
+        return {
+            name: TensorPlan(name, DTYPES[header.dtype], header.shape) for name, header in read_headers(file).items()
+        }
     except KeyError as error:
         raise InputError(f"{file} holds numbers in the format {error}, which is not known here") from error
-    return plans
 
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files that make up a checkpoint, in order of name.
 
     Raises:
-        InputError: there are none, or one that the index names is missing.
+        SetupError: there are none, or one that the index names is missing.
     """
-    index = folder / INDEX
-    if index.is_file():
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError) as error:
-            raise InputError(f"{index} is damaged: copy the checkpoint again") from error
-    else:
-        names = [SINGLE]
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise InputError(
-            f"{folder} has no {missing[0]}: weights are read from safetensors files only; complete the checkpoint"
+    if (folder / INDEX).is_file():
+        return list(indexed_files(folder / INDEX))
+    if not (folder / SINGLE).is_file():
+        raise SetupError(
+            f"{folder} has no {SINGLE}: weights are read from safetensors files only; complete the checkpoint"
         )
-    return [folder / name for name in names]
+    return [folder / SINGLE]
 
 
 def weight_bytes(folder: Path) -> int:

@@ -11,8 +11,8 @@ from jinja2 import TemplateError
 from transformers import AddedToken, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 
 from app.engines.base import RefusedRequestError
+from app.engines.checkpoint_files import check_checkpoint
 from app.engines.constraints.vocabulary import Vocabulary
-from app.engines.options import check_checkpoint
 from app.errors import SetupError
 from app.files import encodable
 from app.types import Message

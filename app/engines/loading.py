@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from app.engines.base import AsyncEngine, Engine
-from app.engines.options import EngineSettings, TransformersSettings, VllmSettings, check_adapter, check_checkpoint
+from app.engines.checkpoint_files import check_adapter, check_checkpoint
+from app.engines.options import EngineSettings, TransformersSettings, VllmSettings
 from app.engines.vllm.values import prepare_environment, prepare_serving_environment
 from app.errors import SetupError
 

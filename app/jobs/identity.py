@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from app.engines.base import DECODING, Engine, LoadedModel
-from app.engines.options import check_checkpoint
+from app.engines.checkpoint_files import check_checkpoint
 from app.errors import SetupError
 from app.forms import forms_of, told
 from app.prompting import TEMPLATE, PromptLibrary

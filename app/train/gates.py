@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, set_seed
 
 from app.data.encoding import RowEncoder
 from app.engines.chat import load_chat_tokenizer
-from app.engines.options import check_checkpoint
+from app.engines.checkpoint_files import check_checkpoint
 from app.errors import SetupError
 from app.files import FolderKind, dump, refuse_to_replace, whole_folder
 from app.prompting import PromptLibrary

@@ -15,7 +15,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel, set_seed
 
-from app.engines.options import check_checkpoint
+from app.engines.checkpoint_files import check_checkpoint
 from app.errors import SetupError
 from app.train.recipe import FinetuneConfig, LoraSettings
 

@@ -11,8 +11,8 @@ from app.checkpoints import default, importing
 from app.checkpoints.default import Hashes, make_default
 from app.checkpoints.folder import read_lineage
 from app.checkpoints.network import load_network
-from app.engines import options
-from app.engines.options import check_checkpoint
+from app.engines import checkpoint_files
+from app.engines.checkpoint_files import check_checkpoint
 from app.errors import InputError, SetupError
 from app.files import sha256
 from tests.checkpoints.conftest import make_lora
@@ -91,6 +91,6 @@ def test_what_is_missing_is_named_with_its_fix(weights: Path, monkeypatch: pytes
     monkeypatch.setattr(default, "INSTALLED", True)
     with pytest.raises(SetupError, match="name one with --model, or use a checkout"):
         make_default()
-    monkeypatch.setattr(options, "DEFAULT_CHECKPOINT", weights / "ours")
+    monkeypatch.setattr(checkpoint_files, "DEFAULT_CHECKPOINT", weights / "ours")
     with pytest.raises(SetupError, match="the default one is not made yet: run 'shopbench checkpoint default' once"):
         check_checkpoint(str(weights / "ours"))

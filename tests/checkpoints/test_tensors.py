@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from app.checkpoints.tensors import DTYPES, CheckpointTensors, TensorPlan, write_tensors
-from app.errors import InputError
+from app.errors import InputError, SetupError
 
 FORMATS = [torch.float32, torch.float16, torch.bfloat16, torch.int8, torch.int64, torch.bool]
 
@@ -66,13 +66,13 @@ def test_a_tensor_of_another_shape_than_planned_is_refused(tmp_path: Path) -> No
 
 
 def test_weights_that_are_missing_or_damaged_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"has no model\.safetensors"):
+    with pytest.raises(SetupError, match=r"has no model\.safetensors"):
         CheckpointTensors(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"not a header")
-    with pytest.raises(InputError, match="damaged or incomplete"):
+    with pytest.raises(SetupError, match="damaged or incomplete"):
         CheckpointTensors(tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "part-1.safetensors"}}')
-    with pytest.raises(InputError, match=r"has no part-1\.safetensors"):
+    with pytest.raises(SetupError, match=r"has no part-1\.safetensors"):
         CheckpointTensors(tmp_path)
 
 
@@ -80,7 +80,7 @@ def test_a_cut_file_is_named(tmp_path: Path) -> None:
     save_file({"a": torch.ones(1000)}, tmp_path / "model.safetensors")
     whole = (tmp_path / "model.safetensors").read_bytes()
     (tmp_path / "model.safetensors").write_bytes(whole[:-100])
-    with pytest.raises(InputError, match="copy it again"):
+    with pytest.raises(SetupError, match="copy it again"):
         CheckpointTensors(tmp_path)
 
 

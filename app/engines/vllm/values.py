@@ -15,7 +15,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from app.engines.base import RefusedRequestError
-from app.engines.options import VllmSettings, check_adapter, quantization_method
+from app.engines.checkpoint_files import check_adapter, quantization_method
+from app.engines.options import VllmSettings
 from app.engines.prepared import LONGEST_LOOP, LOOPS, SHORTEST_LOOP, PreparedRequest, finish
 from app.errors import EngineError, SetupError
 from app.types import Choice, Completion, Copy, JsonSchema, Regex, Selection, TextConstraint, Texts

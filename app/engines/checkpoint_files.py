@@ -1,0 +1,248 @@
+"""A checkpoint's and an adapter's files, looked at before any heavy library is loaded: headers and JSON, no numbers."""
+
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.errors import SetupError
+from app.settings import DEFAULT_CHECKPOINT
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
+BESIDE = ("*.json", "*.jinja", "tokenizer.model", "merges.txt")
+"""What stands beside the weights and is read when a model is loaded."""
+LFS = b"version https://git-lfs"
+"""How a file begins that Git LFS keeps elsewhere."""
+_SHARD = re.compile(r"-\d{5}-of-(\d{5})\.(safetensors|bin)")
+LENGTH_BYTES = 8
+"""A safetensors file opens with the length of its header, little-endian; the header is JSON, the numbers follow."""
+_CANNOT_WRITE = re.compile(
+    r"For(SequenceClassification|TokenClassification|MaskedLM|QuestionAnswering|MultipleChoice)$"
+)
+_EMBEDDING = re.compile(r"(^|\.)(embed_tokens|wte|embed_in|word_embeddings|tok_embeddings)\.weight$")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorHeader:
+    """What a safetensors file says of one tensor."""
+
+    dtype: str
+    """Its number format, as safetensors names it."""
+    shape: tuple[int, ...]
+
+
+def check_checkpoint(model: str) -> None:
+    """Refuse a folder that is not a whole checkpoint. Names on the Hugging Face hub are left to the library.
+
+    Raises:
+        SetupError: the folder, its configuration, its weights or its tokenizer is missing, empty, cut off, a pointer
+            of Git LFS, or no JSON where it should be; or they do not fit each other.
+    """
+    if not model:
+        raise SetupError("no checkpoint is named, and none is installed: add --model FOLDER, or set SHOPBENCH_MODEL")
+    folder = Path(model)
+    if not folder.exists():
+        if HUB_NAME.fullmatch(model):
+            return
+        if folder == DEFAULT_CHECKPOINT:
+            raise SetupError(
+                "no checkpoint is named, and the default one is not made yet: run 'shopbench checkpoint default' once, "
+                "or name one with --model FOLDER"
+            )
+        raise SetupError(f"no checkpoint at {model}: put the weights there, or name another with --model FOLDER")
+    for what, patterns in (("configuration", ("config.json",)), ("weights", WEIGHTS), ("tokenizer", TOKENIZERS)):
+        if not any(found for pattern in patterns for found in folder.glob(pattern)):
+            raise SetupError(
+                f"{model} holds no {what} ({' or '.join(patterns)}): "
+                "complete the checkpoint or set model to another folder"
+            )
+    for path in sorted({path for pattern in BESIDE for path in folder.glob(pattern) if path.is_file()}):
+        _refuse_pointer(path)
+        if path.suffix == ".json":
+            _json(path)
+    config = _json_object(folder / "config.json")
+    _check_config(folder, config)
+    _check_embedding(folder, config, checkpoint_headers(folder))
+
+
+def checkpoint_headers(folder: Path) -> dict[str, TensorHeader]:
+    """Every tensor of a checkpoint's safetensors files; none where its weights are of PyTorch's own format.
+
+    Raises:
+        SetupError: a file is missing, empty, cut off or damaged, or lacks a tensor that the index puts into it.
+    """
+    headers: dict[str, TensorHeader] = {}
+    for path, wanted in _weight_files(folder).items():
+        found = read_headers(path) if path.suffix == ".safetensors" else _refuse_broken_zip(path)
+        if found is None:
+            continue
+        if lacking := sorted(wanted - found.keys()):
+            raise SetupError(
+                f"{path} lacks {lacking[0]}, which the index beside it names: files of two checkpoints are mixed; "
+                "copy it again"
+            )
+        headers |= found
+    return headers
+
+
+def _weight_files(folder: Path) -> dict[Path, set[str]]:
+    """The files that hold the weights, each with the tensors that an index puts into it."""
+    for name in (INDEX, "pytorch_model.bin.index.json"):
+        if (folder / name).is_file():
+            return indexed_files(folder / name)
+    files = sorted(path for pattern in WEIGHTS for path in folder.glob(pattern))
+    for path in files:
+        if shard := _SHARD.search(path.name):
+            raise SetupError(
+                f"{path} is one of {int(shard[1])} files and the index that lists them is missing "
+                f"({INDEX if shard[2] == 'safetensors' else 'pytorch_model.bin.index.json'}): copy the checkpoint again"
+            )
+    return {path: set() for path in files}
+
+
+def indexed_files(index: Path) -> dict[Path, set[str]]:
+    """The files that an index names, in order of name, each with the names of its tensors.
+
+    Raises:
+        SetupError: it is damaged, or a file that it names is missing.
+    """
+    places = _json_object(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+        raise SetupError(f"{index} is damaged: it has no weight_map of names; copy the checkpoint again")
+    files: dict[Path, set[str]] = {index.parent / name: set() for name in sorted(set(places.values()))}
+    for path in files:
+        if not path.is_file():
+            raise SetupError(f"{index.parent} has no {path.name}, which {index.name} names: complete the checkpoint")
+    for tensor, name in places.items():
+        files[index.parent / name].add(tensor)
+    return files
+
+
+def read_headers(path: Path) -> dict[str, TensorHeader]:
+    """What a safetensors file holds, by name, from its header; its size must be what the header says.
+
+    Raises:
+        SetupError: it is missing, empty, cut off, damaged, or a pointer of Git LFS.
+    """
+    _refuse_pointer(path)
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+            # A length that is no length must not be read into memory.
+            text = file.read(length) if LENGTH_BYTES + length <= size else b""
+    except OSError as error:
+        raise SetupError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        header: dict[str, Any] = json.loads(text)
+        header.pop("__metadata__", None)
+        headers = {name: TensorHeader(one["dtype"], tuple(map(int, one["shape"]))) for name, one in header.items()}
+        end = max((int(one["data_offsets"][1]) for one in header.values()), default=0)
+    except (ValueError, TypeError, KeyError, LookupError, AttributeError) as error:
+        raise SetupError(f"{path} is damaged or incomplete (no safetensors header): copy it again") from error
+    if (whole := LENGTH_BYTES + length + end) != size:
+        raise SetupError(f"{path} is damaged or incomplete ({size:,} bytes of {whole:,}): copy it again")
+    return headers
+
+
+def _refuse_broken_zip(path: Path) -> None:
+    """PyTorch's own files are zip archives since 1.6: a cut one has lost the list at its end."""
+    _refuse_pointer(path)
+    with path.open("rb") as file:
+        packed = file.read(2) == b"PK"
+    if packed and not zipfile.is_zipfile(path):
+        raise SetupError(f"{path} is damaged or incomplete (its end is missing): copy it again")
+
+
+def _refuse_pointer(path: Path) -> None:
+    """Refuse an empty file, and what Git leaves in the place of a file that Git LFS keeps."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(LFS))
+    except OSError as error:
+        raise SetupError(f"cannot read {path}: {error.strerror}") from error
+    if not start:
+        raise SetupError(f"{path} is empty: copy it again")
+    if start == LFS:
+        raise SetupError(f"{path} is a pointer of Git LFS, not the file: run 'git lfs pull' in {path.parent}")
+
+
+def _json(path: Path) -> Any:  # noqa: ANN401  # any JSON value
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SetupError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise SetupError(f"{path} is not JSON ({error}): copy it again") from error
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    values = _json(path)
+    if not isinstance(values, dict):
+        raise SetupError(f"{path} must hold one JSON object: copy it again")
+    return values
+
+
+def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse, before the libraries fail on it, a configuration that does not say which network it is of."""
+    for field, kind in (("model_type", str), ("architectures", list)):
+        if not config.get(field) or not isinstance(config[field], kind):
+            raise SetupError(
+                f"{folder / 'config.json'} has no {field}: take the file that belongs to the weights "
+                "(an adapter's or a trainer's own is another one)"
+            )
+    if _CANNOT_WRITE.search(name := str(config["architectures"][0])):
+        raise SetupError(f"{folder} is a {name}, which writes no text: name a checkpoint of a causal language model")
+
+
+def _check_embedding(folder: Path, config: Mapping[str, Any], headers: Mapping[str, TensorHeader]) -> None:
+    """Refuse a configuration whose vocabulary is not the weights'."""
+    size = vocabulary_size(config)
+    for name, header in headers.items():
+        if size is not None and _EMBEDDING.search(name) and len(header.shape) == 2 and header.shape[0] != size:
+            raise SetupError(
+                f"{folder / 'config.json'} has a vocab_size of {size} and {name} has {header.shape[0]} rows: "
+                "take the configuration that belongs to the weights"
+            )
+
+
+def vocabulary_size(config: Mapping[str, Any]) -> int | None:
+    """Rows of the embedding, as a configuration has it; None where it does not say."""
+    text = config.get("text_config")
+    size = config.get("vocab_size") or (text.get("vocab_size") if isinstance(text, dict) else None)
+    return size if isinstance(size, int) else None
+
+
+def quantization_method(model: str) -> str | None:
+    """How a checkpoint's files say that its weights are packed; None where they do not, and for hub names."""
+    try:
+        values = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    packing = values.get("quantization_config") if isinstance(values, dict) else None
+    return packing.get("quant_method") if isinstance(packing, dict) else None
+
+
+def check_adapter(name: str, path: Path) -> dict[str, Any]:
+    """The configuration of a LoRA adapter in PEFT's layout.
+
+    Raises:
+        SetupError: the folder holds no adapter.
+    """
+    config = path / "adapter_config.json"
+    if not config.is_file() or not any(path.glob("adapter_model.*")):
+        raise SetupError(
+            f"adapter {name!r}: {path} holds no adapter_config.json with adapter_model.safetensors; "
+            "set adapters to folders written by the training command"
+        )
+    try:
+        values: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SetupError(f"adapter {name!r}: {config} is not JSON: {error}") from error
+    return values

@@ -1,0 +1,151 @@
+"""What is wrong with a checkpoint's files is one line before anything heavy is loaded, whichever command loads it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from app.engines.checkpoint_files import check_checkpoint
+from app.engines.loading import create_async_engine, create_engine
+from app.errors import SetupError
+from tests.conftest import MINI
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0a1b\nsize 134515008\n"
+
+
+@pytest.fixture
+def copied(checkpoint: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    for path in checkpoint.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def cut(path: Path, share: float) -> None:
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+
+
+def change(path: Path, **fields: object) -> None:
+    values = json.loads(path.read_text()) | fields
+    path.write_text(json.dumps({name: value for name, value in values.items() if value is not None}))
+
+
+def in_shards(folder: Path) -> dict[str, str]:
+    """The weights in two files and an index."""
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(weights)
+    places = {name: f"model-0000{1 + number % 2}-of-00002.safetensors" for number, name in enumerate(names)}
+    for file in set(places.values()):
+        save_file({name: weights[name] for name in names if places[name] == file}, folder / file)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    return places
+
+
+def without_a_shard(folder: Path) -> None:
+    in_shards(folder)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+
+
+def with_a_cut_shard(folder: Path) -> None:
+    in_shards(folder)
+    cut(folder / "model-00002-of-00002.safetensors", 0.5)
+
+
+def with_another_shard(folder: Path) -> None:
+    places = in_shards(folder)
+    first, second = sorted(set(places.values()))
+    (folder / second).write_bytes((folder / first).read_bytes())
+
+
+def without_an_index(folder: Path) -> None:
+    in_shards(folder)
+    (folder / "model.safetensors.index.json").unlink()
+
+
+def with_a_broken_index(folder: Path) -> None:
+    in_shards(folder)
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": [1]}')
+
+
+def with_a_cut_archive(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"PK\x03\x04" + bytes(100))
+
+
+def spoilt(name: str, content: bytes) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes(content) and None
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut weights": (lambda f: cut(f / "model.safetensors", 0.6), r"incomplete \([\d,]+ bytes of [\d,]+\): copy it"),
+    "cut in the header": (lambda f: cut(f / "model.safetensors", 0.001), "no safetensors header.*: copy it again"),
+    "weights with a tail": (
+        lambda f: (f / "model.safetensors").open("ab").write(b"more"), "bytes of .*: copy it again"
+    ),
+    "empty weights": (spoilt("model.safetensors", b""), "model.safetensors is empty: copy it again"),
+    "a page for weights": (spoilt("model.safetensors", b"<!doctype html><p>Sign in"), "incomplete .*: copy it again"),
+    "a pointer for weights": (spoilt("model.safetensors", POINTER), "pointer of Git LFS.*run 'git lfs pull' in "),
+    "a pointer for a tokenizer": (spoilt("tokenizer.json", POINTER), r"tokenizer.json is a pointer .*git lfs pull"),
+    "a pointer for a template": (spoilt("chat_template.jinja", POINTER), "chat_template.jinja is a pointer"),
+    "an empty template": (spoilt("chat_template.jinja", b""), "chat_template.jinja is empty"),
+    "a cut tokenizer": (lambda f: cut(f / "tokenizer.json", 0.5), "tokenizer.json is not JSON .*: copy it again"),
+    "a cut configuration": (lambda f: cut(f / "config.json", 0.5), "config.json is not JSON .*: copy it again"),
+    "a list for a configuration": (spoilt("config.json", b"[]"), "config.json must hold one JSON object"),
+    "generation settings in Latin-1": (spoilt("generation_config.json", b'{"a": "\xe4"}'), "is not JSON"),
+    "a missing shard": (without_a_shard, "has no model-00002-of-00002.safetensors, which .*complete the checkpoint"),
+    "a cut shard": (with_a_cut_shard, "model-00002-of-00002.safetensors is damaged or incomplete"),
+    "a shard twice": (with_another_shard, "00002.safetensors lacks .*files of two checkpoints are mixed"),
+    "shards without index": (without_an_index, r"one of 2 files and the index .* is missing .*copy the checkpoint"),
+    "a broken index": (with_a_broken_index, "index.json is damaged: it has no weight_map"),
+    "a cut archive": (with_a_cut_archive, r"pytorch_model.bin is damaged or incomplete"),
+    "no architectures": (lambda f: change(f / "config.json", architectures=None), "has no architectures: take the"),
+    "no model type": (lambda f: change(f / "config.json", model_type=None), "has no model_type: take the"),
+    "a classifier": (
+        lambda f: change(f / "config.json", architectures=["Qwen2ForSequenceClassification"]), "writes no text"
+    ),
+    "another configuration": (
+        lambda f: change(f / "config.json", vocab_size=800), "vocab_size of 800 and .* has 704 rows: take the"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_a_file_is_one_line_for_every_engine(copied: Path, fault: str) -> None:
+    spoil, message = FAULTS[fault]
+    spoil(copied)
+    for name, create in (("transformers", create_engine), ("vllm", create_engine), ("vllm", create_async_engine)):
+        with pytest.raises(SetupError, match=message) as refused:
+            create(name, copied, {})
+        assert "\n" not in str(refused.value)
+        assert str(copied) in str(refused.value)
+
+
+def test_whole_checkpoints_of_every_layout_pass(checkpoint: Path, copied: Path) -> None:
+    check_checkpoint(str(MINI))
+    check_checkpoint(str(checkpoint))
+    in_shards(copied)
+    check_checkpoint(str(copied))
+
+
+def test_a_fault_is_found_without_a_heavy_library_and_ends_a_command_with_2(copied: Path) -> None:
+    cut(copied / "model.safetensors", 0.6)
+    program = (
+        "import sys\n"
+        "from app.cli.main import main\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print(sorted({'torch', 'transformers', 'vllm'} & sys.modules.keys()), file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", program, "demo", "--model", str(copied)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    *_, message, imported = done.stderr.splitlines()
+    assert message.startswith(f"shopbench: {copied}/model.safetensors is damaged or incomplete")
+    assert imported == "[]"
