@@ -70,15 +70,14 @@ def _make_base() -> None:
 
 def _make_checkpoint() -> None:
     from app.checkpoints.folder import CHECKPOINT, Output, new_checkpoint
-    from app.checkpoints.merge import check_adapter_fits, write_sum
-    from app.checkpoints.tensors import CheckpointTensors
+    from app.checkpoints.merge import read_adapter_config, write_sum
     from app.files import whole_folder
 
     if not ADAPTER.is_dir():
         with whole_folder(DEFAULT_CHECKPOINT, CHECKPOINT, overwrite=True) as made:
             shutil.copytree(BASE, made, dirs_exist_ok=True)
         return
-    check_adapter_fits(CheckpointTensors(BASE), ADAPTER)
+    read_adapter_config(BASE, ADAPTER)
     inputs, output = {"base": BASE, "adapter": ADAPTER}, Output(DEFAULT_CHECKPOINT, overwrite=True)
     with new_checkpoint(output, "merge", inputs, BASE, {"dtype": "bfloat16"}) as new:
         write_sum(new, ADAPTER, "bfloat16")

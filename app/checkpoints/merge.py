@@ -21,39 +21,15 @@ from app.checkpoints.folder import (
     refuse_quantized,
 )
 from app.checkpoints.network import TOLERANCE, LogitDifference, compare_logits, last_logits, load_network, with_adapter
-from app.checkpoints.tensors import CheckpointTensors, read_plans
-from app.engines.checkpoint_files import check_adapter, check_checkpoint
+from app.checkpoints.tensors import CheckpointTensors
+from app.engines.adapter_files import check_adapter
+from app.engines.checkpoint_files import check_checkpoint
 from app.errors import EngineError, InputError, SetupError
 from app.jobs.identity import folder_revision
 from app.types import Sample
 
 WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
-
-
-def check_adapter_fits(base: CheckpointTensors, adapter: Path) -> None:
-    """Refuse an adapter whose matrices do not fit the base's, before anything is loaded.
-
-    Raises:
-        InputError: it was made for a model of another shape.
-        SetupError: the folder holds no LoRA adapter in safetensors.
-    """
-    config = read_adapter_config(adapter)
-    reversed_shape = bool(config.get("fan_in_fan_out"))
-    for name, plan in read_plans(adapter / WEIGHTS).items():
-        module, _, part = name.removeprefix(PREFIX).partition(".lora_")
-        if part not in ("A.weight", "B.weight"):
-            continue
-        target = base.plans.get(f"{module}.weight") or base.plans.get(f"{module}.base_layer.weight")
-        if target is None:
-            raise InputError(f"{adapter} adapts {module}, which {base.folder} has not: it belongs to another base")
-        outputs, inputs = target.shape[::-1] if reversed_shape else target.shape
-        wanted, given = (inputs, plan.shape[1]) if part == "A.weight" else (outputs, plan.shape[0])
-        if wanted != given:
-            raise InputError(
-                f"{adapter} adapts {module} with {'inputs' if part == 'A.weight' else 'outputs'} of {given} where "
-                f"{base.folder} has {wanted}: it belongs to another base"
-            )
 
 
 def check_trained_on(base: Path, adapter: Path) -> None:
@@ -71,15 +47,13 @@ def check_trained_on(base: Path, adapter: Path) -> None:
         )
 
 
-def read_adapter_config(adapter: Path) -> dict[str, Any]:
+def read_adapter_config(base: Path, adapter: Path) -> dict[str, Any]:
     """The adapter's `adapter_config.json`.
 
     Raises:
-        SetupError: the folder holds no LoRA adapter in safetensors.
+        SetupError: the folder holds no LoRA adapter in safetensors, or one that was made for another base.
     """
-    config = check_adapter(adapter.name, adapter)
-    if config.get("peft_type") != "LORA":
-        raise SetupError(f"{adapter} is a {config.get('peft_type')} adapter: only LORA adapters can be merged")
+    config = check_adapter(adapter.name, adapter, str(base))
     if not (adapter / WEIGHTS).is_file():
         raise SetupError(f"{adapter} has no {WEIGHTS}: save the adapter again with PEFT's safe serialization")
     return config
@@ -117,10 +91,9 @@ def merge_adapter(
     """
     output.refuse_to_replace()
     check_checkpoint(str(base))
-    read_adapter_config(adapter)
+    read_adapter_config(base, adapter)
     config = read_config(base)
     refuse_quantized(base)
-    check_adapter_fits(CheckpointTensors(base), adapter)
     if not another_base:
         check_trained_on(base, adapter)
     prompts = encoded_prompts(samples, base, int(config["max_position_embeddings"]))
@@ -148,10 +121,14 @@ def write_sum(made: NewCheckpoint, adapter: Path, dtype: Dtype) -> None:
         InputError: the adapter holds more than LoRA's pairs of matrices.
         OSError: the disk takes no more.
     """
-    tensors, config = CheckpointTensors(made.origin), read_adapter_config(adapter)
+    tensors, config = CheckpointTensors(made.origin), read_adapter_config(made.origin, adapter)
     pairs = {name.removeprefix(PREFIX): matrix for name, matrix in load_file(adapter / WEIGHTS).items()}
     if more := [name for name in pairs if not name.endswith((".lora_A.weight", ".lora_B.weight"))]:
         raise InputError(f"{adapter} holds {more[0]}: only pairs of matrices (lora_A, lora_B) can be merged")
+
+    modules = {name.removesuffix(".weight").removesuffix(".base_layer") for name in tensors.plans}
+    if lost := sorted({name.partition(".lora_")[0] for name in pairs} - modules):
+        raise InputError(f"{adapter} adapts {lost[0]}, whose matrix {made.origin} does not hold under that name")
 
     def summed(name: str) -> torch.Tensor:
         module = name.removesuffix(".weight").removesuffix(".base_layer")

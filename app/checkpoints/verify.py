@@ -8,8 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from app.checkpoints.answering import ask
-from app.checkpoints.merge import check_adapter_fits
-from app.checkpoints.tensors import CheckpointTensors
+from app.engines.adapter_files import check_adapter
 from app.errors import InputError
 from app.settings import Settings
 from app.types import Prediction, Sample
@@ -117,9 +116,9 @@ def parse_reference(text: str) -> Reference:
 def verify(checkpoint: Path, reference: Reference, samples: Sequence[Sample], settings: Settings) -> Agreement:
     """Ask both the same questions in the engine of the settings, one model in memory at a time.
 
-    Errors as `ask`, `compare_answers` and `check_adapter_fits`.
+    Errors as `ask`, `compare_answers` and `check_adapter`.
     """
     if reference.adapter is not None:
-        check_adapter_fits(CheckpointTensors(reference.checkpoint), reference.adapter)
+        check_adapter(reference.adapter.name, reference.adapter, str(reference.checkpoint))
     expected = ask(settings, reference.checkpoint, samples, reference.adapter)
     return compare_answers(expected, ask(settings, checkpoint, samples))

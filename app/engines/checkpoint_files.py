@@ -1,4 +1,4 @@
-"""A checkpoint's and an adapter's files, looked at before any heavy library is loaded: headers and JSON, no numbers."""
+"""A checkpoint's files, looked at before any heavy library is loaded: headers and JSON, no numbers."""
 
 import json
 import re
@@ -66,7 +66,7 @@ def check_checkpoint(model: str) -> None:
         _refuse_pointer(path)
         if path.suffix == ".json":
             _json(path)
-    config = _json_object(folder / "config.json")
+    config = read_object(folder / "config.json")
     _check_config(folder, config)
     _check_embedding(folder, config, checkpoint_headers(folder))
 
@@ -79,7 +79,7 @@ def checkpoint_headers(folder: Path) -> dict[str, TensorHeader]:
     """
     headers: dict[str, TensorHeader] = {}
     for path, wanted in _weight_files(folder).items():
-        found = read_headers(path) if path.suffix == ".safetensors" else _refuse_broken_zip(path)
+        found = read_headers(path) if path.suffix == ".safetensors" else check_zip(path)
         if found is None:
             continue
         if lacking := sorted(wanted - found.keys()):
@@ -112,7 +112,7 @@ def indexed_files(index: Path) -> dict[Path, set[str]]:
     Raises:
         SetupError: it is damaged, or a file that it names is missing.
     """
-    places = _json_object(index).get("weight_map")
+    places = read_object(index).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
         raise SetupError(f"{index} is damaged: it has no weight_map of names; copy the checkpoint again")
     files: dict[Path, set[str]] = {index.parent / name: set() for name in sorted(set(places.values()))}
@@ -151,8 +151,8 @@ def read_headers(path: Path) -> dict[str, TensorHeader]:
     return headers
 
 
-def _refuse_broken_zip(path: Path) -> None:
-    """PyTorch's own files are zip archives since 1.6: a cut one has lost the list at its end."""
+def check_zip(path: Path) -> None:
+    """Refuse, with a `SetupError`, one of PyTorch's own files that is cut: zip archives, since 1.6, end with a list."""
     _refuse_pointer(path)
     with path.open("rb") as file:
         packed = file.read(2) == b"PK"
@@ -182,7 +182,13 @@ def _json(path: Path) -> Any:  # noqa: ANN401  # any JSON value
         raise SetupError(f"{path} is not JSON ({error}): copy it again") from error
 
 
-def _json_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """A file's JSON object.
+
+    Raises:
+        SetupError: it cannot be read, is empty or a pointer of Git LFS, or holds something else.
+    """
+    _refuse_pointer(path)
     values = _json(path)
     if not isinstance(values, dict):
         raise SetupError(f"{path} must hold one JSON object: copy it again")
@@ -227,22 +233,3 @@ def quantization_method(model: str) -> str | None:
         return None
     packing = values.get("quantization_config") if isinstance(values, dict) else None
     return packing.get("quant_method") if isinstance(packing, dict) else None
-
-
-def check_adapter(name: str, path: Path) -> dict[str, Any]:
-    """The configuration of a LoRA adapter in PEFT's layout.
-
-    Raises:
-        SetupError: the folder holds no adapter.
-    """
-    config = path / "adapter_config.json"
-    if not config.is_file() or not any(path.glob("adapter_model.*")):
-        raise SetupError(
-            f"adapter {name!r}: {path} holds no adapter_config.json with adapter_model.safetensors; "
-            "set adapters to folders written by the training command"
-        )
-    try:
-        values: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SetupError(f"adapter {name!r}: {config} is not JSON: {error}") from error
-    return values

@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
+from app.engines.adapter_files import check_adapter
 from app.engines.base import AsyncEngine, Engine
-from app.engines.checkpoint_files import check_adapter, check_checkpoint
+from app.engines.checkpoint_files import check_checkpoint
 from app.engines.options import EngineSettings, TransformersSettings, VllmSettings
 from app.engines.vllm.values import prepare_environment, prepare_serving_environment
 from app.errors import SetupError
@@ -88,5 +89,5 @@ def _checked(
     values = entry.settings.parse(settings)
     check_checkpoint(str(model))
     for adapter, path in values.adapters.items():
-        check_adapter(adapter, path)
+        check_adapter(adapter, path, str(model))
     return entry, values

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from app.engines.checkpoint_files import check_adapter
+from app.engines.adapter_files import check_adapter
 from app.errors import SetupError
 from app.files import FolderKind, refuse_to_replace, whole_folder
 from app.jobs.identity import folder_revision

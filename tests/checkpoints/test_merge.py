@@ -86,7 +86,7 @@ def test_the_same_files_make_the_same_bytes_whatever_the_order_of_adding(
 def test_what_is_more_than_pairs_of_matrices_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     adapter = make_lora(checkpoint, tmp_path / "dora", use_dora=True)
 
-    with pytest.raises(InputError, match="magnitude.*: only pairs of matrices"):
+    with pytest.raises(SetupError, match=r"more than LoRA's pairs of matrices do \(use_dora"):
         merge_adapter(checkpoint, adapter, Output(tmp_path / "out"), SAMPLES)
 
     assert not (tmp_path / "out").exists()
@@ -97,13 +97,13 @@ def test_an_adapter_of_another_shape_is_refused(checkpoint: Path, lora: Path, tm
     weights = load_file(other / "adapter_model.safetensors")
     name = next(name for name in weights if "q_proj.lora_A" in name)
     save_file({**weights, name: torch.ones(4, 48)}, other / "adapter_model.safetensors")
-    with pytest.raises(InputError, match="with inputs of 48 where .* has 64: it belongs to another base"):
+    with pytest.raises(SetupError, match="another base .* has inputs of 48 where .* has 64"):
         merge_adapter(checkpoint, other, Output(tmp_path / "out"), SAMPLES)
     save_file(
         {name.replace("layers.1", "layers.7"): tensor for name, tensor in weights.items()},
         other / "adapter_model.safetensors",
     )
-    with pytest.raises(InputError, match=r"adapts model\.layers\.7.* has not"):
+    with pytest.raises(SetupError, match=r"adapts model\.layers\.7.* has not"):
         merge_adapter(checkpoint, other, Output(tmp_path / "out"), SAMPLES)
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
@@ -125,4 +125,15 @@ def test_what_is_no_adapter_is_refused(checkpoint: Path, lora: Path, tmp_path: P
     config = json.loads((other / "adapter_config.json").read_text())
     (other / "adapter_config.json").write_text(json.dumps(config | {"peft_type": "PREFIX_TUNING"}))
     with pytest.raises(SetupError, match="only LORA adapters"):
+        merge_adapter(checkpoint, other, Output(tmp_path / "out"), SAMPLES)
+
+
+def test_a_pair_whose_matrix_is_not_there_is_not_left_out(checkpoint: Path, lora: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(lora, tmp_path / "other")
+    pair = {"A": torch.ones(4, 64), "B": torch.ones(704, 4)}
+    save_file(
+        {f"base_model.model.lm_head.lora_{k}.weight": one for k, one in pair.items()},
+        other / "adapter_model.safetensors",
+    )
+    with pytest.raises(InputError, match="adapts lm_head, whose matrix .* does not hold"):
         merge_adapter(checkpoint, other, Output(tmp_path / "out"), SAMPLES)

@@ -143,4 +143,8 @@ class VllmEngine(CountsTokens):
         from vllm.v1.engine.llm_engine import LLMEngine
 
         with starting(self.model):
-            return LLMEngine.from_engine_args(EngineArgs(**values))
+            engine = LLMEngine.from_engine_args(EngineArgs(**values))
+            for adapter in self.adapters.values():
+                # Layers that vLLM does not adapt in this architecture are told now, not by the first request.
+                engine.add_lora(adapter)
+            return engine

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from app.engines.adapter_files import MOST_RANK, check_adapter, largest_rank
 from app.engines.base import RefusedRequestError
-from app.engines.checkpoint_files import check_adapter, quantization_method
+from app.engines.checkpoint_files import quantization_method
 from app.engines.options import VllmSettings
 from app.engines.prepared import LONGEST_LOOP, LOOPS, SHORTEST_LOOP, PreparedRequest, finish
 from app.errors import EngineError, SetupError
@@ -52,7 +53,7 @@ def constraint_from_plain(value: Mapping[str, Any]) -> TextConstraint:
 LOGITS_PROCESSOR = "app.engines.vllm.logits:RequestLogitsProcessor"
 CONSTRAINT, SAMPLING = "shopbench_constraint", "shopbench_sampling"
 """Keys in `SamplingParams.extra_args`, which the logits processor reads."""
-LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, MOST_RANK)
 """The adapter ranks that vLLM makes room for."""
 CPU_BLOCK = 32
 """Tokens whose keys and values are kept, and found again, together on CPUs."""
@@ -134,8 +135,8 @@ def engine_values(model: str, settings: VllmSettings, capability: tuple[int, int
 def _lora_values(settings: VllmSettings, *, on_cpu: bool) -> dict[str, Any]:
     if not settings.adapters:
         return {}
-    ranks = [int(check_adapter(name, path).get("r", 8)) for name, path in settings.adapters.items()]
-    room = next((rank for rank in LORA_RANKS if rank >= max(ranks)), LORA_RANKS[-1])
+    ranks = [largest_rank(check_adapter(name, path)) for name, path in settings.adapters.items()]
+    room = next(rank for rank in LORA_RANKS if rank >= max(ranks))
     count = len(settings.adapters)
     # vLLM's CPU kernels give requests without an adapter the last slot's (index -1, vLLM 0.32), so that one
     # is kept empty: adapters fill the slots from the first.
