@@ -79,9 +79,10 @@ def checkpoint_headers(folder: Path) -> dict[str, TensorHeader]:
     """
     headers: dict[str, TensorHeader] = {}
     for path, wanted in _weight_files(folder).items():
-        found = read_headers(path) if path.suffix == ".safetensors" else check_zip(path)
-        if found is None:
+        if path.suffix != ".safetensors":
+            check_zip(path)
             continue
+        found = read_headers(path)
         if lacking := sorted(wanted - found.keys()):
             raise SetupError(
                 f"{path} lacks {lacking[0]}, which the index beside it names: files of two checkpoints are mixed; "

@@ -89,7 +89,7 @@ def test_a_tokenizer_without_an_end_is_told(checkpoint: Path, tmp_path: Path) ->
 
 def test_a_tokenizer_that_cannot_be_read_is_one_line(checkpoint: Path, tmp_path: Path) -> None:
     model = changed_copy(checkpoint, tmp_path)
-    (tmp_path / "tokenizer_config.json").write_text("{")
+    (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(SetupError, match="cannot load its tokenizer: ") as error:
         load_chat_tokenizer(model)
     assert "\n" not in str(error.value)

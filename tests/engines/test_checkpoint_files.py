@@ -78,8 +78,8 @@ def with_a_cut_archive(folder: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(b"PK\x03\x04" + bytes(100))
 
 
-def spoilt(name: str, content: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(content) and None
+def spoilt(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes(content)
 
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
