@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from jinja2 import TemplateError
-from transformers import AddedToken, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
+from jinja2 import TemplateError, TemplateSyntaxError
+from transformers import AddedToken, AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 
 from app.engines.base import RefusedRequestError
-from app.engines.checkpoint_files import check_checkpoint
+from app.engines.checkpoint_files import check_checkpoint, vocabulary_size
 from app.engines.constraints.vocabulary import Vocabulary
 from app.errors import SetupError
 from app.files import encodable
@@ -83,6 +83,12 @@ class Templated(NamedTuple):
     hidden: bool
 
 
+TEMPLATE_FAULTS = (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
+"""What a template raises: what it says itself, and what Python says of what it does with the messages."""
+_MARK = "Answer in one word."
+"""What the template is tried with as the system's turn."""
+
+
 class ChatTokenizer:
     """A checkpoint's tokenizer with its chat template and the tokens that end an answer."""
 
@@ -111,24 +117,57 @@ class ChatTokenizer:
     def template(self, turns: Sequence[Turn]) -> Templated:
         """A conversation as the chat template writes it, ending with the assistant's opening.
 
-        Templates that know a thinking mode are asked to leave it off.
+        Templates that know a thinking mode are asked to leave it off. Where the template has no place for a system's
+        turn (Gemma, early Mistral), its text opens the user's.
 
         Raises:
             RefusedRequestError: the template refuses the conversation.
         """
         clean = [{name: encodable(value) for name, value in turn.items()} for turn in turns]
+        if not self._takes_system:
+            clean = _folded(clean)
         hidden = any(self.special.may_stand_in(value) for turn in clean for value in turn.values())
-        shown = self.special.hide(clean) if hidden else clean
         try:
-            text: str = self.tokenizer.apply_chat_template(
-                shown, tokenize=False, add_generation_prompt=True, enable_thinking=False
-            )
-        except TemplateError as error:
+            text = self._apply(self.special.hide(clean) if hidden else clean)
+        except TEMPLATE_FAULTS as error:
             roles = ", ".join(turn["role"] for turn in turns) or "no messages"
             raise RefusedRequestError(
                 "unusable_conversation", f"the chat template refuses this conversation ({roles}): {error}"
             ) from error
         return Templated(text, hidden)
+
+    def check_template(self) -> None:
+        """Try the template before anything is asked.
+
+        Raises:
+            SetupError: it has an error, or refuses a single question.
+        """
+        try:
+            self._apply([{"role": "user", "content": "Which chair?"}])
+        except TemplateSyntaxError as error:
+            raise SetupError(
+                f"its chat template has an error in line {error.lineno}: {error.message}; mend it"
+            ) from error
+        except TEMPLATE_FAULTS as error:
+            reason = str(error).strip().split("\n")[0]
+            raise SetupError(
+                f"its chat template cannot be used, not even for one question: {reason}; mend it"
+            ) from error
+
+    @cached_property
+    def _takes_system(self) -> bool:
+        """Whether the template has a place for a system's turn: it may refuse one, and it may drop it."""
+        user = {"role": "user", "content": "Which chair?"}
+        try:
+            return _MARK in self._apply([{"role": "system", "content": _MARK}, user])
+        except TEMPLATE_FAULTS:
+            return False
+
+    def _apply(self, turns: Sequence[Turn]) -> str:
+        text: str = self.tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+        return text
 
     def encode_templated(self, conversations: Sequence[Templated]) -> list[list[int]]:
         """Token ids of each conversation; many together take half the time of one by one.
@@ -166,12 +205,33 @@ def turns_of(messages: Sequence[Message]) -> list[Turn]:
     ]
 
 
+def _folded(turns: Sequence[Turn]) -> list[Turn]:
+    """The conversation without system's turns: their text opens the user's turn that follows, or ends the last one."""
+    folded: list[Turn] = []
+    waiting: list[str] = []
+    for turn in turns:
+        if turn["role"] == "system":
+            waiting.append(turn["content"])
+        elif turn["role"] == "user" and waiting:
+            folded.append({**turn, "content": "\n\n".join(filter(None, [*waiting, turn["content"]]))})
+            waiting = []
+        else:
+            folded.append(turn)
+    if waiting and folded and folded[-1]["role"] == "user":
+        last = folded.pop()
+        folded.append({**last, "content": "\n\n".join(filter(None, [last["content"], *waiting]))})
+    elif waiting:
+        folded.append({"role": "user", "content": "\n\n".join(filter(None, waiting))})
+    return folded
+
+
 @lru_cache(4)
 def load_chat_tokenizer(model: str) -> ChatTokenizer:
     """Load a checkpoint's tokenizer. The same object for the same checkpoint.
 
     Raises:
-        SetupError: no tokenizer, no chat template, or no token that ends an answer.
+        SetupError: no tokenizer, or one with tokens that the network has not; no chat template, or one with an error;
+            or no token that ends an answer.
     """
     check_checkpoint(model)
     try:
@@ -191,4 +251,25 @@ def load_chat_tokenizer(model: str) -> ChatTokenizer:
     except OSError:
         more = None
     end_ids = {tokenizer.eos_token_id, *(more if isinstance(more, list) else [more])} - {None}
-    return ChatTokenizer(tokenizer, tuple(sorted(end_ids)))
+    loaded = ChatTokenizer(tokenizer, tuple(sorted(end_ids)))
+    try:
+        loaded.check_template()
+        _check_fits(model, tokenizer)
+    except SetupError as error:
+        raise SetupError(f"{model}: {error}") from error
+    return loaded
+
+
+def _check_fits(model: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a tokenizer with tokens for which the network has no row: the first such one would end a run."""
+    try:
+        rows = vocabulary_size(AutoConfig.from_pretrained(model, trust_remote_code=False).to_dict())
+    except (OSError, ValueError):
+        return  # The engine says so, in its own words.
+    highest = max(tokenizer.get_vocab().values(), default=0)
+    if rows is not None and highest >= rows:
+        token = tokenizer.convert_ids_to_tokens(highest)
+        raise SetupError(
+            f"its tokenizer goes up to token {highest} ({token}) and its embedding has {rows} rows: take the tokenizer "
+            "that belongs to the weights, or give the embedding more rows (resize_token_embeddings)"
+        )

@@ -5,11 +5,12 @@ import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from app.errors import SetupError
-from app.settings import DEFAULT_CHECKPOINT
+from app.settings import DEFAULT_CHECKPOINT, ROOT
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -20,6 +21,8 @@ BESIDE = ("*.json", "*.jinja", "tokenizer.model", "merges.txt")
 LFS = b"version https://git-lfs"
 """How a file begins that Git LFS keeps elsewhere."""
 _SHARD = re.compile(r"-\d{5}-of-(\d{5})\.(safetensors|bin)")
+HUB_SECONDS = 10.0
+"""How long the hub may take to say whether it has a model."""
 LENGTH_BYTES = 8
 """A safetensors file opens with the length of its header, little-endian; the header is JSON, the numbers follow."""
 _CANNOT_WRITE = re.compile(
@@ -38,24 +41,36 @@ class TensorHeader:
 
 
 def check_checkpoint(model: str) -> None:
-    """Refuse a folder that is not a whole checkpoint. Names on the Hugging Face hub are left to the library.
+    """Refuse a folder that is not a whole checkpoint, and a name that neither a folder nor a model on the hub has.
+
+    Of models on the Hugging Face hub, nothing else is looked at.
 
     Raises:
-        SetupError: the folder, its configuration, its weights or its tokenizer is missing, empty, cut off, a pointer
-            of Git LFS, or no JSON where it should be; or they do not fit each other.
+        SetupError: there is neither a folder nor a model of that name; or its configuration, its weights or its
+            tokenizer is missing, empty, cut off, a pointer of Git LFS, or no JSON where it should be; or they do not
+            fit each other.
     """
     if not model:
         raise SetupError("no checkpoint is named, and none is installed: add --model FOLDER, or set SHOPBENCH_MODEL")
     folder = Path(model)
     if not folder.exists():
-        if HUB_NAME.fullmatch(model):
-            return
         if folder == DEFAULT_CHECKPOINT:
             raise SetupError(
                 "no checkpoint is named, and the default one is not made yet: run 'shopbench checkpoint default' once, "
                 "or name one with --model FOLDER"
             )
-        raise SetupError(f"no checkpoint at {model}: put the weights there, or name another with --model FOLDER")
+        fix: str | None = "put the weights there, or name another with --model FOLDER"
+        close = _checkpoint_called_like(folder)
+        if HUB_NAME.fullmatch(model):
+            # Where a checkpoint is called almost so, a slip is likelier than a model whose name differs by a letter.
+            download = f"download it with 'hf download {model}'"
+            in_cache = _in_cache(model)
+            fix = (
+                None if in_cache else f"if it is a model on the hub, {download}" if close else _ask_hub(model, download)
+            )
+            if fix is None:
+                return
+        raise SetupError(f"no checkpoint at {model}: {f'did you mean {close}? Or ' if close else ''}{fix}")
     for what, patterns in (("configuration", ("config.json",)), ("weights", WEIGHTS), ("tokenizer", TOKENIZERS)):
         if not any(found for pattern in patterns for found in folder.glob(pattern)):
             raise SetupError(
@@ -69,6 +84,46 @@ def check_checkpoint(model: str) -> None:
     config = read_object(folder / "config.json")
     _check_config(folder, config)
     _check_embedding(folder, config, checkpoint_headers(folder))
+
+
+def _checkpoint_called_like(folder: Path) -> str | None:
+    """The name of a checkpoint that is there, where the one that is not is spelt almost so."""
+    deep = len(folder.parts) > 1
+    above = folder.parent.parent if deep else folder.parent
+    there = [
+        str(found.parent if above.is_absolute() else found.parent.relative_to(start))
+        for start in (Path(), ROOT)
+        for found in (start / above).glob("*/*/config.json" if deep else "*/config.json")
+    ]
+    return next(iter(get_close_matches(str(folder), there, n=1, cutoff=0.8)), None)
+
+
+def _in_cache(name: str) -> bool:
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ModuleNotFoundError:
+        return True  # Nothing can be loaded without it: the engine says what is missing.
+    return isinstance(try_to_load_from_cache(name, "config.json"), str)
+
+
+def _ask_hub(name: str, download: str) -> str | None:
+    """Why a model cannot be had from the hub, and what to do; None where it can.
+
+    The libraries would ask for each of their files, and each several times, for a minute.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import GatedRepoError, HTTPError, RepositoryNotFoundError
+
+    try:
+        get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=HUB_SECONDS)
+    except GatedRepoError:
+        return "the hub has it for those only who have accepted its terms: do so there, then 'hf auth login'"
+    except RepositoryNotFoundError:
+        return "the hub has no such model either, or not for everyone; mend the name, or sign in with 'hf auth login'"
+    except (HTTPError, OSError) as error:
+        reason = str(error).strip().split("\n")[0]
+        return f"it is not in the hub's cache, and the hub cannot be asked ({reason}); mend the name, or {download}"
+    return None
 
 
 def checkpoint_headers(folder: Path) -> dict[str, TensorHeader]:

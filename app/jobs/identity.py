@@ -7,12 +7,12 @@ from dataclasses import fields
 from pathlib import Path
 
 from app.engines.base import DECODING, Engine, LoadedModel
-from app.engines.checkpoint_files import check_checkpoint
+from app.engines.checkpoint_files import HUB_NAME, check_checkpoint
 from app.errors import SetupError
 from app.forms import forms_of, told
 from app.prompting import TEMPLATE, PromptLibrary
 from app.routing import ROUTING
-from app.settings import DEFAULT_CHECKPOINT, Settings
+from app.settings import Settings
 from app.tasks.base import READING
 from app.types import GenerationRequest, OutputConstraint, SamplingParams
 
@@ -134,9 +134,9 @@ def local_checkpoint(model: str) -> Path:
     Raises:
         SetupError: there is neither such a folder nor such a model in the cache.
     """
-    if Path(model).is_dir():
+    if model and Path(model).is_dir():
         return Path(model)
-    if Path(model) == DEFAULT_CHECKPOINT:
+    if not HUB_NAME.fullmatch(model):
         check_checkpoint(model)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -144,7 +144,10 @@ def local_checkpoint(model: str) -> Path:
     try:
         return Path(snapshot_download(model, local_files_only=True))
     except (HFValidationError, LocalEntryNotFoundError) as error:
-        raise SetupError(f"no checkpoint at {model!r}: name a folder, or download the model to the cache") from error
+        check_checkpoint(model)
+        raise SetupError(
+            f"no checkpoint at {model!r}: name a folder, or download the model with 'hf download'"
+        ) from error
 
 
 _OF_QUESTIONS = frozenset({"prompts", "template", "routing", "reading", "forms", "task adapters"})

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.engines.base import RefusedRequestError
-from app.engines.chat import load_chat_tokenizer
+from app.engines.chat import load_chat_tokenizer, turns_of
 from app.errors import SetupError
 from app.types import Message
 
@@ -49,11 +49,107 @@ def test_thinking_is_switched_off(checkpoint: Path, tmp_path: Path) -> None:
     assert tokenizer.tokenizer.decode(tokenizer.encode((Message("user", ""),))) == "answer"
 
 
-def test_a_refusing_template_refuses_the_request_only(checkpoint: Path, tmp_path: Path) -> None:
-    template = "{{ raise_exception('no system role') }}"
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("raise_exception('no assistant first')", "no assistant first"), ("m['content'] + 1", "str")]
+)
+def test_a_refusing_template_refuses_the_request_only(
+    checkpoint: Path, tmp_path: Path, fault: str, reason: str
+) -> None:
+    template = "{% for m in messages %}{% if m['role'] == 'assistant' %}{{ FAULT }}{% endif %}{% endfor %}"
+    tokenizer = load_chat_tokenizer(with_template(checkpoint, tmp_path, template.replace("FAULT", fault)))
+    with pytest.raises(RefusedRequestError, match=rf"refuses this conversation \(assistant, user\): .*{reason}"):
+        tokenizer.encode((Message("assistant", "a"), Message("user", "b")))
+
+
+TURNS = (
+    "{% for m in messages %}{% if m['role'] == 'system' %}SYSTEM{% endif %}"
+    "{{ '<' + m['role'] + '>' + m['content'] }}{% endfor %}"
+)
+ALTERNATING = (
+    "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}{{ '<' + m['role'] + '>' + m['content'] }}{% endfor %}"
+)
+DROPPING = TURNS.replace("SYSTEM{% endif %}{{", "{% elif true %}{{").replace("}}{% endfor", "}}{% endif %}{% endfor")
+
+
+@pytest.mark.parametrize(
+    "template", [TURNS.replace("SYSTEM", "{{ raise_exception('no system') }}"), ALTERNATING, DROPPING],
+    ids=["refused", "alternating", "dropped"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("turns", "wanted"),
+    [
+        ("system:Brief. user:Which?", "<user>Brief.\n\nWhich?"),
+        ("user:Which?", "<user>Which?"),
+        (
+            "system:Be system:brief. user:Which? assistant:No. user:Why?",
+            "<user>Be\n\nbrief.\n\nWhich?<assistant>No.<user>Why?",
+        ),
+        ("user:Which? assistant:No. system:Calm. user:Why?", "<user>Which?<assistant>No.<user>Calm.\n\nWhy?"),
+        ("user:Which? system:Calm.", "<user>Which?\n\nCalm."),
+        ("system: user:Which?", "<user>Which?"),
+        ("system:Calm.", "<user>Calm."),
+    ],
+)  # fmt: skip
+def test_a_systems_text_opens_the_users_turn_where_the_template_has_no_place_for_it(
+    checkpoint: Path, tmp_path: Path, template: str, turns: str, wanted: str
+) -> None:
     tokenizer = load_chat_tokenizer(with_template(checkpoint, tmp_path, template))
-    with pytest.raises(RefusedRequestError, match=r"refuses this conversation \(system, user\): no system role"):
-        tokenizer.encode((Message("system", "a"), Message("user", "b")))
+    messages = tuple(Message(*turn.split(":")) for turn in turns.split())
+    assert tokenizer.template(turns_of(messages)).text == wanted
+
+
+def test_a_template_that_takes_a_systems_turn_is_given_it(checkpoint: Path, tmp_path: Path) -> None:
+    tokenizer = load_chat_tokenizer(with_template(checkpoint, tmp_path, TURNS))
+    messages = (Message("system", "Be brief."), Message("user", "Which?"))
+    assert tokenizer.template(turns_of(messages)).text == "SYSTEM<system>Be brief.<user>Which?"
+
+
+def test_special_tokens_in_a_folded_turn_are_text(checkpoint: Path, tmp_path: Path) -> None:
+    tokenizer = load_chat_tokenizer(with_template(checkpoint, tmp_path, ALTERNATING))
+    ids = tokenizer.encode((Message("system", "<|im_end|>"), Message("user", "Which?")))
+    assert not set(ids) & set(tokenizer.end_ids)
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("\n{% for m in messages %}{{ m['content'] }", r"template has an error in line 2: unexpected '}'; mend it"),
+        ("{% for m in messages %}", "template has an error in line 1: .*; mend it"),
+        ("{{ messages | shout }}", "template has an error in line 1: No filter named 'shout'"),
+        ("{{ raise_exception('never') }}", "not even for one question: never; mend it"),
+        ("{{ messages[0]['content'] + 1 }}", "not even for one question: .*; mend it"),
+        ("{{ messages[7]['content'] }}", "not even for one question: .*; mend it"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_told_at_load(
+    checkpoint: Path, tmp_path: Path, template: str, message: str
+) -> None:
+    model = with_template(checkpoint, tmp_path, template)
+    with pytest.raises(
+        SetupError,
+        match=f"{model}: its chat {message if 'not even' not in message else 'template cannot be used, ' + message}",
+    ) as refused:
+        load_chat_tokenizer(model)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_tokenizer_larger_than_the_embedding_is_told_at_load(checkpoint: Path, tmp_path: Path) -> None:
+    model = changed_copy(checkpoint, tmp_path)
+    state = json.loads((tmp_path / "tokenizer.json").read_text())
+    state["added_tokens"] += [
+        state["added_tokens"][0] | {"id": index, "content": f"<{index}>"}
+        for index in range(len(state["model"]["vocab"]), 705)
+    ]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(state))
+    with pytest.raises(
+        SetupError, match=r"up to token 704 \(<704>\) and its embedding has 704 rows: take the tokenizer"
+    ):
+        load_chat_tokenizer(model)
+    state["added_tokens"].pop()
+    (tmp_path / "tokenizer.json").write_text(json.dumps(state))
+    load_chat_tokenizer.cache_clear()
+    load_chat_tokenizer(model)
 
 
 def test_a_checkpoint_without_template_is_told(checkpoint: Path, tmp_path: Path) -> None:

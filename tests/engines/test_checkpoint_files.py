@@ -149,3 +149,67 @@ def test_a_fault_is_found_without_a_heavy_library_and_ends_a_command_with_2(copi
     *_, message, imported = done.stderr.splitlines()
     assert message.startswith(f"shopbench: {copied}/model.safetensors is damaged or incomplete")
     assert imported == "[]"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """The hub's answer to any model, an exception, or none; an empty cache, and a working directory of its own."""
+    import httpx2
+    import huggingface_hub
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    answers: list[str] = []
+    response = httpx2.Response(401, request=httpx2.Request("HEAD", "https://hub.example"))
+    errors = {
+        "unknown": RepositoryNotFoundError("401", response=response),
+        "gated": GatedRepoError("403", response=response),
+        "away": httpx2.ConnectError("nobody is there\nat all"),
+    }
+
+    def ask(url: str, timeout: float) -> None:
+        assert url.endswith("/config.json")
+        assert timeout <= 10
+        answer = answers.pop()
+        if answer in errors:
+            raise errors[answer]
+
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", ask)
+    monkeypatch.setattr(
+        huggingface_hub, "try_to_load_from_cache", lambda name, _: "there" if "cached" in name else None
+    )
+    monkeypatch.chdir(tmp_path)
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("unknown", "no checkpoint at org/model: the hub has no such model either, .*; mend the name, or"),
+        ("gated", "the hub has it for those only who have accepted its terms"),
+        ("away", r"the hub cannot be asked \(nobody is there\); mend the name, or download it with 'hf download"),
+    ],
+)  # fmt: skip
+def test_a_name_that_the_hub_does_not_have_is_asked_for_once(hub: list[str], answer: str, message: str) -> None:
+    for name, create in (("transformers", create_engine), ("vllm", create_engine), ("vllm", create_async_engine)):
+        hub[:] = [answer]
+        with pytest.raises(SetupError, match=message) as refused:
+            create(name, "org/model", {})
+        assert "\n" not in str(refused.value)
+
+
+def test_models_on_the_hub_and_in_the_cache_pass(hub: list[str]) -> None:
+    hub.append("there")
+    check_checkpoint("org/model")
+    check_checkpoint("org/cached")
+    assert hub == []
+
+
+@pytest.mark.parametrize("slip", ["weights/shop-135", "wieghts/shop-135m", "weights/shop-135n", "./weights/shop_135m"])
+def test_a_slip_in_a_folders_name_is_told_without_asking_the_hub(hub: list[str], slip: str, tmp_path: Path) -> None:
+    (tmp_path / "weights" / "shop-135m").mkdir(parents=True)
+    (tmp_path / "weights" / "shop-135m" / "config.json").write_text("{}")
+    with pytest.raises(SetupError, match=f"no checkpoint at {slip}: did you mean weights/shop-135m[?] Or "):
+        check_checkpoint(slip)
+    with pytest.raises(SetupError, match=f"did you mean {tmp_path}/weights/shop-135m[?]"):
+        check_checkpoint(str(tmp_path / slip))
+    assert hub == []
