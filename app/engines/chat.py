@@ -236,9 +236,9 @@ def load_chat_tokenizer(model: str) -> ChatTokenizer:
     check_checkpoint(model)
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  # what the tokenizers library raises is nothing narrower
         reason = str(error).strip().split("\n")[0]
-        raise SetupError(f"{model}: cannot load its tokenizer: {reason}") from error
+        raise SetupError(f"{model}: cannot load its tokenizer: {reason}; copy its files again") from error
     if not tokenizer.chat_template:
         raise SetupError(
             f"{model}: its tokenizer has no chat template; add chat_template.jinja to the checkpoint "

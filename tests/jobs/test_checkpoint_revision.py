@@ -67,8 +67,15 @@ def test_large_files_are_sampled_from_end_to_end(folder: Path, monkeypatch: pyte
     assert len(seen | {revision_of(str(folder))}) == 5
 
 
-def test_a_model_that_is_nowhere_is_named() -> None:
-    with pytest.raises(SetupError, match="no checkpoint at 'no-one/nothing': name a folder"):
+def test_a_model_that_is_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OSError("no way there")
+
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", away)
+    with pytest.raises(SetupError, match=r"no checkpoint at no-one/nothing: .*cannot be asked \(no way there\)"):
         revision_of("no-one/nothing")
-    with pytest.raises(SetupError, match="no checkpoint at 'no/such/folder'"):
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda *_, **__: None)
+    with pytest.raises(SetupError, match="no checkpoint at 'no-one/nothing': .* download"):
+        revision_of("no-one/nothing")
+    with pytest.raises(SetupError, match="no checkpoint at no/such/folder: put the weights there"):
         revision_of("no/such/folder")
