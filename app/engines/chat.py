@@ -123,7 +123,7 @@ class ChatTokenizer:
         Raises:
             RefusedRequestError: the template refuses the conversation.
         """
-        clean = [{name: encodable(value) for name, value in turn.items()} for turn in turns]
+        clean: list[Turn] = [{name: encodable(value) for name, value in turn.items()} for turn in turns]
         if not self._takes_system:
             clean = _folded(clean)
         hidden = any(self.special.may_stand_in(value) for turn in clean for value in turn.values())
@@ -236,7 +236,7 @@ def load_chat_tokenizer(model: str) -> ChatTokenizer:
     check_checkpoint(model)
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001  # what the tokenizers library raises is nothing narrower
+    except Exception as error:  # what the tokenizers library raises is nothing narrower
         reason = str(error).strip().split("\n")[0]
         raise SetupError(f"{model}: cannot load its tokenizer: {reason}; copy its files again") from error
     if not tokenizer.chat_template:

@@ -1,5 +1,6 @@
 """A checkpoint's files, looked at before any heavy library is loaded: headers and JSON, no numbers."""
 
+import importlib
 import json
 import re
 import zipfile
@@ -112,15 +113,15 @@ def _ask_hub(name: str, download: str) -> str | None:
     The libraries would ask for each of their files, and each several times, for a minute.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import GatedRepoError, HTTPError, RepositoryNotFoundError
 
+    errors = importlib.import_module("huggingface_hub.errors")  # HTTPError is its HTTP library's, whichever that is
     try:
         get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=HUB_SECONDS)
-    except GatedRepoError:
+    except errors.GatedRepoError:
         return "the hub has it for those only who have accepted its terms: do so there, then 'hf auth login'"
-    except RepositoryNotFoundError:
+    except errors.RepositoryNotFoundError:
         return "the hub has no such model either, or not for everyone; mend the name, or sign in with 'hf auth login'"
-    except (HTTPError, OSError) as error:
+    except (errors.HTTPError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         return f"it is not in the hub's cache, and the hub cannot be asked ({reason}); mend the name, or {download}"
     return None
