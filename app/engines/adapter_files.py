@@ -83,7 +83,11 @@ def _refuse_more_than_pairs(path: Path, config: Mapping[str, Any], headers: Mapp
             f"{path} changes more than LoRA's pairs of matrices do ({', '.join(more)}): merge it into its base with "
             "PEFT's merge_and_unload and serve what comes out, or train it as plain LoRA"
         )
-    if not 0 < (rank := largest_rank(config)) <= MOST_RANK:
+    try:
+        rank = largest_rank(config)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SetupError(f"{path / 'adapter_config.json'} has no rank (r) that is a number: copy it again") from error
+    if not 0 < rank <= MOST_RANK:
         raise SetupError(f"{path} has a rank of {rank}, and 1 to {MOST_RANK} can be served: train it with a smaller r")
 
 

@@ -65,6 +65,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         with_tensors(lambda *one: one, **{"model/q_proj/lora_magnitude_vector": ONE}), "magnitude_vector.: merge"
     ),
     "another kind": (configured(peft_type="PREFIX_TUNING"), "is a PREFIX_TUNING adapter: only LORA adapters"),
+    "no rank": (configured(r=None), r"adapter_config.json has no rank \(r\) that is a number"),
     "too large a rank": (configured(r=1024), "has a rank of 1024, and 1 to 512 can be served"),
     "another rank than it says": (configured(r=8), "has a rank of 4 and adapter_config.json says 8: copy both again"),
     "other inputs": (with_tensors(wider), r"another base \(.*\): .* has inputs of 96 where .* has 64; name that base"),
