@@ -1,15 +1,20 @@
 """What becomes of vLLM's own complaints, with the real engine."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from app.engines.base import Engine
+from app.engines.chat import load_chat_tokenizer
 from app.engines.prepared import PreparedRequest
 from app.engines.vllm.offline import VllmEngine
 from app.engines.vllm.values import sampling_values
 from app.errors import EngineError
 from app.types import Completion, GenerationRequest, Message, SamplingParams
+from tests.conftest import MINI
 
 
 @pytest.fixture
@@ -56,3 +61,49 @@ def test_a_step_that_fails_is_the_engines_fault_and_nothing_follows_it(
     inner.abort_request([key for key in inner.output_processor.request_states if key not in asked], internal=True)
     engine._sound = True
     assert len(list(engine.generate([ask("2")]))) == 1
+
+
+class _Llm:
+    """vLLM's asynchronous engine, as far as adapters go: a request for one that it cannot load would end it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def add_lora(self, adapter: SimpleNamespace) -> bool:
+        self.asked.append(adapter.lora_name)
+        if adapter.lora_name == "bad":
+            raise Exception("Call to add_lora method failed: While loading /srv/bad, expected target modules")  # noqa: TRY002
+        return True
+
+    async def generate(self, *_: object, lora_request: SimpleNamespace | None) -> AsyncIterator[SimpleNamespace]:
+        assert lora_request is None or lora_request.lora_name == "good"
+        output = SimpleNamespace(finish_reason="stop", stop_reason=None, text="", token_ids=[2], logprobs=None)
+        yield SimpleNamespace(outputs=[output], prompt_logprobs=None)
+
+
+def test_an_adapter_that_vllm_cannot_load_is_refused_and_the_server_goes_on() -> None:
+    pytest.importorskip("vllm")
+    from vllm.inputs import engine as inputs
+
+    from app.engines.vllm.online import AsyncVllmEngine
+
+    engine, llm = object.__new__(AsyncVllmEngine), _Llm()
+    known = {
+        "adapters": {name: SimpleNamespace(lora_name=name) for name in ("bad", "good")}, "context_length": 1024,
+        "_loaded": set[str](), "_llm": llm, "_tokenizer": load_chat_tokenizer(str(MINI)), "_inputs": inputs,
+        "_numbers": iter(range(9)), "_failures": (), "_refusals": (), "_last_heard": 0.0,
+    }  # fmt: skip
+    for name, value in known.items():
+        setattr(engine, name, value)
+
+    async def answers(*adapters: str | None) -> list[Completion]:
+        asked = [
+            GenerationRequest("1", (Message("user", "Chair?"),), SamplingParams(4), adapter=one) for one in adapters
+        ]
+        return [await engine.generate(one) for one in asked]
+
+    found = asyncio.run(answers("bad", "good", None, "good", "bad"))
+    messages = [one.error and one.error.message for one in found]
+    refused = "vLLM cannot load the adapter 'bad'; the server's log has the reason"
+    assert messages == [refused, None, None, None, refused]
+    assert llm.asked == ["bad", "good", "bad"]

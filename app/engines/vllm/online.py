@@ -31,6 +31,7 @@ from app.types import Completion, GenerationRequest, JsonSchema, Regex, Texts
 
 if TYPE_CHECKING:
     from vllm.logprobs import Logprob
+    from vllm.lora.request import LoRARequest
     from vllm.outputs import RequestOutput
     from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -57,6 +58,7 @@ class AsyncVllmEngine(CountsTokens):
         self._failures = (faults.VLLMServerError, faults.GracefulHTTPError)
         self._refusals = refusals()
         self.adapters = adapter_requests(settings)
+        self._loaded: set[str] = set()
         self._numbers = count()
         self._hear()
         self._llm: AsyncLLM | None = self._start(settings)
@@ -167,13 +169,31 @@ class AsyncVllmEngine(CountsTokens):
             return prepare(*given)
         return await asyncio.get_running_loop().run_in_executor(self._tokenising, prepare, *given)
 
-    async def _outputs(self, prepared: PreparedRequest, kind: str) -> "AsyncGenerator[RequestOutput, None]":
+    async def _have(self, adapter: "LoRARequest") -> None:
+        """Load an adapter by a call of its own: where vLLM cannot adapt a layer, the call fails, and not the engine."""
+        if adapter.lora_name in self._loaded:
+            return
         try:
+            await self._running().add_lora(adapter)
+        except self._failures:
+            raise
+        except Exception as error:  # what vLLM's other process raised comes as nothing narrower
+            # Its reason names folders of this machine, which callers must not see.
+            raise RefusedRequestError(
+                "engine", f"vLLM cannot load the adapter {adapter.lora_name!r}; the server's log has the reason"
+            ) from error
+        self._loaded.add(adapter.lora_name)
+
+    async def _outputs(self, prepared: PreparedRequest, kind: str) -> "AsyncGenerator[RequestOutput, None]":
+        adapter = self.adapters.get(prepared.request.adapter or "")
+        try:
+            if adapter is not None:
+                await self._have(adapter)
             outputs = self._running().generate(
                 self._inputs.tokens_input(prepared.prompt_ids),
                 sampling_params(prepared, self._tokenizer.end_ids, kind),
                 str(next(self._numbers)),
-                lora_request=self.adapters.get(prepared.request.adapter or ""),
+                lora_request=adapter,
             )
             async with aclosing(outputs):
                 async for output in outputs:
