@@ -55,7 +55,8 @@ class StubLlm:
         self.tasks = [frames_of(task.get_coro()) for task in others]
         await asyncio.sleep(0)
         yield SimpleNamespace(
-            outputs=[SimpleNamespace(finish_reason="stop", stop_reason=None, text="", token_ids=[2], logprobs=None)]
+            outputs=[SimpleNamespace(finish_reason="stop", stop_reason=None, text="", token_ids=[2], logprobs=None)],
+            prompt_logprobs=None,
         )
 
 
