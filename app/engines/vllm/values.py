@@ -18,7 +18,6 @@ from app.engines.adapter_files import MOST_RANK, check_adapter, largest_rank
 from app.engines.base import RefusedRequestError
 from app.engines.checkpoint_files import quantization_method
 from app.engines.options import VllmSettings
-from app.engines.prepared import LONGEST_LOOP, LOOPS, SHORTEST_LOOP, PreparedRequest, finish
 from app.errors import EngineError, SetupError
 from app.types import Choice, Completion, Copy, JsonSchema, Regex, Selection, TextConstraint, Texts
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from vllm.sampling_params import SamplingParams
 
     from app.engines.chat import ChatTokenizer
+    from app.engines.prepared import PreparedRequest
 
 
 _CONSTRAINTS: Mapping[str, Callable[..., TextConstraint]] = {
@@ -62,7 +62,7 @@ NO_FLOAT32 = ("gptq", "awq", "compressed-tensors")
 multiplies 8-bit numbers in hardware (AMX)."""
 
 
-def sampling_values(prepared: PreparedRequest, end_ids: tuple[int, ...]) -> dict[str, Any]:
+def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> dict[str, Any]:
     """The arguments of vLLM's `SamplingParams` for one request.
 
     A choice is one token whose labels' log-probabilities vLLM gathers itself (`logprob_token_ids`), which,
@@ -237,19 +237,21 @@ def refused_by_vllm(error: Exception) -> RefusedRequestError:
     return RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}")
 
 
-def sampling_params(prepared: PreparedRequest, end_ids: tuple[int, ...], kind: str) -> "SamplingParams":
+def sampling_params(prepared: "PreparedRequest", end_ids: tuple[int, ...], kind: str) -> "SamplingParams":
     """What vLLM is asked for; `kind` is a member of its `RequestOutputKind`."""
     from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, SamplingParams
 
     values = sampling_values(prepared, end_ids)
     if prepared.request.sampling.end_loops:
+        from app.engines.prepared import LONGEST_LOOP, LOOPS, SHORTEST_LOOP
+
         values["repetition_detection"] = RepetitionDetectionParams(LONGEST_LOOP, SHORTEST_LOOP, LOOPS)
     # Made for this request alone, so that vLLM need not copy it to its depth.
     return SamplingParams(**values, output_kind=RequestOutputKind[kind], skip_clone=True)
 
 
 def read_output(
-    prepared: PreparedRequest,
+    prepared: "PreparedRequest",
     tokenizer: "ChatTokenizer",
     output: "CompletionOutput",
     ids: Sequence[int],
@@ -266,6 +268,8 @@ def read_output(
     Raises:
         EngineError: vLLM gave the request up.
     """
+    from app.engines.prepared import finish  # it brings transformers along
+
     if output.finish_reason not in ("stop", "length", "repetition"):
         raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
     # Others are asked for their sum alone, which is NaN where one of them is.
