@@ -22,6 +22,8 @@ from tests.serve.calls import CHOICE, talk
 APP = str(ROOT / "app")
 MINI = ROOT / "tests" / "fixtures" / "mini"
 MOST = 8
+TOKENS = 8192
+"""At least as many as the model's vocabulary."""
 ROUTES = ("serve/predict.py:predict", "serve/chat.py:complete")
 CHAT = {"model": "mini", "messages": [{"role": "user", "content": "Name a garden chair."}]}
 
@@ -54,10 +56,11 @@ class StubLlm:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         self.tasks = [frames_of(task.get_coro()) for task in others]
         await asyncio.sleep(0)
-        yield SimpleNamespace(
-            outputs=[SimpleNamespace(finish_reason="stop", stop_reason=None, text="", token_ids=[2], logprobs=None)],
-            prompt_logprobs=None,
+        likely = dict.fromkeys(range(TOKENS), SimpleNamespace(logprob=-1.0))
+        done = SimpleNamespace(
+            finish_reason="stop", stop_reason=None, text="", token_ids=[2], logprobs=[likely], cumulative_logprob=-1.0
         )
+        yield SimpleNamespace(outputs=[done], prompt_logprobs=None)
 
 
 def way(path: str, body: dict[str, object]) -> list[str]:
@@ -76,6 +79,7 @@ def way(path: str, body: dict[str, object]) -> list[str]:
         "context_length": 1024,
         "_llm": llm,
         "_tokenizer": load_chat_tokenizer(str(MINI)),
+        "_dtype": "float32",
         "_params": sampling_params,
         "_inputs": inputs,
         "_numbers": iter(range(9)),
