@@ -44,7 +44,7 @@ def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's protocol, which has no limit of its own: 431 for large headers, and no trailer becomes a header."""
+    """uvicorn's protocol on httptools, which has no limit: 431 for large headers, and no trailer becomes a header."""
 
     _head_bytes = _headers = _silent = 0
     """What there is of this request's head, and bytes since the parser last had something to tell but a header."""
