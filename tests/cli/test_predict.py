@@ -90,7 +90,7 @@ def test_a_pipe_is_quiet_and_bad_rows_are_exit_code_1(checkpoint: Path) -> None:
     ("words", "says"),
     [
         (["--time-budget", "soon"], "'soon' is not a duration: write 90s, 70m or 1h30m"),
-        (["--output-format", "xml"], "unknown format 'xml'; there are jsonl, csv, parquet, openai"),
+        (["--output-format", "xml"], "unknown format 'xml'; there are jsonl, csv, parquet, text, openai"),
     ],
 )
 def test_bad_options_are_one_line(tmp_path: Path, words: list[str], says: str) -> None:
