@@ -27,7 +27,7 @@ def test_an_output_that_would_destroy_the_questions_is_refused(
     else:
         write_questions(source, mixed(3))
     before = source.read_bytes()
-    with pytest.raises(InputError, match="would be overwritten .*: name another output"):
+    with pytest.raises(InputError, match="would overwrite the input .*: name another output"):
         answer(FileJob(source, tmp_path / "out.jsonl", input_format="jsonl", overwrite=True), SteppedEngine())
     assert source.read_bytes() == before
 
