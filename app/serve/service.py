@@ -20,6 +20,7 @@ from app.serve.middleware.context import clean_up
 from app.serve.operations import Health, Metrics
 from app.serve.problems import KNOWN, ProblemError
 from app.serve.server_settings import ServerSettings
+from app.serve.waiting import deadline, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Service:
 
 
 def reading_route(service: Service) -> type[APIRoute]:
-    """Routes that bound a JSON body before its model sees it, and read a large one in a thread."""
+    """Routes that bound a JSON body before its model sees it, and read a large one in a thread, until it is late."""
 
     class ReadingRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -68,7 +69,8 @@ def reading_route(service: Service) -> type[APIRoute]:
             async def read(request: Request) -> Response:
                 given = _ReadRequest(request.scope, request.receive)
                 if body := await given.body():
-                    given.found = await service.predictor.apart(partial(_read, model, body), len(body))
+                    late = deadline(request, None, service.settings)
+                    given.found = await until(late, service.predictor.apart(partial(_read, model, body), len(body)))
                 return await handle(given)
 
             return read
