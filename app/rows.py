@@ -221,7 +221,8 @@ def rounded(prediction: Prediction) -> Prediction:
     if prediction.label_probs is None:
         return prediction
     probabilities = {label: round(p, PROBABILITY_DIGITS) for label, p in prediction.label_probs.items()}
-    mass = round(prediction.label_mass or 0.0, PROBABILITY_DIGITS)
+    # Where texts were compared, no label has a probability.
+    mass = None if prediction.label_mass is None else round(prediction.label_mass, PROBABILITY_DIGITS)
     return replace(prediction, label_probs=probabilities, label_mass=mass)
 
 

@@ -140,3 +140,11 @@ def test_an_error_as_a_row() -> None:
         "prompts": "abc",
         "error": {"code": "no_text", "message": "row 0 has no text"},
     }
+
+
+@pytest.mark.parametrize(("mass", "told"), [(None, None), (0.0, 0.0), (0.123456789, 0.1235)])
+def test_a_mass_that_nobody_measured_is_not_none_at_all(mass: float | None, told: float | None) -> None:
+    prediction = Prediction(
+        "a", TaskType.MULTIPLE_CHOICE, "1", Outcome.CLEAN, label_probs={"0": 0.25, "1": 0.75}, label_mass=mass
+    )
+    assert prediction_row(prediction, "f")["label_mass"] == told

@@ -79,7 +79,7 @@ class PredictionBody(BaseModel):
     answer: str | None = Field(description="As the competition's evaluator reads it; null only beside an error.")
     outcome: Outcome
     label_probs: dict[str, float] | None = Field(None, description="For a choice: the labels' probabilities, sum 1.")
-    label_mass: float | None = Field(None, description="The sum of the labels' probabilities before that.")
+    label_mass: float | None = Field(None, description="Their sum before that; null where texts were compared.")
     error: ErrorBody | None = None
     reason: str | None = Field(None, description="With `explain`: why the question is of this type.")
     messages: list[MessageBody] | None = Field(None, description="With `explain`: the prompt as rendered.")
