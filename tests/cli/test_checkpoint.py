@@ -96,7 +96,10 @@ def test_sweep_prints_every_alpha(run: Runner, checkpoint: Path, tuned: Path, tm
     ("words", "says"),
     [
         (("interpolate", "CHECKPOINT", "CHECKPOINT", "OUT", "--alpha", "1.5"), "alpha must be between 0 and 1"),
-        (("interpolate", "CHECKPOINT", "/nowhere", "OUT", "--alpha", "0.5"), "no checkpoint at '/nowhere'"),
+        (
+            ("interpolate", "CHECKPOINT", "/nowhere", "OUT", "--alpha", "0.5"),
+            "no checkpoint at /nowhere: put the weights there",
+        ),
         (("average", "OUT", "CHECKPOINT", "CHECKPOINT", "--weights", "1,x"), "--weights must be numbers"),
         (("average", "OUT", "CHECKPOINT", "CHECKPOINT", "--weights", "1,2,3"), "3 checkpoints, 2 are given"),
         (("merge", "CHECKPOINT", "/nowhere", "OUT"), "adapter_config.json"),

@@ -91,7 +91,7 @@ def test_an_adapter_that_vllm_cannot_load_is_refused_and_the_server_goes_on() ->
     known = {
         "adapters": {name: SimpleNamespace(lora_name=name) for name in ("bad", "good")}, "context_length": 1024,
         "_loaded": set[str](), "_llm": llm, "_tokenizer": load_chat_tokenizer(str(MINI)), "_inputs": inputs,
-        "_numbers": iter(range(9)), "_failures": (), "_refusals": (), "_last_heard": 0.0,
+        "_numbers": iter(range(9)), "_failures": (), "_refusals": (), "_last_heard": 0.0, "_dtype": "bfloat16",
     }  # fmt: skip
     for name, value in known.items():
         setattr(engine, name, value)
