@@ -32,15 +32,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app.engines.chat import ChatTokenizer, turns_of
 from app.engines.options import VllmSettings
 from app.engines.prepared import PreparedRequest, prepare
-from app.engines.vllm.offline import VllmEngine
-from app.engines.vllm.values import compute_capability, engine_values, sampling_values
+from app.engines.vllm.engines import VllmEngine
+from app.engines.vllm.values import sampling_values
 from app.evaluation.datasets.reading import read_dataset
 from app.jobs.file_job import FileJob, Watcher, answer_file
 from app.jobs.identity import Identity, known_identity
@@ -66,10 +66,9 @@ class SharedEngine(VllmEngine):
 
     llm: "LLM"
 
-    def _start(self) -> "LLMEngine":
+    def _start(self, values: dict[str, Any]) -> "LLMEngine":
         from vllm import LLM
 
-        values = engine_values(self.model, self._settings, compute_capability())
         self.llm = LLM(**values)
         return self.llm.llm_engine
 

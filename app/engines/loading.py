@@ -27,11 +27,11 @@ class EngineEntry:
 
 
 ENGINES: Mapping[str, EngineEntry] = {
-    "vllm": EngineEntry("app.engines.vllm.offline:VllmEngine", VllmSettings, prepare_environment),
+    "vllm": EngineEntry("app.engines.vllm.engines:VllmEngine", VllmSettings, prepare_environment),
     "transformers": EngineEntry("app.engines.transformers:TransformersEngine", TransformersSettings),
 }
 ASYNC_ENGINES: Mapping[str, EngineEntry] = {
-    "vllm": EngineEntry("app.engines.vllm.online:AsyncVllmEngine", VllmSettings, prepare_serving_environment),
+    "vllm": EngineEntry("app.engines.vllm.engines:AsyncVllmEngine", VllmSettings, prepare_serving_environment),
 }
 """The engines that can serve many callers at once."""
 LIBRARIES = ("vllm", "torch", "transformers", "peft")

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from app.cli.main import cli
 from app.engines.base import Engine
-from app.engines.vllm.offline import VllmEngine
+from app.engines.vllm.engines import VllmEngine
 from app.predictor import Predictor
 from app.prompting import PromptLibrary
 from app.settings import ROOT
@@ -25,7 +25,7 @@ def frames(engines: dict[str, Engine], monkeypatch: pytest.MonkeyPatch) -> list[
     """The functions of the project that are under way each time, outermost first."""
     engine = engines["vllm"]
     assert isinstance(engine, VllmEngine)
-    inner = engine._engine
+    inner = engine._inner
     assert inner is not None
     add: Callable[..., object] = inner.add_request
     seen: list[list[str]] = []

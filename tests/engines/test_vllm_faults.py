@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from app.engines.base import Engine
-from app.engines.chat import load_chat_tokenizer
+from app.engines.loading import create_async_engine
 from app.engines.prepared import PreparedRequest
-from app.engines.vllm.offline import VllmEngine
+from app.engines.vllm.engines import AsyncVllmEngine, VllmEngine
 from app.engines.vllm.values import sampling_values
 from app.errors import EngineError
 from app.types import Completion, GenerationRequest, Message, SamplingParams
-from tests.conftest import MINI
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_step_that_fails_is_the_engines_fault_and_nothing_follows_it(
     def fails() -> None:
         raise RuntimeError("CUDA out of memory\nand a long story")
 
-    inner = engine._engine
+    inner = engine._inner
     assert inner is not None
     asked = list(inner.output_processor.request_states)
     with monkeypatch.context() as patched:
@@ -66,6 +66,8 @@ def test_a_step_that_fails_is_the_engines_fault_and_nothing_follows_it(
 class _Llm:
     """vLLM's asynchronous engine, as far as adapters go: a request for one that it cannot load would end it."""
 
+    model_config = SimpleNamespace(max_model_len=1024, dtype="torch.float32")
+
     def __init__(self) -> None:
         self.asked: list[str] = []
 
@@ -75,26 +77,21 @@ class _Llm:
             raise Exception("Call to add_lora method failed: While loading /srv/bad, expected target modules")  # noqa: TRY002
         return True
 
-    async def generate(self, *_: object, lora_request: SimpleNamespace | None) -> AsyncIterator[SimpleNamespace]:
+    async def generate(self, *_: object, lora_request: SimpleNamespace | None) -> AsyncIterator[object]:
+        from vllm.outputs import CompletionOutput, RequestOutput
+
         assert lora_request is None or lora_request.lora_name == "good"
-        output = SimpleNamespace(finish_reason="stop", stop_reason=None, text="", token_ids=[2], logprobs=None)
-        yield SimpleNamespace(outputs=[output], prompt_logprobs=None)
+        output = CompletionOutput(0, "", [2], -1.0, None, finish_reason="stop")
+        yield RequestOutput("1", None, [1], None, [output], finished=True)
 
 
-def test_an_adapter_that_vllm_cannot_load_is_refused_and_the_server_goes_on() -> None:
+def test_an_adapter_that_vllm_cannot_load_is_refused_and_the_server_goes_on(
+    checkpoint: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("vllm")
-    from vllm.inputs import engine as inputs
-
-    from app.engines.vllm.online import AsyncVllmEngine
-
-    engine, llm = object.__new__(AsyncVllmEngine), _Llm()
-    known = {
-        "adapters": {name: SimpleNamespace(lora_name=name) for name in ("bad", "good")}, "context_length": 1024,
-        "_loaded": set[str](), "_llm": llm, "_tokenizer": load_chat_tokenizer(str(MINI)), "_inputs": inputs,
-        "_numbers": iter(range(9)), "_failures": (), "_refusals": (), "_last_heard": 0.0, "_dtype": "bfloat16",
-    }  # fmt: skip
-    for name, value in known.items():
-        setattr(engine, name, value)
+    llm = _Llm()
+    monkeypatch.setattr(AsyncVllmEngine, "_start", lambda *_: llm)
+    engine = create_async_engine("vllm", checkpoint, {"adapters": {"bad": adapter, "good": adapter}})
 
     async def answers(*adapters: str | None) -> list[Completion]:
         asked = [

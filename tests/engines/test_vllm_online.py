@@ -1,12 +1,14 @@
-"""The engine for servers, without vLLM."""
+"""The engine for servers, without a model behind it."""
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from app.engines.vllm import online
+from app.engines.loading import create_async_engine
+from app.engines.vllm import engines
 from app.types import GenerationRequest, JsonSchema, Message, Regex, SamplingParams, TextConstraint
 
 
@@ -20,15 +22,16 @@ from app.types import GenerationRequest, JsonSchema, Message, Regex, SamplingPar
     ],
 )
 def test_what_takes_long_to_prepare_is_prepared_beside_the_event_loop(
-    monkeypatch: pytest.MonkeyPatch, constraint: TextConstraint | None, prompt: str, apart: bool
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, constraint: TextConstraint | None, prompt: str, apart: bool
 ) -> None:
+    pytest.importorskip("vllm")
     threads: list[threading.Thread] = []
-    monkeypatch.setattr(online, "prepare", lambda *_: threads.append(threading.current_thread()))
-    engine = object.__new__(online.AsyncVllmEngine)
-    values: dict[str, object] = {"_tokenizer": None, "context_length": 100, "adapters": {}}
-    with ThreadPoolExecutor(1) as pool:
-        for name, value in {**values, "_tokenising": pool}.items():
-            setattr(engine, name, value)
-        request = GenerationRequest("a", (Message("user", prompt),), SamplingParams(1), constraint)
-        asyncio.run(engine._prepare(request))
+    monkeypatch.setattr(engines, "prepare", lambda *_: threads.append(threading.current_thread()))
+    llm = SimpleNamespace(model_config=SimpleNamespace(max_model_len=100, dtype="torch.float32"), shutdown=list)
+    monkeypatch.setattr(engines.AsyncVllmEngine, "_start", lambda *_: llm)
+    engine = create_async_engine("vllm", checkpoint, {})
+    assert isinstance(engine, engines.AsyncVllmEngine)
+    request = GenerationRequest("a", (Message("user", prompt),), SamplingParams(1), constraint)
+    asyncio.run(engine._prepare(request))
+    engine.close()
     assert [thread is not threading.main_thread() for thread in threads] == [apart]

@@ -65,8 +65,11 @@ def test_every_answer_says_whether_the_model_computed_numbers(checkpoint: Path) 
     tokenizer = load_chat_tokenizer(str(checkpoint))
     prepared = prepare(ask(None, SamplingParams(4)), tokenizer, 1024, ())
     for total, code in ((-3.5, None), (math.nan, "not_finite")):
-        output: Any = SimpleNamespace(finish_reason="stop", stop_reason=None, cumulative_logprob=total)
-        read = read_output(prepared, tokenizer, output, [5, 6], "", None, dtype="float16")
+        output = SimpleNamespace(
+            finish_reason="stop", stop_reason=None, cumulative_logprob=total, token_ids=[5, 6], text="", logprobs=None
+        )
+        whole: Any = SimpleNamespace(outputs=[output], prompt_logprobs=None)
+        read = read_output(prepared, tokenizer, whole, dtype="float16")
         assert (read.error and read.error.code) == code
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.engines.chat import load_chat_tokenizer
+from app.engines.loading import create_async_engine
+from app.engines.vllm.engines import AsyncVllmEngine
 from app.predictor import AsyncPredictor
 from app.prompting import PromptLibrary
 from app.serve.app import build_app, guard
@@ -42,12 +43,16 @@ def frames_of(coroutine: Any) -> list[str]:  # noqa: ANN401  # coroutines and wh
 class StubLlm:
     """Stands where vLLM's engine stands, and notes how it was reached."""
 
+    model_config = SimpleNamespace(max_model_len=1024, dtype="torch.float32")
+
     def __init__(self) -> None:
         self.here: list[str] = []
         self.tasks: list[list[str]] = []
         self.errored = False
 
     async def generate(self, *_: object, **__: object) -> AsyncGenerator[Any, None]:
+        from vllm.outputs import CompletionOutput, RequestOutput
+
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             if frame.f_code.co_filename.startswith(APP):
@@ -57,38 +62,16 @@ class StubLlm:
         self.tasks = [frames_of(task.get_coro()) for task in others]
         await asyncio.sleep(0)
         likely = dict.fromkeys(range(TOKENS), SimpleNamespace(logprob=-1.0))
-        done = SimpleNamespace(
-            finish_reason="stop", stop_reason=None, text="", token_ids=[2], logprobs=[likely], cumulative_logprob=-1.0
-        )
-        yield SimpleNamespace(outputs=[done], prompt_logprobs=None)
+        output = CompletionOutput(0, "", [2], -1.0, [likely], finish_reason="stop")
+        yield RequestOutput("1", None, [1], None, [output], finished=True)
 
 
-def way(path: str, body: dict[str, object]) -> list[str]:
+def way(path: str, body: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The frames from the route on."""
     pytest.importorskip("vllm")
-    from vllm import sampling_params
-    from vllm.inputs import engine as inputs
-
-    from app.engines.vllm.online import AsyncVllmEngine
-
-    engine = object.__new__(AsyncVllmEngine)
     llm = StubLlm()
-    known = {
-        "model": str(MINI),
-        "adapters": {},
-        "context_length": 1024,
-        "_llm": llm,
-        "_tokenizer": load_chat_tokenizer(str(MINI)),
-        "_dtype": "float32",
-        "_params": sampling_params,
-        "_inputs": inputs,
-        "_numbers": iter(range(9)),
-        "_failures": (),
-        "_refusals": (),
-        "_last_heard": 0.0,
-    }
-    for name, value in known.items():
-        setattr(engine, name, value)
+    monkeypatch.setattr(AsyncVllmEngine, "_start", lambda *_: llm)
+    engine = create_async_engine("vllm", MINI, {})
     predictor = AsyncPredictor(engine, PromptLibrary(ROOT / "prompts"))
     app = build_app(guard(predictor, ServerSettings.parse({})), ApiKeys.parse(""))
 
@@ -105,7 +88,7 @@ def way(path: str, body: dict[str, object]) -> list[str]:
     ("path", "body"),
     [("/v1/predict", {"questions": [CHOICE]}), ("/v1/chat/completions", CHAT)],
 )
-def test_the_way_to_vllm_is_short(path: str, body: dict[str, object]) -> None:
-    found = way(path, body)
+def test_the_way_to_vllm_is_short(path: str, body: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = way(path, body, monkeypatch)
     print(len(found), *found, sep="\n  ")
     assert len(found) <= MOST, found

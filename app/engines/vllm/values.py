@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing import resource_tracker
@@ -22,9 +22,8 @@ from app.errors import EngineError, SetupError
 from app.types import Choice, Completion, Copy, JsonSchema, Regex, Selection, TextConstraint, Texts
 
 if TYPE_CHECKING:
-    from vllm.logprobs import Logprob
     from vllm.lora.request import LoRARequest
-    from vllm.outputs import CompletionOutput
+    from vllm.outputs import RequestOutput
     from vllm.sampling_params import SamplingParams
 
     from app.engines.chat import ChatTokenizer
@@ -232,6 +231,12 @@ def refusals() -> tuple[type[Exception], ...]:
     return ValueError, importlib.import_module("vllm.exceptions").VLLMClientError
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """What its server's engine raises where it has failed itself."""
+    faults = importlib.import_module("vllm.exceptions")
+    return faults.VLLMServerError, faults.GracefulHTTPError
+
+
 def refused_by_vllm(error: Exception) -> RefusedRequestError:
     """The refusal of one request, with vLLM's reason."""
     return RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}")
@@ -251,48 +256,33 @@ def sampling_params(prepared: "PreparedRequest", end_ids: tuple[int, ...], kind:
 
 
 def read_output(
-    prepared: "PreparedRequest",
-    tokenizer: "ChatTokenizer",
-    output: "CompletionOutput",
-    ids: Sequence[int],
-    text: str,
-    logprobs: "Sequence[Mapping[int, Logprob]] | None",
-    of_prompt: "Sequence[Mapping[int, Logprob] | None] | None" = None,
-    *,
-    dtype: str,
+    prepared: "PreparedRequest", tokenizer: "ChatTokenizer", whole: "RequestOutput", dtype: str
 ) -> Completion:
-    """The completion of an answer that `output` ends; the rest is of the whole answer, the text where vLLM writes it.
-
-    `of_prompt` has the log-probability of each of the prompt's tokens, where they were asked for.
+    """The completion of an answer: vLLM's last output for it, which holds all of its tokens.
 
     Raises:
         EngineError: vLLM gave the request up.
     """
     from app.engines.prepared import finish  # it brings transformers along
 
+    output = whole.outputs[0]
     if output.finish_reason not in ("stop", "length", "repetition"):
         raise EngineError(f"vLLM ended request {prepared.request.id} with {output.finish_reason!r}")
     # Others are asked for their sum alone, which is NaN where one of them is.
-    asked = prepared.labels is not None or prepared.request.sampling.logprobs is not None
-    token_logprobs = [{index: one.logprob for index, one in told.items()} for told in logprobs or () if asked]
-    total = output.cumulative_logprob
-    # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
-    cut = text if isinstance(output.stop_reason, str) and output.finish_reason == "stop" else None
-    given = prepared.given
-    of_given = (
-        [(told or {})[index].logprob for index, told in zip(given, (of_prompt or ())[-len(given) :], strict=True)]
-        if given
-        else ()
-    )
+    told_apart = prepared.labels is not None or prepared.request.sampling.logprobs is not None
+    asked = output.logprobs if told_apart else None
+    total, given = output.cumulative_logprob, prepared.given
+    of_prompt = (whole.prompt_logprobs or ())[-len(given) :] if given else ()
     return finish(
         prepared,
         tokenizer,
-        ids,
+        output.token_ids,
         dtype=dtype,
         finite=total is None or not math.isnan(total),
-        token_logprobs=token_logprobs,
-        text=cut,
-        given_logprobs=of_given,
+        token_logprobs=[{index: one.logprob for index, one in told.items()} for told in asked or ()],
+        # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
+        text=output.text if isinstance(output.stop_reason, str) and output.finish_reason == "stop" else None,
+        given_logprobs=[(told or {})[index].logprob for index, told in zip(given, of_prompt, strict=True)],
     )
 
 

@@ -1,23 +1,23 @@
-"""vLLM for a server: its `AsyncLLM`, which runs the model in a process of its own and batches continuously."""
+"""The thin half of the engines on vLLM: what calls the library, offline and for a server, on GPUs and CPUs alike."""
 
 import asyncio
-import importlib
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from app.engines.base import SHORT_PROMPT, RefusedRequestError
+from app.engines.base import SHORT_PROMPT, RefusedRequestError, never, pull
 from app.engines.chat import load_chat_tokenizer
 from app.engines.options import VllmSettings
-from app.engines.prepared import CountsTokens, PreparedRequest, Variants, prepare, text_so_far
+from app.engines.prepared import CountsTokens, PreparedRequest, Variants, prepare, prepare_all, text_so_far
 from app.engines.vllm.values import (
     adapter_requests,
     compute_capability,
     engine_values,
+    failures,
     first_line,
     import_vllm,
     read_output,
@@ -34,48 +34,155 @@ if TYPE_CHECKING:
     from vllm.lora.request import LoRARequest
     from vllm.outputs import RequestOutput
     from vllm.v1.engine.async_llm import AsyncLLM
+    from vllm.v1.engine.llm_engine import LLMEngine
 
 
+AHEAD = 2
+"""Requests in flight, in multiples of `max_num_seqs`: enough that a freed place is filled in the next step."""
 UNFINISHED = "\ufffd"
 """What the beginning of a character decodes to."""
 
 
-class AsyncVllmEngine(CountsTokens):
-    """`AsyncEngine` on vLLM, on GPUs and CPUs alike."""
+class _OnVllm(CountsTokens):
+    """What an engine on vLLM knows of its model, offline and served; `_start` gives vLLM's own engine."""
 
     name = "vllm"
 
     def __init__(self, model: str, settings: VllmSettings) -> None:
         """Load the weights, which takes half a minute even for a small model; raises what `create_engine` does."""
         self.model = model
+        self._settings = settings
         self._tokenizer = load_chat_tokenizer(model)
         # An unknown kind of tokenizer is told before the long start.
         _ = self._tokenizer.vocabulary, self._tokenizer.special
         self.version: str = import_vllm().__version__
-        self._sampling_params = importlib.import_module("vllm.sampling_params").SamplingParams
-        self._inputs = importlib.import_module("vllm.inputs.engine")
-        faults = importlib.import_module("vllm.exceptions")
-        self._failures = (faults.VLLMServerError, faults.GracefulHTTPError)
-        self._refusals = refusals()
+        self._refusals, self._failures = refusals(), failures()
         self.adapters = adapter_requests(settings)
-        self._loaded: set[str] = set()
         self._numbers = count()
+        values = engine_values(model, settings, compute_capability())
+        with starting(model):
+            self._inner: Any = self._start(values)
+        self.context_length: int = self._inner.model_config.max_model_len
+        self.dtype = str(self._inner.model_config.dtype).removeprefix("torch.")
+
+    def _start(self, values: dict[str, Any]) -> "LLMEngine | AsyncLLM":
+        raise NotImplementedError
+
+    def _running(self) -> Any:  # noqa: ANN401  # vLLM's types are not checked here
+        if self._inner is None:
+            raise EngineError("the vllm engine is closed")
+        return self._inner
+
+    def _read(self, prepared: PreparedRequest, whole: "RequestOutput") -> Completion:
+        return read_output(prepared, self._tokenizer, whole, dtype=self.dtype)
+
+
+class VllmEngine(_OnVllm):
+    """`Engine` on vLLM, which runs in the caller's process and is fed step by step."""
+
+    _sound = True
+    _generating = False
+
+    def generate(
+        self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
+    ) -> Iterator[Completion]:
+        """Completions in order of finishing. At most `AHEAD * max_num_seqs` requests are in flight."""
+        engine = self._running()
+        if self._generating:
+            raise EngineError("the vllm engine is already generating; finish that stream first")
+        self._generating = True
+        in_flight: dict[str, PreparedRequest] = {}
+        variants = Variants()
+        source, more = iter(requests), True
+        try:
+            while (more or in_flight) and not give_up():
+                if more and (wanted := max(0, AHEAD * self._settings.max_num_seqs - len(in_flight))):
+                    taken, more = pull(source, wanted)
+                    prepared, refused = prepare_all(
+                        variants.spread(taken), self._tokenizer, self.context_length, self.adapters
+                    )
+                    for one in prepared:
+                        number = str(next(self._numbers))
+                        try:
+                            engine.add_request(
+                                number,
+                                {"prompt_token_ids": one.prompt_ids},
+                                sampling_params(one, self._tokenizer.end_ids, "FINAL_ONLY"),
+                                lora_request=self.adapters.get(one.request.adapter or ""),
+                            )
+                        except self._refusals as error:
+                            refused.append(refused_by_vllm(error).completion(one.request.id))
+                        else:
+                            in_flight[number] = one
+                    yield from variants.joined(refused)
+                if in_flight:
+                    yield from variants.joined(self._step(in_flight))
+        finally:
+            self._generating = False
+            if in_flight and self._sound and self._inner is not None:
+                self._inner.abort_request(list(in_flight), internal=False)
+
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+        if self._inner is None:
+            return
+        from vllm.distributed import cleanup_dist_env_and_memory
+
+        self._inner.engine_core.shutdown()
+        self._inner = None
+        cleanup_dist_env_and_memory()
+
+    def _running(self) -> Any:  # noqa: ANN401  # vLLM's types are not checked here
+        if not self._sound:
+            raise EngineError("the vllm engine failed in an earlier step; load it again")
+        return super()._running()
+
+    def _step(self, in_flight: dict[str, PreparedRequest]) -> Iterator[Completion]:
+        engine = self._running()
+        # A step that raises leaves vLLM with half of it done, and what comes after would be wrong answers.
+        self._sound = False
+        try:
+            finished = [output for output in engine.step() if output.finished]
+        except (RuntimeError, OSError) as error:
+            raise EngineError(f"vLLM failed: {first_line(error)}") from error
+        self._sound = True
+        for output in finished:
+            # Removed before the yield: what the caller has seen is no longer in flight.
+            yield self._read(in_flight.pop(output.request_id), output)
+
+    def _start(self, values: dict[str, Any]) -> "LLMEngine":
+        if values["enforce_eager"]:
+            # vLLM compiles a few small functions even so. On CPUs that needs a C++ compiler and seconds.
+            import torch._dynamo
+
+            torch._dynamo.config.disable = True
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        engine = LLMEngine.from_engine_args(EngineArgs(**values))
+        for adapter in self.adapters.values():
+            # Layers that vLLM does not adapt in this architecture are told now, not by the first request.
+            engine.add_lora(adapter)
+        return engine
+
+
+class AsyncVllmEngine(_OnVllm):
+    """`AsyncEngine` on vLLM's `AsyncLLM`, which runs the model in a process of its own and batches continuously."""
+
+    last_heard: float
+
+    def __init__(self, model: str, settings: VllmSettings) -> None:
+        """As `VllmEngine`."""
         self._hear()
-        self._llm: AsyncLLM | None = self._start(settings)
-        self.context_length: int = self._running().model_config.max_model_len
-        self._dtype = str(self._running().model_config.dtype).removeprefix("torch.")
+        super().__init__(model, settings)
+        self._loaded: set[str] = set()
         # Tokenising a long prompt, or compiling a grammar, would hold up every other answer.
         self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
 
     @property
     def alive(self) -> bool:
         """False once vLLM's process has died or its output can no longer be read."""
-        return self._llm is not None and not self._llm.errored
-
-    @property
-    def last_heard(self) -> float:
-        """When the last token came, on `time.monotonic`'s clock."""
-        return self._last_heard
+        return self._inner is not None and not self._inner.errored
 
     async def generate(self, request: GenerationRequest) -> Completion:
         """The completion of one request; cancelling it aborts the request in vLLM, its variants too."""
@@ -95,17 +202,7 @@ class AsyncVllmEngine(CountsTokens):
             prepared = await self._prepare(request)
             async with aclosing(self._outputs(prepared, "FINAL_ONLY")) as outputs:
                 async for output in outputs:
-                    done = output.outputs[0]
-                    return read_output(
-                        prepared,
-                        self._tokenizer,
-                        done,
-                        done.token_ids,
-                        done.text,
-                        done.logprobs,
-                        output.prompt_logprobs,
-                        dtype=self._dtype,
-                    )
+                    return self._read(prepared, output)
         except RefusedRequestError as refusal:
             return refusal.completion(request.id)
         raise EngineError(f"vLLM ended request {request.id} without an answer")
@@ -127,7 +224,8 @@ class AsyncVllmEngine(CountsTokens):
                     logprobs.extend(output.logprobs or ())
                     cut += output.text
                     if output.finish_reason is not None:
-                        yield read_output(prepared, self._tokenizer, output, ids, cut, logprobs, dtype=self._dtype)
+                        output.token_ids, output.logprobs, output.text = ids, logprobs, cut
+                        yield self._read(prepared, whole)
                         return
                     # vLLM keeps back what may be the beginning of a stop string.
                     text = cut if request.sampling.stop else text_so_far(prepared, self._tokenizer, ids)
@@ -139,8 +237,11 @@ class AsyncVllmEngine(CountsTokens):
 
     async def probe(self) -> None:
         """Generate one token."""
-        params = self._sampling_params(max_tokens=1, temperature=0, detokenize=False)
-        prompt = self._inputs.tokens_input([self._tokenizer.end_ids[0]])
+        from vllm.inputs.engine import tokens_input
+        from vllm.sampling_params import SamplingParams
+
+        params = SamplingParams(max_tokens=1, temperature=0, detokenize=False)
+        prompt = tokens_input([self._tokenizer.end_ids[0]])
         try:
             async for _ in self._running().generate(prompt, params, f"probe-{next(self._numbers)}"):
                 self._hear()
@@ -149,18 +250,13 @@ class AsyncVllmEngine(CountsTokens):
 
     def close(self) -> None:
         """Free the model. Safe to call twice."""
-        if self._llm is not None:
+        if self._inner is not None:
             self._tokenising.shutdown(wait=False, cancel_futures=True)
-            self._llm.shutdown()
-            self._llm = None
-
-    def _running(self) -> "AsyncLLM":
-        if self._llm is None:
-            raise EngineError("the vllm engine is closed")
-        return self._llm
+            self._inner.shutdown()
+            self._inner = None
 
     def _hear(self) -> None:
-        self._last_heard = time.monotonic()
+        self.last_heard = time.monotonic()
 
     async def _prepare(self, request: GenerationRequest) -> PreparedRequest:
         given = (request, self._tokenizer, self.context_length, self.adapters)
@@ -185,12 +281,14 @@ class AsyncVllmEngine(CountsTokens):
         self._loaded.add(adapter.lora_name)
 
     async def _outputs(self, prepared: PreparedRequest, kind: str) -> "AsyncGenerator[RequestOutput, None]":
+        from vllm.inputs.engine import tokens_input
+
         adapter = self.adapters.get(prepared.request.adapter or "")
         try:
             if adapter is not None:
                 await self._have(adapter)
             outputs = self._running().generate(
-                self._inputs.tokens_input(prepared.prompt_ids),
+                tokens_input(prepared.prompt_ids),
                 sampling_params(prepared, self._tokenizer.end_ids, kind),
                 str(next(self._numbers)),
                 lora_request=adapter,
@@ -203,16 +301,15 @@ class AsyncVllmEngine(CountsTokens):
         except self._refusals as error:
             raise refused_by_vllm(error) from error
 
-    def _start(self, settings: VllmSettings) -> "AsyncLLM":
-        values = engine_values(self.model, settings, compute_capability()) | {"disable_log_stats": False}
+    def _start(self, values: dict[str, Any]) -> "AsyncLLM":
         if values["enforce_eager"]:
-            # vLLM compiles a few small functions even so. On CPUs that needs a C++ compiler and seconds.
+            # As offline, but in the process that vLLM starts.
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        with starting(self.model):
-            return AsyncLLM.from_engine_args(AsyncEngineArgs(**values), stat_loggers=[_listener(self._hear)])
+        arguments = AsyncEngineArgs(**values | {"disable_log_stats": False})
+        return AsyncLLM.from_engine_args(arguments, stat_loggers=[_listener(self._hear)])
 
 
 def _listener(heard: Callable[[], None]) -> type:
