@@ -35,7 +35,8 @@ class PreparedRequest:
 
     `labels` holds, for a `Choice`, the tokens that count as each label. `longest` is how many tokens the longest
     legal answer may have, its end left out, where the constraint tells. `given` are the tokens of the one text of a
-    `Texts`, its end included; they close the prompt, and one token is generated after them that nobody reads.
+    `Texts`, its end included; they close the prompt, and one token is generated after them that nobody reads. `fresh`:
+    nothing of the prompt may be taken from what was computed before.
     """
 
     request: GenerationRequest
@@ -43,6 +44,7 @@ class PreparedRequest:
     labels: Mapping[str, tuple[int, ...]] | None = None
     longest: int | None = None
     given: tuple[int, ...] = ()
+    fresh: bool = False
 
     @property
     def max_tokens(self) -> int:

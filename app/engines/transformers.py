@@ -116,6 +116,10 @@ class RowScores(LogitsProcessor):  # type: ignore[misc]  # transformers is untyp
         return decide(scores, {place: row.decoding for place, row in under_way.items() if row.finite})
 
 
+PACKED = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
+"""Architectures whose attention alone joins tokens, and takes a mask of any shape."""
+PACKED_TOKENS = 256
+"""Most tokens of texts behind one beginning in a row."""
 WINDOW = 4
 """Batches' worth of requests that are pulled together, so that prompts of like length share a batch."""
 
@@ -178,11 +182,15 @@ class TransformersEngine(CountsTokens):
         yield from variants.joined(refused)
         prepared.sort(key=lambda one: (one.request.adapter or "", bool(one.given), one.max_tokens, len(one.prompt_ids)))
         for (adapter, given), group in groupby(prepared, key=lambda one: (one.request.adapter, bool(one.given))):
+            if given:
+                rows = iter(self._packed(group))
+                while texts := list(islice(rows, self._settings.batch_size)):
+                    yield from variants.joined(self._score(texts, adapter))
+                    if give_up():
+                        return True
+                continue
             remaining = iter(list(group))
             while batch := list(islice(remaining, self._settings.batch_size)):
-                if given:
-                    yield from variants.joined(self._score(batch, adapter))
-                    continue
                 ends = RowEnds([Row(one, self._tokenizer) for one in batch], give_up)
                 self._run(batch, ends, adapter)
                 if ends.gave_up:
@@ -201,23 +209,67 @@ class TransformersEngine(CountsTokens):
             text=row.text,
         )
 
-    def _score(self, batch: list[PreparedRequest], adapter: str | None) -> Iterator[Completion]:
-        """The completions of texts that are given, from one pass over them."""
-        input_ids, attention_mask = self._pad([prepared.prompt_ids for prepared in batch])
-        longest = max(len(prepared.given) for prepared in batch)
+    def _packed(self, texts: Iterable[PreparedRequest]) -> list[list[PreparedRequest]]:
+        """Texts that are given, those behind one beginning together, the shortest rows first."""
+        config = self._loaded().config
+        alone = config.model_type not in PACKED or getattr(config, "sliding_window", None)
+        behind: dict[tuple[int, ...], list[list[PreparedRequest]]] = {}
+        for one in texts:
+            rows = behind.setdefault(tuple(one.prompt_ids[: -len(one.given)]), [])
+            if alone or not rows or sum(len(other.given) for other in (*rows[-1], one)) > PACKED_TOKENS:
+                rows.append([])
+            rows[-1].append(one)
+        packed = [row for rows in behind.values() for row in rows]
+        return sorted(packed, key=lambda row: len(row[0].prompt_ids) + sum(len(one.given) for one in row[1:]))
+
+    def _score(self, batch: list[list[PreparedRequest]], adapter: str | None) -> Iterator[Completion]:
+        """The completions of texts that are given, from one pass over rows of a beginning and the texts behind it.
+
+        A text sees the beginning and itself, and counts its positions from the beginning's end. Its last token is
+        predicted and never read.
+        """
+        beginnings = [row[0].prompt_ids[: -len(row[0].given)] for row in batch]
+        input_ids, mask = self._pad(
+            [
+                [*beginning, *(index for one in row for index in one.given[:-1])]
+                for beginning, row in zip(beginnings, batch, strict=True)
+            ]
+        )
+        # Of each token: 0 in the beginning, 1 in the first text, and so on, -1 ahead of the row; and its position.
+        part, width = mask - 1, input_ids.shape[1]
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        kept = 1
+        for place, (beginning, row) in enumerate(zip(beginnings, batch, strict=True)):
+            start = width - sum(len(one.given) - 1 for one in row)
+            kept = max(kept, width - start + 1)
+            for number, one in enumerate(row, 1):
+                end = start + len(one.given) - 1
+                part[place, start:end] = number
+                positions[place, start:end] = torch.arange(len(beginning), len(beginning) + end - start)
+                start = end
+        packed: dict[str, torch.Tensor] = {"attention_mask": mask}
+        if any(len(row) > 1 for row in batch):
+            seen = (part[:, None, :] == 0) | (part[:, None, :] == part[:, :, None])
+            seen &= torch.ones(width, width, dtype=torch.bool, device=seen.device).tril()
+            lowest = torch.finfo(self._loaded().dtype).min
+            hidden = torch.zeros(seen.shape, dtype=self._loaded().dtype, device=seen.device).masked_fill(~seen, lowest)
+            packed = {"attention_mask": hidden[:, None], "position_ids": positions}
         try:
             with torch.inference_mode(), self._adapted(adapter):
                 # The last positions alone meet the vocabulary; each predicts the token after it.
-                scores = self._loaded()(
-                    input_ids=input_ids, attention_mask=attention_mask, logits_to_keep=longest + 1
-                ).logits
+                scores = self._loaded()(input_ids=input_ids, logits_to_keep=kept, **packed).logits
         except RuntimeError as error:
             raise EngineError(f"transformers failed: {str(error).splitlines()[0]}") from error
-        for row, prepared in zip(scores, batch, strict=True):
-            size = len(prepared.given)
-            logprobs = torch.log_softmax(row[-size - 1 : -1].float(), dim=-1)
-            found = logprobs[torch.arange(size), torch.tensor(prepared.given)].tolist()
-            yield finish(prepared, self._tokenizer, [], dtype=self.dtype, given_logprobs=found)
+        for logits, row in zip(scores, batch, strict=True):
+            start = kept - sum(len(one.given) - 1 for one in row)
+            first = start - 1
+            for one in row:
+                end = start + len(one.given) - 1
+                of_text = torch.cat((logits[first : first + 1], logits[start:end]))
+                logprobs = torch.log_softmax(of_text.float(), dim=-1)
+                found = logprobs[torch.arange(len(one.given)), torch.tensor(one.given)].tolist()
+                start = end
+                yield finish(one, self._tokenizer, [], dtype=self.dtype, given_logprobs=found)
 
     def _run(self, batch: list[PreparedRequest], ends: RowEnds, adapter: str | None) -> None:
         input_ids, attention_mask = self._pad([prepared.prompt_ids for prepared in batch])

@@ -225,10 +225,19 @@ def test_variants_are_judged_as_requests_of_their_own_would_be(engine: Engine) -
 TITLES = ("oak chair", "Étui en cuir 🙂", "oak chair with arms, 綿のシャツ", "<|im_end|>", "5")
 
 
-def test_texts_are_scored_by_the_models_own_probabilities(engine: Engine, checkpoint: Path) -> None:
-    request, free = ask("texts", Texts(TITLES)), ask("", text="N/A")
-    found = answers(engine, [replace(request, variants=(free.messages,)), ask("beside"), ask("one", Texts(("x",)))])
-    assert set(found) == {"texts", "beside", "one"}
+LONG = "oak chair with arms " * 20
+"""Longer than the blocks in which an engine keeps what it has computed, so that later texts begin inside one."""
+
+
+@pytest.mark.parametrize("titles", [TITLES, (LONG + "and a cushion", LONG + "and a cover", LONG, "x")])
+def test_texts_are_scored_by_the_models_own_probabilities(
+    engine: Engine, checkpoint: Path, titles: tuple[str, ...]
+) -> None:
+    request, free = ask("texts", Texts(titles), LONG), ask("", text="N/A")
+    texts = replace(request, variants=(free.messages,))
+    more = [replace(texts, id=f"{number}") for number in range(3)]
+    found = answers(engine, [texts, *more, ask("beside"), ask("one", Texts(("x",)))])
+    assert set(found) == {"texts", "0", "1", "2", "beside", "one"}
     tokenizer = load_chat_tokenizer(str(checkpoint))
     network = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
 
@@ -240,13 +249,14 @@ def test_texts_are_scored_by_the_models_own_probabilities(engine: Engine, checkp
         places = range(len(prompt) - 1, len(prompt) + len(answer) - 1)
         return sum(float(logprobs[place, token]) for place, token in zip(places, answer, strict=True))
 
-    whole = found["texts"]
-    assert whole.error is None
-    for messages, told in ((request.messages, whole.label_logprobs), (free.messages, whole.variants[0])):
-        assert told == pytest.approx({text: expected(messages, text) for text in TITLES}, abs=10 * TOLERANCE)
-    assert whole.label_logprobs is not None
-    assert whole.text == max(TITLES, key=whole.label_logprobs.__getitem__)
-    assert (whole.output_tokens, whole.finish_reason) == (0, "stop")
+    both = [{text: expected(messages, text) for text in titles} for messages in (request.messages, free.messages)]
+    for whole in (found["texts"], *(found[one.id] for one in more)):
+        assert whole.error is None
+        for told, wanted in zip((whole.label_logprobs, whole.variants[0]), both, strict=True):
+            assert told == pytest.approx(wanted, abs=10 * TOLERANCE, rel=1e-4)
+        assert whole.label_logprobs is not None
+        assert whole.text == max(titles, key=whole.label_logprobs.__getitem__)
+        assert (whole.output_tokens, whole.finish_reason) == (0, "stop")
     assert found["one"].text == "x"
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from app.engines.vllm.values import (
     refusals,
     refused_by_vllm,
     sampling_params,
+    scored,
     starting,
 )
 from app.errors import EngineError
@@ -92,16 +94,18 @@ class VllmEngine(_OnVllm):
             raise EngineError("the vllm engine is already generating; finish that stream first")
         self._generating = True
         in_flight: dict[str, PreparedRequest] = {}
+        again: list[PreparedRequest] = []
         variants = Variants()
         source, more = iter(requests), True
         try:
-            while (more or in_flight) and not give_up():
-                if more and (wanted := max(0, AHEAD * self._settings.max_num_seqs - len(in_flight))):
-                    taken, more = pull(source, wanted)
+            while (more or in_flight or again) and not give_up():
+                wanted = max(0, AHEAD * self._settings.max_num_seqs - len(in_flight))
+                if again or (more and wanted):
+                    taken, more = pull(source, wanted) if more and wanted else ([], more)
                     prepared, refused = prepare_all(
                         variants.spread(taken), self._tokenizer, self.context_length, self.adapters
                     )
-                    for one in prepared:
+                    for one in prepared + again:
                         number = str(next(self._numbers))
                         try:
                             engine.add_request(
@@ -114,9 +118,10 @@ class VllmEngine(_OnVllm):
                             refused.append(refused_by_vllm(error).completion(one.request.id))
                         else:
                             in_flight[number] = one
+                    again.clear()
                     yield from variants.joined(refused)
                 if in_flight:
-                    yield from variants.joined(self._step(in_flight))
+                    yield from variants.joined(self._step(in_flight, again))
         finally:
             self._generating = False
             if in_flight and self._sound and self._inner is not None:
@@ -137,7 +142,7 @@ class VllmEngine(_OnVllm):
             raise EngineError("the vllm engine failed in an earlier step; load it again")
         return super()._running()
 
-    def _step(self, in_flight: dict[str, PreparedRequest]) -> Iterator[Completion]:
+    def _step(self, in_flight: dict[str, PreparedRequest], again: list[PreparedRequest]) -> Iterator[Completion]:
         engine = self._running()
         # A step that raises leaves vLLM with half of it done, and what comes after would be wrong answers.
         self._sound = False
@@ -148,7 +153,11 @@ class VllmEngine(_OnVllm):
         self._sound = True
         for output in finished:
             # Removed before the yield: what the caller has seen is no longer in flight.
-            yield self._read(in_flight.pop(output.request_id), output)
+            prepared = in_flight.pop(output.request_id)
+            if scored(prepared, output):
+                yield self._read(prepared, output)
+            else:
+                again.append(replace(prepared, fresh=True))
 
     def _start(self, values: dict[str, Any]) -> "LLMEngine":
         if values["enforce_eager"]:
@@ -200,9 +209,11 @@ class AsyncVllmEngine(_OnVllm):
     async def _generate(self, request: GenerationRequest) -> Completion:
         try:
             prepared = await self._prepare(request)
-            async with aclosing(self._outputs(prepared, "FINAL_ONLY")) as outputs:
-                async for output in outputs:
-                    return self._read(prepared, output)
+            for asked in (prepared, replace(prepared, fresh=True)):
+                async with aclosing(self._outputs(asked, "FINAL_ONLY")) as outputs:
+                    async for output in outputs:
+                        if scored(asked, output):
+                            return self._read(asked, output)
         except RefusedRequestError as refusal:
             return refusal.completion(request.id)
         raise EngineError(f"vLLM ended request {request.id} without an answer")

@@ -64,9 +64,9 @@ multiplies 8-bit numbers in hardware (AMX)."""
 def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> dict[str, Any]:
     """The arguments of vLLM's `SamplingParams` for one request.
 
-    A choice is one token whose labels' log-probabilities vLLM gathers itself (`logprob_token_ids`), which,
-    unlike `prompt_logprobs`, leaves prefix caching on; those are for texts that are scored whole. Other constraints
-    travel to the logits processor.
+    A choice is one token whose labels' log-probabilities vLLM gathers itself (`logprob_token_ids`). Texts that are
+    scored whole need `prompt_logprobs`, for which vLLM would leave what it has computed unread: see `scored`. Other
+    constraints travel to the logits processor.
     """
     request = prepared.request
     values: dict[str, Any] = {
@@ -80,7 +80,7 @@ def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> di
     if request.sampling.stop:
         values["stop"] = list(request.sampling.stop)
     if prepared.given:
-        values["prompt_logprobs"] = 0
+        values |= {"prompt_logprobs": 0, "skip_reading_prefix_cache": prepared.fresh}
     elif prepared.labels is not None:
         values["logprob_token_ids"] = prepared.label_ids
         values["allowed_token_ids"] = prepared.label_ids
@@ -253,6 +253,20 @@ def sampling_params(prepared: "PreparedRequest", end_ids: tuple[int, ...], kind:
         values["repetition_detection"] = RepetitionDetectionParams(LONGEST_LOOP, SHORTEST_LOOP, LOOPS)
     # Made for this request alone, so that vLLM need not copy it to its depth.
     return SamplingParams(**values, output_kind=RequestOutputKind[kind], skip_clone=True)
+
+
+def scored(prepared: "PreparedRequest", whole: "RequestOutput") -> bool:
+    """Whether vLLM scored each token of the text that is given, if one is.
+
+    A prompt whose beginning it has computed before has scores from there on only, and none that mean anything ahead of
+    it. Where that reaches into the text, the request must be made again, as a `fresh` one.
+    """
+    if not prepared.given:
+        return True
+    size = len(prepared.given)
+    told = (whole.prompt_logprobs or ())[-size:]
+    computed = (whole.num_cached_tokens or 0) < len(prepared.prompt_ids) - size
+    return computed and all(index in (one or {}) for index, one in zip(prepared.given, told, strict=True))
 
 
 def read_output(
