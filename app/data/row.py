@@ -1,13 +1,11 @@
 """A training row: a question in ShopBench's form, the text that answers it, and where both come from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from app.errors import InputError
-from app.tables.readers import read_raw, strict
 from app.types import Question, Sample, TaskType
 
 
@@ -70,20 +68,6 @@ class TrainingRow:
 _TEXTS = {"prompt": "input_field", "task": "task_name"} | {
     name: name for name in ("target", "metric", "sub_skill", "source", "group", "language")
 }
-
-
-def read_training_rows(path: Path) -> Iterator[tuple[str, TrainingRow]]:
-    """The rows of a file as `to_json` has them, each with its place, which a later error may name.
-
-    Raises:
-        InputError: the file cannot be read or is empty, or a row is none; the message has its place.
-    """
-    for raw in strict(read_raw(path), path):
-        try:
-            row = row_from_json(raw.values)
-        except InputError as error:
-            raise InputError(f"{raw.place}: {error}") from error
-        yield raw.place, row
 
 
 def row_from_json(values: Any) -> TrainingRow:  # noqa: ANN401 - whatever stood on the line

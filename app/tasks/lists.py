@@ -90,21 +90,40 @@ def find_lists(prompt: str) -> tuple[NumberedList, ...]:
 
 def find_letters(prompt: str) -> tuple[str, ...]:
     """The labels of the last lettered list ("A. ...", "(b) ..."), as they stand; empty where there is none."""
-    lines = (match["wrapped"] or match["bare"] for match in _LETTER_MARKER.finditer(prompt))
-    return _last_run(lines) or _last_run(match["letter"] for match in _INLINE_LETTER.finditer(prompt))
+    return tuple(letter for letter, _ in _lettered(prompt))
 
 
-def _last_run(letters: Iterable[str]) -> tuple[str, ...]:
-    best: list[str] = []
-    run: list[str] = []
-    for letter in letters:
-        if run and ord(letter) == ord(run[-1]) + 1:
-            run.append(letter)
+def letters_as_numbers(prompt: str) -> str:
+    """The prompt with the labels of its last lettered list as numbers from 0, as the competition has them."""
+    for number, (_, place) in enumerate(_lettered(prompt)):
+        prompt = f"{prompt[:place]}{number}{prompt[place + 1 :]}"
+    return prompt
+
+
+def _lettered(prompt: str) -> list[tuple[str, int]]:
+    """The letters of the last lettered list, at most ten, with their places."""
+    lines = (
+        (match[group], match.start(group))
+        for match in _LETTER_MARKER.finditer(prompt)
+        for group in ("wrapped", "bare")
+        if match[group]
+    )
+    return _last_run(lines) or _last_run(
+        (match["letter"], match.start("letter")) for match in _INLINE_LETTER.finditer(prompt)
+    )
+
+
+def _last_run(letters: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    best: list[tuple[str, int]] = []
+    run: list[tuple[str, int]] = []
+    for letter, place in letters:
+        if run and ord(letter) == ord(run[-1][0]) + 1:
+            run.append((letter, place))
         elif letter in "Aa":
-            run = [letter]
+            run = [(letter, place)]
         if len(run) > 1:
             best = run
-    return tuple(best)
+    return best
 
 
 def principal(lists: tuple[NumberedList, ...]) -> NumberedList | None:

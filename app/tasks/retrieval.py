@@ -92,7 +92,7 @@ class Retrieval:
             return None
         wording = _NUMBERS.search(asked)
         size = len(parts.list.entries)
-        if 0 < _asked_count(asked) < size and not parts.embedded(parts.list) and not _WRITES.search(asked):
+        if 0 < asked_count(asked) < size and not parts.embedded(parts.list) and not _WRITES.search(asked):
             return f"asks for some of a list of {size}"
         if wording and (not parts.embedded(parts.list) or "list" in asked or "ind" in wording.group()):
             return f"asks for numbers of a list of {size} ('{wording.group()[:40]}')"
@@ -104,7 +104,7 @@ class Retrieval:
         """The listed numbers (1 to 10 where none are), and the count asked for (three where none is)."""
         parts = dissect(question.prompt)
         numbers = parts.list.numbers if parts.list else _DEFAULT
-        reading = selection_of(numbers, min(_asked_count(parts.asked) or _READ, len(numbers)))
+        reading = selection_of(numbers, min(asked_count(parts.asked) or _READ, len(numbers)))
         return replace(reading, options=Options.of(question.prompt, parts.list))
 
     def parse(self, answer: str) -> list[int]:
@@ -125,7 +125,7 @@ class Retrieval:
         return join_numbers(numbers)
 
 
-def _asked_count(asked: str) -> int:
+def asked_count(asked: str) -> int:
     """How many numbers are asked for; 0 where nothing is said."""
     found = next((match for pattern in _COUNTS if (match := pattern.search(asked))), None)
     return number(found["n"]) if found else 0

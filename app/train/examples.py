@@ -12,7 +12,8 @@ from datasets import Sequence as Column
 from datasets.arrow_writer import ArrowWriter
 
 from app.data.encoding import EncodedRow, RowEncoder
-from app.data.row import Capability, TrainingRow, read_training_rows
+from app.data.own import read_training_rows
+from app.data.row import Capability, TrainingRow
 from app.errors import InputError, SetupError
 from app.files import sha256
 from app.routing import route
@@ -36,6 +37,8 @@ class DataFile:
     """Rows that the run may use, after the filter by capability."""
     capabilities: dict[str, int]
     task_types: dict[str, int]
+    faults: dict[str, int]
+    """Rows that were mended or left out, by reason; none of a file that 'shopbench data build' wrote."""
 
 
 def read_data(paths: Sequence[Path], capabilities: Collection[Capability]) -> tuple[list[PlacedRow], list[DataFile]]:
@@ -43,12 +46,13 @@ def read_data(paths: Sequence[Path], capabilities: Collection[Capability]) -> tu
 
     Raises:
         SetupError: no row is left.
-        InputError: a file cannot be read, or a line is not a training row.
+        InputError: a file cannot be read, or holds no row to learn from.
     """
     rows: list[PlacedRow] = []
     files = []
     for path in paths:
-        read = (PlacedRow(place, row) for place, row in read_training_rows(path))
+        faults: Counter[str] = Counter()
+        read = (PlacedRow(place, row) for place, row in read_training_rows(path, faults))
         found = [placed for placed in read if not capabilities or placed.row.capability in capabilities]
         rows += found
         files.append(
@@ -58,6 +62,7 @@ def read_data(paths: Sequence[Path], capabilities: Collection[Capability]) -> tu
                 len(found),
                 dict(Counter(placed.row.capability.value for placed in found)),
                 dict(Counter(placed.row.task_type.value for placed in found)),
+                dict(faults),
             )
         )
     if not rows:

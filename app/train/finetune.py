@@ -14,6 +14,7 @@ from transformers import AutoConfig, EarlyStoppingCallback, PrinterCallback, Tra
 from transformers.integrations import TensorBoardCallback
 from trl import SFTConfig
 
+from app.data.own import told
 from app.engines.chat import load_chat_tokenizer
 from app.files import dump, whole_folder
 from app.forms import write_forms
@@ -100,6 +101,7 @@ def finetune(
     for name, examples in (("training", data.train), ("validation", data.validation)):
         if examples is not None:
             _say(watcher, f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in examples.counts.items()))
+    _say(watcher, *(f"{file.path}: {told(file.faults)}" for file in [*train_files, *validation_files] if file.faults))
     log = MetricsLog(config.run_folder)
     train = pack(data.train.data, config.max_length, config.seed) if config.packing else data.train.data
     trainer = AnswerTrainer(

@@ -24,7 +24,8 @@ class SourceSettings(StrictSettings):
     folder: Path | None = None
     """Holds a published data set, or names one on the hub ("hf:owner/name"); by default its own folder in `data`."""
     file: Path | None = None
-    """Rows made elsewhere, as `shopbench data generate` writes them; then the source's name is free."""
+    """Rows of one's own, in any form that `app.data.own` knows, or as `shopbench data generate` writes them; then the
+    source's name is free."""
     licence: str | None = None
     """Of `file`."""
     rows: PositiveInt | None = None

@@ -8,12 +8,13 @@ from itertools import islice
 from pathlib import Path
 
 from app.data.mixing.mixture import MixtureSettings, SourceSettings, fits, refuse_unknown
-from app.data.row import TrainingRow, read_training_rows
+from app.data.own import nothing_learnt, rows_of
+from app.data.row import TrainingRow
 from app.data.sources.reading import is_hub_name
 from app.data.tasks.declared import SOURCES, TASKS, Declaration, draw_row
 from app.data.tasks.task import GeneratedSource, PublishedSource
 from app.errors import SetupError
-from app.tables.readers import count_rows
+from app.tables.readers import count_rows, read_raw, strict
 
 
 @dataclass(slots=True)
@@ -77,11 +78,14 @@ class Feed:
 
     def _file_rows(self, path: Path, advance: Callable[[], object]) -> Iterator[TrainingRow]:
         drawn: Counter[str] = Counter()
-        for _, row in read_training_rows(path):
+        for raw in strict(read_raw(path), path):
             advance()
-            drawn[row.task] += 1
-            if self.settings.rows is None or drawn[row.task] <= self.settings.rows:
-                yield replace(row, source=self.name)
+            for row in rows_of(raw, self.name, self.faults):
+                drawn[row.task] += 1
+                if self.settings.rows is None or drawn[row.task] <= self.settings.rows:
+                    yield replace(row, source=self.name)
+        if not drawn:
+            raise nothing_learnt(path, self.faults)
 
 
 def open_feeds(settings: MixtureSettings) -> list[Feed]:
@@ -123,7 +127,9 @@ def _feed(name: str, asked: SourceSettings, settings: MixtureSettings) -> Feed:
         if name in SOURCES:
             raise SetupError(f"sources.{name}: the name is taken by a source of the project; give the file another one")
         if not asked.file.is_file():
-            raise SetupError(f"sources.{name}: no file {asked.file}; make one with 'shopbench data generate'")
+            raise SetupError(
+                f"sources.{name}: no file {asked.file}; it holds rows of your own, or of 'shopbench data generate'"
+            )
         return Feed(name, asked.licence or "", asked, settings.seed, asked.file)
     source = SOURCES.get(name)
     if source is None:

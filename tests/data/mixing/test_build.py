@@ -136,6 +136,27 @@ def test_rows_are_repeated_in_training_alone_and_what_lacks_is_told(tmp_path: Pa
     ]
 
 
+def test_rows_of_ones_own_are_a_source_like_any_other(tmp_path: Path) -> None:
+    asked = [choice(subject(number)) for number in range(40)]
+    rows: list[dict[str, object]] = [{"instruction": row.prompt, "output": row.target} for row in asked]
+    rows += [{"messages": [{"role": "user", "content": f"Describe {subject(n)}."}]} for n in range(3)]
+    rows += [rows[0], {"prompt": "Describe a secret anvil.", "completion": "Heavy."}, {"a": 1}]
+    evaluation = write(tmp_path / "evaluation.jsonl", [free_text("an anvil", "Heavy.")])
+    secret = json.loads(evaluation.read_text()) | {"input_field": "Describe  a secret ANVIL."}
+    evaluation.write_text(json.dumps(secret) + "\n")
+    (tmp_path / "own.json").write_text(json.dumps(rows))
+
+    manifest, files = build(mixture(tmp_path / "own.json", evaluation_files=(evaluation,)), tmp_path / "out")
+
+    written = [row for rows in files.values() for row in rows]
+    assert sorted((row.prompt, row.target, row.source) for row in written) == sorted(
+        (row.prompt, row.target, "own") for row in asked
+    )
+    assert manifest.sources["own"].faults == {"a question without an answer": 3, "in no form that is known": 1}
+    assert manifest.tasks["own_multiple_choice"].dropped == {Drop.EXACT_DUPLICATE: 1}
+    assert manifest.tasks["own_generation"].dropped == {Drop.EVALUATION_PROMPT: 1}
+
+
 def test_near_duplicates_of_one_task_are_dropped_and_the_wording_does_not_count(tmp_path: Path) -> None:
     long_name = "a very sturdy oak ladder with nine steps and two hooks for buckets"
     rows = [*ROWS, choice(long_name), choice(long_name + " please")]
