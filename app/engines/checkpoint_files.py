@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from app.errors import SetupError
 from app.settings import DEFAULT_CHECKPOINT, ROOT
@@ -282,11 +282,41 @@ def vocabulary_size(config: Mapping[str, Any]) -> int | None:
     return size if isinstance(size, int) else None
 
 
+NO_FLOAT32 = ("gptq", "awq", "compressed-tensors")
+"""Ways to pack weights whose kernels compute in 16 bits only, on CPUs too (vLLM 0.32): the last one where the processor
+multiplies 8-bit numbers in hardware (AMX)."""
+
+
 def quantization_method(model: str) -> str | None:
     """How a checkpoint's files say that its weights are packed; None where they do not, and for hub names."""
+    packing = _config(model).get("quantization_config")
+    return packing.get("quant_method") if isinstance(packing, dict) else None
+
+
+def format_on_cpu(model: str) -> Literal["float32", "bfloat16"]:
+    """The number format in which a CPU computes with a checkpoint, unless told otherwise.
+
+    bfloat16 where the weights are kept in it and the processor multiplies such numbers itself, which takes half the
+    time of float32; weights in float16 would lose bits.
+    """
+    values = _config(model)
+    if quantization_method(model) in NO_FLOAT32:
+        return "bfloat16"
+    kept = values.get("dtype") or values.get("torch_dtype")
+    return "bfloat16" if kept == "bfloat16" and multiplies_bfloat16() else "float32"
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this machine's processor has instructions for bfloat16; others emulate it, slower than float32."""
+    import torch
+
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
+def _config(model: str) -> dict[str, Any]:
     try:
         values = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    packing = values.get("quantization_config") if isinstance(values, dict) else None
-    return packing.get("quant_method") if isinstance(packing, dict) else None
+        return {}
+    return values if isinstance(values, dict) else {}

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
 
 from app.engines.base import never, pull
 from app.engines.chat import ChatTokenizer, load_chat_tokenizer
+from app.engines.checkpoint_files import format_on_cpu
 from app.engines.constraints.automaton import Follower
 from app.engines.decoding import Decoding, decide
 from app.engines.options import TransformersSettings
@@ -310,7 +311,7 @@ class TransformersEngine(CountsTokens):
     def _load(self) -> PreTrainedModel:
         transformers.utils.logging.disable_progress_bar()
         transformers.utils.logging.set_verbosity_error()
-        dtype = _dtype(self._settings.dtype, self._device)
+        dtype = _dtype(self._settings.dtype, self._device, self.model)
         try:
             network = AutoModelForCausalLM.from_pretrained(self.model, dtype=dtype, trust_remote_code=False)
         except (OSError, ValueError) as error:
@@ -334,10 +335,10 @@ def _with_adapter(network: PreTrainedModel, name: str, path: str) -> PreTrainedM
         raise SetupError(f"adapter {name!r}: cannot load {path}: {str(error).splitlines()[0]}") from error
 
 
-def _dtype(wanted: str, device: torch.device) -> torch.dtype:
+def _dtype(wanted: str, device: torch.device, model: str) -> torch.dtype:
+    if wanted == "auto" and device.type == "cpu":
+        wanted = format_on_cpu(model)
     if wanted != "auto":
         chosen: torch.dtype = getattr(torch, wanted)
         return chosen
-    if device.type == "cpu":
-        return torch.float32
     return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16

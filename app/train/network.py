@@ -15,7 +15,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel, set_seed
 
-from app.engines.checkpoint_files import check_checkpoint
+from app.engines.checkpoint_files import check_checkpoint, multiplies_bfloat16
 from app.errors import SetupError
 from app.train.recipe import FinetuneConfig, LoraSettings
 
@@ -79,8 +79,7 @@ def choose_precision(config: FinetuneConfig) -> Precision:
         if on_gpu(config):
             name = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
         else:
-            # With AMX: three times as fast as float32. Without, a CPU emulates it or gains little.
-            name = "bfloat16" if torch.cpu.get_capabilities().get("amx_bf16", False) else "float32"
+            name = "bfloat16" if multiplies_bfloat16() else "float32"
     if name == "float16" and not on_gpu(config):
         raise SetupError("precision: float16 needs a GPU; on a CPU use float32 or bfloat16")
     if name == "float16" and config.method == "qlora":

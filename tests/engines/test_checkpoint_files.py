@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
-from app.engines.checkpoint_files import check_checkpoint
+from app.engines.checkpoint_files import check_checkpoint, format_on_cpu
 from app.engines.loading import create_async_engine, create_engine
 from app.errors import SetupError
 from tests.conftest import MINI
@@ -213,3 +214,23 @@ def test_a_slip_in_a_folders_name_is_told_without_asking_the_hub(hub: list[str],
     with pytest.raises(SetupError, match=f"did you mean {tmp_path}/weights/shop-135m[?]"):
         check_checkpoint(str(tmp_path / slip))
     assert hub == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "able", "expected"),
+    [
+        ({"dtype": "bfloat16"}, {"amx_bf16": True}, "bfloat16"),
+        ({"dtype": None, "torch_dtype": "bfloat16"}, {"avx512_bf16": True}, "bfloat16"),
+        ({"dtype": "bfloat16"}, {"avx512_f": True}, "float32"),
+        ({"dtype": "float16"}, {"amx_bf16": True, "avx512_bf16": True}, "float32"),
+        ({"dtype": None}, {"avx512_bf16": True}, "float32"),
+        ({"quantization_config": {"quant_method": "gptq"}}, {}, "bfloat16"),
+    ],
+)
+def test_a_cpu_computes_in_bfloat16_where_it_can_and_the_weights_are_kept_so(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, kept: dict[str, object], able: dict[str, bool], expected: str
+) -> None:
+    change(copied / "config.json", **kept)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert format_on_cpu(str(copied)) == expected
+    assert format_on_cpu(str(copied / "nowhere")) == "float32"

@@ -33,7 +33,7 @@ def test_the_number_format_follows_the_machine(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bfloat16)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": bfloat16})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": bfloat16})
     config = FinetuneConfig.model_validate({"model": "m", "train": "t", "output": "o"} | settings)
     assert choose_precision(config) == Precision(compute, weights)
 

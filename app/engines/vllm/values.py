@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.engines.adapter_files import MOST_RANK, check_adapter, largest_rank
 from app.engines.base import RefusedRequestError
-from app.engines.checkpoint_files import quantization_method
+from app.engines.checkpoint_files import format_on_cpu
 from app.engines.options import VllmSettings
 from app.errors import EngineError, SetupError
 from app.types import Choice, Completion, Copy, JsonSchema, Regex, Selection, TextConstraint, Texts
@@ -56,9 +56,7 @@ LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, MOST_RANK)
 """The adapter ranks that vLLM makes room for."""
 CPU_BLOCK = 32
 """Tokens whose keys and values are kept, and found again, together on CPUs."""
-NO_FLOAT32 = ("gptq", "awq", "compressed-tensors")
-"""Ways to pack weights whose kernels compute in 16 bits only, on CPUs too (vLLM 0.32): the last one where the processor
-multiplies 8-bit numbers in hardware (AMX)."""
+
 
 
 def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> dict[str, Any]:
@@ -147,7 +145,7 @@ def _dtype(wanted: str, capability: tuple[int, int] | None, model: str) -> str:
     if wanted != "auto":
         return wanted
     if capability is None:
-        return "bfloat16" if quantization_method(model) in NO_FLOAT32 else "float32"
+        return format_on_cpu(model)
     # The competition's T4 (7.5) has no bfloat16.
     return "auto" if capability >= (8, 0) else "half"
 
