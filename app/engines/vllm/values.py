@@ -58,7 +58,6 @@ CPU_BLOCK = 32
 """Tokens whose keys and values are kept, and found again, together on CPUs."""
 
 
-
 def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> dict[str, Any]:
     """The arguments of vLLM's `SamplingParams` for one request.
 
