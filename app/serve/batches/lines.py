@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from openai.types import BatchError
 
 from app.errors import InputError
-from app.files import dump
+from app.files import dump, open_bytes
 from app.jobs.identity import answer_key
 from app.jobs.store import Store
 from app.openai.batches import read_line
@@ -52,15 +52,21 @@ class Line:
         return max(1, found) if isinstance(found, int) else 1
 
 
-def check(path: Path, endpoint: str, most: int, longest: int | None = None) -> tuple[int, list[BatchError]]:
+def check(
+    path: Path, endpoint: str, most: int, longest: int | None = None, largest: int | None = None
+) -> tuple[int, list[BatchError]]:
     """How many lines there are, and what is wrong: is each a request, to this endpoint, with a name of its own?
 
-    `longest` is how many bytes a line may have; what is longer is not looked into.
+    `longest` is how many bytes a line may have; what is longer is not looked into. Neither is a file that holds more
+    than `largest` bytes, which one of gzip may.
     """
     errors: list[BatchError] = []
     names: set[str] = set()
     total = 0
     try:
+        if largest is not None and _holds_more(path, largest):
+            message = f"unpacked the file is larger than {largest} bytes: split it into several files"
+            return total, [_error("file_too_large", message)]
         for row in read_raw(path, JSON, longest=longest):
             total += 1
             if total > most:
@@ -79,6 +85,13 @@ def check(path: Path, endpoint: str, most: int, longest: int | None = None) -> t
     except InputError as error:
         errors.append(_error("invalid_file", str(error).replace(str(path), "the file")))
     return total, errors
+
+
+def _holds_more(path: Path, most: int) -> bool:
+    with open_bytes(path) as file:
+        while most >= 0 and (piece := file.read(1 << 20)):
+            most -= len(piece)
+    return most < 0
 
 
 def read(path: Path) -> Iterator[Line]:

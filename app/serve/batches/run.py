@@ -134,8 +134,8 @@ class Run:
         if self.record.total > 0:
             return
         settings, endpoint = self._tools.service.settings, self.record.document.endpoint
-        most, longest = settings.max_batch_requests, settings.max_body_bytes
-        total, errors = await self._on_disk(lambda: check(self._input, endpoint, most, longest))
+        bounds = (settings.max_batch_requests, settings.max_body_bytes, settings.max_upload_bytes)
+        total, errors = await self._on_disk(lambda: check(self._input, endpoint, *bounds))
         counts = BatchRequestCounts(total=total, completed=0, failed=0)
         if errors:
             await self.record.fail(errors, request_counts=counts)
