@@ -26,6 +26,9 @@ def serve(
     seed: Seed = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port.", show_default="8000")] = None,
+    root_path: Annotated[
+        str | None, typer.Option(help="What a proxy has before the paths, such as /shop.", show_default="nothing")
+    ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without any key.")] = False,
 ) -> None:
     """Answer questions over HTTP, with a page for people at /. Keys come from SHOPBENCH_API_KEYS."""
@@ -37,7 +40,7 @@ def serve(
     from app.settings import load_settings
 
     settings = load_settings(config, {"model": model, "seed": seed})
-    given = {"host": host, "port": port, "insecure": insecure or None}
+    given = {"host": host, "port": port, "root_path": root_path, "insecure": insecure or None}
     server = ServerSettings.parse(
         settings.server_settings | {name: value for name, value in given.items() if value is not None}
     )

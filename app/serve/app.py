@@ -13,8 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from starlette.responses import JSONResponse, Response
 
 from app.jobs.identity import Identity, served_identity
 from app.predictor import AsyncPredictor, create_async_predictor
@@ -24,8 +25,8 @@ from app.serve.batches.service import Batches
 from app.serve.batches.state import State
 from app.serve.chat import openai_router
 from app.serve.middleware.bodies import CheckBody
-from app.serve.middleware.context import RequestContext
-from app.serve.middleware.headers import RefuseRanges, SecurityHeaders
+from app.serve.middleware.context import OwnPath, RequestContext, prefix_of
+from app.serve.middleware.headers import BoundHeaders, RefuseRanges, SecurityHeaders
 from app.serve.middleware.keys import PUBLIC, VARIABLE, ApiKeys, RequireKey
 from app.serve.middleware.tracing import TraceRequests, create_provider, tracing_wanted
 from app.serve.operations import Health, Metrics, operations_router, set_up_logging, take_over
@@ -125,6 +126,7 @@ def build_app(
         version=version("shopbench"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -143,6 +145,8 @@ def build_app(
     app.add_middleware(RequireKey, keys=keys, insecure=settings.insecure)
     if traces is not None:
         app.add_middleware(TraceRequests, tracer=traces.get_tracer("shopbench"))
+    app.add_middleware(BoundHeaders)
+    app.add_middleware(OwnPath, prefix=settings.root_path)
     app.add_middleware(RequestContext, metrics=service.metrics, stall_timeout=settings.stall_timeout)
     app.add_middleware(SecurityHeaders)
     _describe(app)
@@ -179,3 +183,8 @@ def _describe(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]  # as FastAPI documents
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def interface(request: Request) -> Response:
+        prefix = prefix_of(request.scope)
+        return JSONResponse(document() | ({"servers": [{"url": prefix}]} if prefix else {}))

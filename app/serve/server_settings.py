@@ -1,12 +1,19 @@
 """What can be set on the server. Unknown names are refused."""
 
+import re
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.openai.chat import Limits
 from app.settings import StrictSettings
+
+
+def _check_prefix(text: str) -> str:
+    if not re.fullmatch(r"/?|/?[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*/?", text):
+        raise ValueError(f"{text!r} is no prefix of paths: give letters, digits, '.', '_', '~' and '-', such as /shop")
+    return text
 
 
 class ServerSettings(StrictSettings):
@@ -16,6 +23,9 @@ class ServerSettings(StrictSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    root_path: Annotated[str, AfterValidator(_check_prefix)] = Field(
+        "", description="What a proxy has before the paths, such as /shop, which it may take off or leave."
+    )
     insecure: bool = Field(False, description="Serve beyond this machine without any key.")
     model_name: str | None = Field(
         None, description="The model's name in the OpenAI-compatible routes; by default its folder's."

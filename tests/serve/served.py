@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 
+import uvicorn
 from starlette.types import ASGIApp
 
 from app.cli.serve import bind
@@ -15,10 +16,11 @@ from app.serve.server_settings import ServerSettings
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[int]:
-    """The port, on 127.0.0.1."""
+async def served(app: ASGIApp | uvicorn.Server) -> AsyncIterator[int]:
+    """The port, on 127.0.0.1, of an application, or of a server that is set up otherwise."""
     bound = bind("127.0.0.1", 0)
-    server = HttpServer(uvicorn_config(app, ServerSettings.parse({"drain_timeout": 1})))
+    settings = ServerSettings.parse({"drain_timeout": 1})
+    server = app if isinstance(app, uvicorn.Server) else HttpServer(uvicorn_config(app, settings))
     serving = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         while not server.started:
@@ -30,7 +32,7 @@ async def served(app: ASGIApp) -> AsyncIterator[int]:
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[int]:
+def serving(app: ASGIApp | uvicorn.Server) -> Iterator[int]:
     """As `served`, in a thread of its own, for clients that wait."""
     started: Future[int] = Future()
     done = threading.Event()

@@ -135,6 +135,21 @@ def test_the_link_to_the_interface_tells_why_it_is_closed(browser: Browser, clos
 
 
 @needs_chromium
+def test_the_page_and_the_interface_work_under_a_prefix(browser: Browser) -> None:
+    resize(browser, 1200, 900)
+    with serving(app_of(root_path="/shop")) as port:
+        browser.get(f"http://127.0.0.1:{port}/shop")
+        until(browser, "document.getElementById('health').textContent === 'ready'")
+        browser.execute_script("document.getElementById('prompt').value = 'Name a colour.'")
+        browser.find_element("id", "go").click()
+        until(browser, "document.getElementById('final').textContent === 'some words'")
+        browser.find_element("id", "docs").click()
+        try_readyz(browser)
+        assert browser.find_element("css selector", ".request-url").text.endswith(f":{port}/shop/readyz")
+        check_no_complaints(browser)
+
+
+@needs_chromium
 def test_names_roles_and_narrow_screens(browser: Browser, server: LiveServer, tmp_path: Path) -> None:
     visit(browser, server)
     nameless = browser.execute_script(
@@ -157,6 +172,16 @@ def test_names_roles_and_narrow_screens(browser: Browser, server: LiveServer, tm
     check_no_complaints(browser)
 
 
+def try_readyz(browser: Browser) -> None:
+    """Ask for it on the page of the interface."""
+    until(browser, "document.querySelector('#operations-operations-readyz_readyz_get button')")
+    browser.execute_script("document.querySelector('#operations-operations-readyz_readyz_get button').click()")
+    until(browser, "document.querySelector('.execute')")
+    browser.execute_script("document.querySelector('.execute').click()")
+    until(browser, "document.querySelector('.live-responses-table .response-col_status')")
+    assert browser.find_element("css selector", ".live-responses-table tbody .response-col_status").text == "200"
+
+
 @needs_chromium
 def test_the_interface_can_be_tried_without_the_internet(browser: Browser, server: LiveServer, tmp_path: Path) -> None:
     resize(browser, 1200, 900)
@@ -166,11 +191,7 @@ def test_the_interface_can_be_tried_without_the_internet(browser: Browser, serve
         browser.get(f"{server.url}/docs")
         until(browser, "document.querySelectorAll('.opblock').length >= 15")
         assert "Which of these is sold by its wattage?" in httpx.get(f"{server.url}/openapi.json", headers=HEADERS).text
-        browser.execute_script("document.querySelector('#operations-operations-readyz_readyz_get button').click()")
-        until(browser, "document.querySelector('.execute')")
-        browser.execute_script("document.querySelector('.execute').click()")
-        until(browser, "document.querySelector('.live-responses-table .response-col_status')")
-        assert browser.find_element("css selector", ".live-responses-table tbody .response-col_status").text == "200"
+        try_readyz(browser)
         shoot(browser, tmp_path / "docs.png")
         check_no_complaints(browser)
     finally:

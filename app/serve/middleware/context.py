@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its log line, its clean-up, and an end to any error that got so far."""
+"""What surrounds every request: its id, its log line, its clean-up, its path, an end to errors."""
 
 import asyncio
 import logging
@@ -9,7 +9,8 @@ from http import HTTPStatus
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.routing import Match
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.serve.operations import Metrics
@@ -114,8 +115,42 @@ class RequestContext:
 
 def _pattern(scope: Scope) -> str:
     """The route's path, also where a middleware answered before the request got there."""
-    found = scope.get("route")
-    if found is None:
-        found = next((route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE), None)
-    path: str = getattr(found, "path", "(none)")
+    path: str = getattr(scope.get("route") or _route_of(scope), "path", "(none)")
     return path
+
+
+def _route_of(scope: Scope) -> BaseRoute | None:
+    return next((route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE), None)
+
+
+def prefix_of(scope: Scope) -> str:
+    """What clients write before this server's own paths, such as `/shop`; empty where there is nothing."""
+    prefix: str = scope["shopbench.prefix"]
+    return prefix
+
+
+class OwnPath:
+    """Takes the prefix off a request's path, so that all that comes after sees the server's own paths.
+
+    The prefix is ASGI's `root_path` or, where that is empty, `prefix`. uvicorn writes the former before each path; a
+    proxy may have taken it off or left it.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; the prefix alone, without its slash, is sent to the page under it."""
+        if scope["type"] == "http":
+            given = scope.get("root_path", "")
+            prefix = f"/{named}" if (named := given.strip("/") or self._prefix.strip("/")) else ""
+            path = scope["path"].removeprefix(given)
+            scope.update({"path": path, "root_path": "", "shopbench.prefix": prefix})
+            # Not where it is a path of the server's own: `/v1` may be the prefix, too.
+            if prefix and f"{path}/".startswith(f"{prefix}/") and _route_of(scope) is None:
+                path = scope["path"] = path.removeprefix(prefix)
+            if not path:
+                await Response(status_code=307, headers={"Location": f"{prefix}/"})(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Headers that tell browsers what a page may do."""
+"""Headers: how many a request may have, and those that tell browsers what a page may do."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,6 +27,30 @@ def _headers(policy: str) -> list[tuple[bytes, bytes]]:
 
 HEADERS, DOCS_HEADERS = _headers(STRICT), _headers(DOCS)
 NOT_KEPT = ((b"cache-control", b"no-store"),)
+MAX_HEADERS = 100
+MAX_HEAD_BYTES = 64 << 10
+"""Of a request's path, names and values together."""
+
+
+def too_large() -> ProblemError:
+    """431, which `BoundedHttp` says too where a head grows beyond the limit before it is whole."""
+    detail = f"more than {MAX_HEADERS} headers or {MAX_HEAD_BYTES} bytes of them: send fewer"
+    return ProblemError(431, "headers_too_large", detail, headers={"Connection": "close"})
+
+
+class BoundHeaders:
+    """431 for more headers than anybody needs, whatever server has read them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        headers = scope.get("headers", ())
+        size = len(scope.get("path", "")) + len(scope.get("query_string", b""))
+        size += sum(len(name) + len(value) for name, value in headers)
+        refused = len(headers) > MAX_HEADERS or size > MAX_HEAD_BYTES
+        await (respond(too_large()) if refused else self._app)(scope, receive, send)
 
 
 class SecurityHeaders:
@@ -40,11 +64,12 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        added = DOCS_HEADERS if scope["path"] == "/docs" else HEADERS
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = message["headers"]
+                # Only here is the path the server's own, see `OwnPath`.
+                added = DOCS_HEADERS if scope["path"] == "/docs" else HEADERS
                 kept = () if any(name == b"cache-control" for name, _ in given) else NOT_KEPT
                 message = {**message, "headers": [*given, *added, *kept]}
             await send(message)

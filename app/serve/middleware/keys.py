@@ -110,16 +110,18 @@ def is_loopback(host: str) -> bool:
 
 
 def _stays_here(scope: Scope) -> bool:
-    """Whether both the address that was reached and the name that was asked for are this machine's.
+    """Whether the address that was reached, the one that asks and the name that was asked for are this machine's.
 
-    A page from elsewhere can make its own name point here; the browser then sends that name as Host.
+    A page from elsewhere can make its own name point here; the browser then sends that name as Host. A proxy on this
+    machine brings others, which uvicorn reads from its X-Forwarded-For.
     """
     reached = (scope.get("server") or ("", None))[0]
+    asking = (scope.get("client") or ("localhost", None))[0]
     try:
         named = urlsplit("//" + Headers(scope=scope).get("host", "")).hostname
     except ValueError:
         return False
-    return is_loopback(reached) and (named is None or is_loopback(named))
+    return is_loopback(reached) and is_loopback(asking) and (named is None or is_loopback(named))
 
 
 def _own_page(scope: Scope) -> bool:
