@@ -10,7 +10,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.serve.problems import MEDIA_TYPE, ProblemError, document
+from app.serve.middleware.headers import MAX_HEAD_BYTES, too_large
+from app.serve.problems import MEDIA_TYPE, document
 from app.serve.server_settings import ServerSettings
 
 KEEP_ALIVE = 75
@@ -19,9 +20,9 @@ balancers 60, aiohttp 15, httpx 5), or they send the next request on one that is
 LAST_WORDS = 1.0
 """Seconds that a draining server waits for requests on connections that it has accepted."""
 PAUSE = 0.02
-MAX_HEADERS = 100
-MAX_HEAD_BYTES = 64 << 10
-"""Of a request's path, names and values together."""
+FIRST_LOOK, LONGEST_LOOK = 0.05, 10.0
+"""Seconds between looks at whether a client that sends nothing more still listens: twice as long each time."""
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
@@ -44,9 +45,12 @@ def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's protocol on httptools, which has no limit: 431 for large headers, and no trailer becomes a header."""
+    """uvicorn's protocol on httptools, which has no limit: 431 for large heads, and no trailer becomes a header.
 
-    _head_bytes = _headers = _silent = 0
+    A client that has sent its request and ends its side of the connection is answered, where uvicorn hangs up.
+    """
+
+    _head_bytes = _silent = 0
     """What there is of this request's head, and bytes since the parser last had something to tell but a header."""
     _ended = _refused = False
 
@@ -58,9 +62,33 @@ class BoundedHttp(HttpToolsProtocol):
             self._refused = True
             self.send_400_response("")
 
+    def eof_received(self) -> bool:
+        """The client sends nothing more; what it has asked for is answered. True keeps the connection for that."""
+        cycle = self.cycle
+        # asyncio closes TLS whatever is said here.
+        if self.scheme == "https" or cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False
+        self._look(FIRST_LOOK)
+        return True
+
+    def _look(self, wait: float) -> None:
+        """See whether the client listens or has left, which begins alike: who has left resets what it is sent.
+
+        An interim response is what every client of HTTP/1.1 must take and ignore at any time before the answer.
+        """
+        if self.transport.is_closing():
+            return
+        if self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.transport.abort()
+            return
+        if not (self.pipeline or self.cycle.response_started) and self.scope["http_version"] == "1.1":
+            self.transport.write(CONTINUE)
+        self.loop.call_later(wait, self._look, min(2 * wait, LONGEST_LOOK))
+
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._head_bytes = self._headers = self._silent = 0
+        self._head_bytes = self._silent = 0
         self._ended = False
         super().on_message_begin()
 
@@ -71,7 +99,6 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which nobody here reads: merged, it would stand for what a proxy has checked."""
-        self._headers += 1
         self._count(len(name) + len(value))
         if not self._ended:
             super().on_header(name, value)
@@ -97,8 +124,7 @@ class BoundedHttp(HttpToolsProtocol):
             super().send_400_response(msg)
             return
         if self.cycle is None or self.cycle.response_complete:
-            detail = f"more than {MAX_HEADERS} headers or {MAX_HEAD_BYTES} bytes of them: send fewer"
-            body = json.dumps(document(ProblemError(431, "headers_too_large", detail))).encode()
+            body = json.dumps(document(too_large())).encode()
             head = f"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: {MEDIA_TYPE}\r\n"
             head += f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
             self.transport.write(head.encode() + body)
@@ -106,7 +132,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
-        if self._head_bytes > MAX_HEAD_BYTES or self._headers > MAX_HEADERS:
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._refused = True
             # The parser ends at this, and asks for the response above.
             raise ValueError("the headers are too large")

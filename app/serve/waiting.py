@@ -98,8 +98,16 @@ class Stream(StreamingResponse):
         self._source = source
 
     async def stream_response(self, send: Send) -> None:
-        """Send what comes, then close the source."""
+        """Send what comes, then close the source. Begins with its first piece: see `BoundedHttp`, which asks before."""
         async with aclosing(self._source):
+            first = await anext(self._source, "")
+
+            async def pieces() -> AsyncGenerator[str, None]:
+                yield first
+                async for piece in self._source:
+                    yield piece
+
+            self.body_iterator = pieces()
             await super().stream_response(send)
 
 
