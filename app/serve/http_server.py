@@ -62,7 +62,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._refused = True
             self.send_400_response("")
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's says what asyncio takes for False
         """The client sends nothing more; what it has asked for is answered. True keeps the connection for that."""
         cycle = self.cycle
         # asyncio closes TLS whatever is said here.

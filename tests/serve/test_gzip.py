@@ -7,6 +7,7 @@ import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ PACKED = gzip.compress(BODY)
 FORM = {"content-type": "multipart/form-data; boundary=x", "authorization": "Bearer a-secret-of-alice"}
 
 
-def post(content: bytes | AsyncIterator[bytes], coding: str = "gzip", **settings: object) -> httpx.Response:
+def post(content: bytes | AsyncIterator[bytes], coding: str = "gzip", **settings: Any) -> httpx.Response:  # noqa: ANN401  # as `app_of` takes them
     headers = {**JSON, "content-encoding": coding}
     return call(app_of(**settings), "POST", "/v1/predict", content=content, headers=headers)
 
