@@ -86,6 +86,8 @@ def evaluate(
     if user_model and (model or engine or config):
         raise InputError("a --user-model sets itself up: leave out --model, --engine and --config")
     settings = load_settings(config, {"engine": engine, "model": model, "seed": seed})
+    encoders = {ENGLISH: english_encoder, MULTILINGUAL: multilingual_encoder}
+    scorer = Scorer({name: path for name, path in encoders.items() if path is not None})
     for source in (data, *([predictions] if predictions else [])):
         for written in (report, report / SAMPLES):
             refuse_overwrite(source, written)
@@ -98,8 +100,6 @@ def evaluate(
         answers = _drive(user_model, dataset.samples, seed)
     else:
         answers = _ask(settings, dataset.samples)
-    encoders = {ENGLISH: english_encoder, MULTILINGUAL: multilingual_encoder}
-    scorer = Scorer({name: path for name, path in encoders.items() if path is not None})
     with waiting("Scoring"):
         evaluation = score(dataset, answers, known=known, scorer=scorer, seed=seed)
     write_evaluation(report, evaluation)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from app.data.row import TrainingRow
-from app.engines.chat import ChatTokenizer
 from app.errors import InputError
 from app.fitting import fit
 from app.forms import PLAIN, Asking
@@ -13,6 +13,9 @@ from app.settings import Form
 from app.tasks.base import Task
 from app.tasks.registry import task_of
 from app.types import Question, TaskType
+
+if TYPE_CHECKING:
+    from app.engines.chat import ChatTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class EncodedRow:
 
 
 def encode_question(
-    tokenizer: ChatTokenizer, prompts: PromptLibrary, question: Question, task: Task, room: int, form: Form = PLAIN
+    tokenizer: "ChatTokenizer", prompts: PromptLibrary, question: Question, task: Task, room: int, form: Form = PLAIN
 ) -> tuple[list[int], bool]:
     """The ids of the conversation that asks, its prompt's data cut to `room` tokens; and whether it was cut.
 
@@ -52,7 +55,7 @@ class RowEncoder:
 
     def __init__(
         self,
-        tokenizer: ChatTokenizer,
+        tokenizer: "ChatTokenizer",
         prompts: PromptLibrary,
         max_length: int,
         forms: Mapping[TaskType, Form] | None = None,

@@ -61,8 +61,10 @@ def evaluate(
     Raises:
         InputError: data or answers that cannot be read or joined, an unknown metric, or a task that mixes task types.
         EngineError: the predictor's engine failed.
+        SetupError: a library that scores is not installed.
     """
     dataset = data if isinstance(data, Dataset) else read_dataset(Path(data))
+    scorer = scorer or Scorer()
     samples = dataset.samples
     if isinstance(answers, Predictor):
         answers = ask(answers, samples)
@@ -70,7 +72,6 @@ def evaluate(
         answers = read_answers(Path(answers), samples)
     elif not isinstance(answers, Answers):
         answers = join(samples, [from_prediction(prediction) for prediction in answers])
-    scorer = scorer or Scorer()
     started = time.perf_counter()
     scores = scorer.score(samples, [answered.answer if answered else "" for answered in answers.answers])
     results = list(map(_result, samples, scores, answers.answers))

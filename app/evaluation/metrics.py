@@ -7,12 +7,13 @@ afresh. Each takes what the task's parser made of the answer, and the gold label
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import Literal, NamedTuple
-
-from rouge_score.rouge_scorer import RougeScorer
-from sacrebleu.metrics import BLEU
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from app.files import encodable
+
+if TYPE_CHECKING:
+    from rouge_score.rouge_scorer import RougeScorer
+    from sacrebleu.metrics import BLEU
 
 HITS_CONSIDERED = 3
 
@@ -106,10 +107,14 @@ def _bleu(parsed: str, gold: str, tokenizer: Literal["13a", "ja-mecab"]) -> floa
 
 
 @cache
-def _rouge() -> RougeScorer:
+def _rouge() -> "RougeScorer":
+    from rouge_score.rouge_scorer import RougeScorer  # it brings the Natural Language Toolkit along: seconds
+
     return RougeScorer(["rougeL"], use_stemmer=True)
 
 
 @cache
-def _sacrebleu(tokenizer: Literal["13a", "ja-mecab"]) -> BLEU:
+def _sacrebleu(tokenizer: Literal["13a", "ja-mecab"]) -> "BLEU":
+    from sacrebleu.metrics import BLEU
+
     return BLEU(lowercase=True, tokenize=tokenizer, effective_order=False, smooth_method="exp")

@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from app.errors import InputError
+from app.errors import InputError, SetupError
 from app.evaluation import metrics
 from app.evaluation.encoders import ENGLISH, MULTILINGUAL, Encoder, Precision, Unavailable, Vectors, load_encoder
 from app.evaluation.metrics import EntityCounts
@@ -79,6 +80,16 @@ class Scorer:
     used: dict[str, str] = field(default_factory=dict)
     """Library or encoder -> version or folder, for those that have scored something."""
     _encoders: dict[str, Encoder | Unavailable] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Libraries are loaded when they are needed, which may be after an hour of answers; a missing one is told now.
+
+        Raises:
+            SetupError: one is not installed.
+        """
+        for library in set(_LIBRARIES.values()):
+            if find_spec(library.replace("-", "_")) is None:
+                raise SetupError(f"scoring needs {library}, which is not installed: pip install 'shopbench[eval]'")
 
     def score(self, samples: Sequence[Sample], answers: Sequence[str]) -> list[SampleScore]:
         """One score a sample, in order. Answers are read by the kit's parsers first.

@@ -2,14 +2,13 @@
 
 import resource
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.cli.main import main
 from app.settings import ROOT
+from tests.command import shopbench
 
 pytest.importorskip("torch")
 from tests.tiny_checkpoint import build_checkpoint
@@ -25,11 +24,6 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Runner":
-    return Runner(monkeypatch, capsys)
-
-
-@pytest.fixture
 def small_disk() -> Iterator[None]:
     """No file may grow past `LIMIT`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -38,22 +32,13 @@ def small_disk() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-class Runner:
-    """The command line in this process: starting one for each takes seconds."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def __call__(self, *words: object) -> tuple[int, str, str]:
-        self._monkeypatch.setattr(sys, "argv", ["shopbench", "checkpoint", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = self._capsys.readouterr()
-        return int(ended.value.code or 0), out, err
+def run(*words: object) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    done = shopbench("checkpoint", *words)
+    return done.returncode, done.stdout, done.stderr
 
 
-def test_mixing_padding_and_describing(run: Runner, checkpoint: Path, tuned: Path, tmp_path: Path) -> None:
+def test_mixing_padding_and_describing(checkpoint: Path, tuned: Path, tmp_path: Path) -> None:
     assert run("interpolate", checkpoint, tuned, tmp_path / "line", "--alpha", 0.5)[0] == 0
     assert run("slerp", checkpoint, tuned, tmp_path / "arc", "--t", 0.5)[0] == 0
     assert run("average", tmp_path / "mean", checkpoint, tuned, tmp_path / "line", "--weights", "1,1,2")[0] == 0
@@ -64,7 +49,7 @@ def test_mixing_padding_and_describing(run: Runner, checkpoint: Path, tuned: Pat
     assert "| average |" in (tmp_path / "mean" / "README.md").read_text()
 
 
-def test_quantize_measures_what_it_costs(run: Runner, checkpoint: Path, tmp_path: Path) -> None:
+def test_quantize_measures_what_it_costs(checkpoint: Path, tmp_path: Path) -> None:
     words = ("quantize", checkpoint, tmp_path / "w8", "--scheme", "w8a8", "--data", DATA)
     code, out, err = run(*words)
     assert code == 0, err
@@ -72,7 +57,7 @@ def test_quantize_measures_what_it_costs(run: Runner, checkpoint: Path, tmp_path
     assert not list(tmp_path.glob(".*"))
 
 
-def test_verify_tells_two_models_apart(run: Runner, checkpoint: Path, tuned: Path) -> None:
+def test_verify_tells_two_models_apart(checkpoint: Path, tuned: Path) -> None:
     same = ("--engine", "transformers", "--limit", 6)
     code, out, _ = run("verify", checkpoint, "--against", checkpoint, *same)
     assert code == 0
@@ -82,7 +67,7 @@ def test_verify_tells_two_models_apart(run: Runner, checkpoint: Path, tuned: Pat
     assert "log-probability differs" in err
 
 
-def test_sweep_prints_every_alpha(run: Runner, checkpoint: Path, tuned: Path, tmp_path: Path) -> None:
+def test_sweep_prints_every_alpha(checkpoint: Path, tuned: Path, tmp_path: Path) -> None:
     words = ("sweep", checkpoint, tuned, tmp_path / "sweep", "--data", DATA, "--alphas", "0,1")
     code, out, err = run(*words, "--engine", "transformers")
     assert code == 0, err
@@ -111,9 +96,7 @@ def test_sweep_prints_every_alpha(run: Runner, checkpoint: Path, tuned: Path, tm
         (("slerp", "CHECKPOINT", "CHECKPOINT", "CHECKPOINT", "--t", "0.5"), "--overwrite"),
     ],
 )
-def test_bad_input_is_one_line(
-    run: Runner, checkpoint: Path, tmp_path: Path, words: tuple[str, ...], says: str
-) -> None:
+def test_bad_input_is_one_line(checkpoint: Path, tmp_path: Path, words: tuple[str, ...], says: str) -> None:
     places = {"CHECKPOINT": str(checkpoint), "OUT": str(tmp_path / "out")}
     code, out, err = run(*(places.get(word, word) for word in words))
     assert (code, out) == (2, "")
@@ -127,7 +110,7 @@ def test_bad_input_is_one_line(
     "words", [("interpolate", "BASE", "TUNED", "OUT", "--alpha", "0.5"), ("merge", "BASE", "LORA", "OUT")]
 )
 def test_a_full_disk_is_one_line_and_leaves_nothing(
-    run: Runner, checkpoint: Path, tuned: Path, tmp_path: Path, words: tuple[str, ...]
+    checkpoint: Path, tuned: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     if words[0] == "merge":
         make_adapter(checkpoint, tmp_path / "lora")

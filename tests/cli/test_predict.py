@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,28 +20,17 @@ from app.predictor import create_predictor
 from app.rows import Row
 from app.settings import ROOT, load_settings
 from app.types import Failure, Outcome, Prediction, TaskType
+from tests.command import shopbench
 
 SAMPLE = ROOT / "data" / "sample.jsonl"
-
-
-def shopbench(*words: object, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "app", "predict", *map(str, words)],
-        cwd=ROOT,
-        env=os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"},
-        input=given,
-        capture_output=True,
-        timeout=240,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
 def answered(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample, answered by the transformers engine."""
     target = tmp_path_factory.mktemp("predict") / "out.jsonl"
-    result = shopbench(SAMPLE, target, "--engine", "transformers", "--model", checkpoint)
-    assert result.returncode == 0, result.stderr.decode()
+    result = shopbench("predict", SAMPLE, target, "--engine", "transformers", "--model", checkpoint)
+    assert result.returncode == 0, result.stderr
     return target
 
 
@@ -58,17 +46,17 @@ def test_every_question_has_an_answer_of_its_type(answered: Path) -> None:
 
 def test_given_again_it_goes_on_and_writes_the_same(answered: Path, checkpoint: Path) -> None:
     before = answered.read_bytes()
-    result = shopbench(SAMPLE, answered, "--engine", "transformers", "--model", checkpoint)
+    result = shopbench("predict", SAMPLE, answered, "--engine", "transformers", "--model", checkpoint)
     assert result.returncode == 0
     count = len(before.splitlines())
-    assert f"{count} rows were answered by an earlier run" in result.stderr.decode()
+    assert f"{count} rows were answered by an earlier run" in result.stderr
     assert answered.read_bytes() == before
 
 
 def test_another_engine_is_refused_in_one_line_before_it_loads(answered: Path, checkpoint: Path) -> None:
     before = answered.read_bytes()
-    result = shopbench(SAMPLE, answered, "--engine", "vllm", "--model", checkpoint)
-    said = result.stderr.decode().strip()
+    result = shopbench("predict", SAMPLE, answered, "--engine", "vllm", "--model", checkpoint)
+    said = result.stderr.strip()
     assert result.returncode == 2
     assert "engine was transformers and is now vllm" in said
     assert "--overwrite" in said
@@ -77,8 +65,11 @@ def test_another_engine_is_refused_in_one_line_before_it_loads(answered: Path, c
 
 
 def test_a_pipe_is_quiet_and_bad_rows_are_exit_code_1(checkpoint: Path) -> None:
+    words = ["predict", "-", "-", "-q", "--engine", "transformers", "--model", str(checkpoint)]
     given = SAMPLE.read_bytes().splitlines()[0] + b"\nnot json\n"
-    result = shopbench("-", "-", "-q", "--engine", "transformers", "--model", checkpoint, given=given)
+    result = subprocess.run(
+        [sys.executable, "-m", "app", *words], cwd=ROOT, input=given, capture_output=True, timeout=240, check=False
+    )
     assert result.returncode == 1
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert rows[0]["answer"]
@@ -94,9 +85,9 @@ def test_a_pipe_is_quiet_and_bad_rows_are_exit_code_1(checkpoint: Path) -> None:
     ],
 )
 def test_bad_options_are_one_line(tmp_path: Path, words: list[str], says: str) -> None:
-    result = shopbench(SAMPLE, tmp_path / "out.jsonl", *words)
+    result = shopbench("predict", SAMPLE, tmp_path / "out.jsonl", *words)
     assert result.returncode == 2
-    assert result.stderr.decode().strip() == f"shopbench: {says}"
+    assert result.stderr.strip() == f"shopbench: {says}"
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """The metrics and their sums by hand, where the kit's own script does not look."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from app.errors import InputError
+from app.errors import InputError, SetupError
 from app.evaluation import metrics
 from app.evaluation.encoders import ENGLISH, Encoder, Vectors
 from app.evaluation.scoring import Scorer, similarities
@@ -24,6 +25,12 @@ class Compass:
 
 def sample(metric: str, task_type: TaskType, gold: object) -> Sample:
     return Sample(Question("a", "Say it."), "t", task_type, metric, gold)
+
+
+def test_a_library_that_is_missing_is_told_before_anything_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rouge_score", None)
+    with pytest.raises(SetupError, match=r"^scoring needs rouge-score, .* pip install 'shopbench\[eval\]'$"):
+        Scorer()
 
 
 def test_only_the_first_three_numbers_can_hit() -> None:

@@ -35,7 +35,6 @@ from app.data.mixing.selection import Selected, select
 from app.data.mixing.spool import RowSpool, Split
 from app.data.mixing.text import SAMPLED_ROWS, digest, fingerprint, wording_of
 from app.data.row import TrainingRow
-from app.engines.chat import load_chat_tokenizer
 from app.errors import InputError
 from app.evaluation.scoring import Scorer
 from app.files import FolderKind, git_revision, sha256, whole_folder, write_whole
@@ -90,6 +89,8 @@ def build_mixture(settings: MixtureSettings, target: Path, watch: Watch, *, over
     feeds = open_feeds(settings)
     encoder = None
     if settings.tokenizer:
+        from app.engines.chat import load_chat_tokenizer  # it brings torch along
+
         encoder = RowEncoder(load_chat_tokenizer(settings.tokenizer), PromptLibrary(ROOT / "prompts"), UNLIMITED)
     prompts = evaluation_prompts(settings.evaluation_files)
     index = EvaluationIndex((prompt for found in prompts.values() for prompt in found), settings.overlap)
