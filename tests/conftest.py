@@ -1,7 +1,11 @@
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadFileScheduling
 
 # The models of the tests are tiny: more threads only wait for one another, for minutes on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,3 +20,53 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = pytest.importorskip("tests.tiny_checkpoint").build_checkpoint
     folder: Path = build(tmp_path_factory.mktemp("checkpoint"))
     return folder
+
+
+TOGETHER = {
+    # The server of `tests/serve/conftest.py`, which the last file stops.
+    "server": (
+        "tests/serve/test_deploy.py",
+        "tests/serve/test_live",
+        "tests/serve/test_openai.py",
+        "tests/serve/test_playground.py",
+        "tests/serve/test_shutdown.py",
+    ),
+    # vLLM in the tests' own process: mostly the engines of `tests/engines/conftest.py`.
+    "engines": (
+        "tests/checkpoints/test_card.py",
+        "tests/checkpoints/test_verification.py",
+        "tests/engines/",
+        "tests/serve/test_way.py",
+    ),
+}
+"""Files, by how their names begin, that go to one worker, since what they share takes longest to start."""
+LONG: list[str] = []
+"""Files that take long. They begin first, so that the workers end together."""
+
+
+def _share(nodeid: str) -> str:
+    """What goes to one worker as a whole: a file, or files that share something."""
+    file = nodeid.split("::", 1)[0]
+    return next((name for name, files in TOGETHER.items() if file.startswith(files)), file)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # a process of pytest-xdist's
+        first = [*TOGETHER, *LONG]
+        place = {name: number for number, name in enumerate(first)}
+        items.sort(key=lambda item: place.get(_share(item.nodeid), len(first)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadFileScheduling | None":  # noqa: ANN401  # the hook's
+    """`--dist loadfile` with shares in the place of files, in the order above."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Shares(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _share(nodeid)
+
+    if config.getvalue("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return Shares(config, log)
