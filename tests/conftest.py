@@ -1,17 +1,21 @@
 import os
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import hypothesis
 import pytest
-
-if TYPE_CHECKING:
-    from xdist.scheduler import LoadFileScheduling
 
 # The models of the tests are tiny: more threads only wait for one another, for minutes on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Where a test names no model it is the small one: the default checkpoint takes seconds to load, and may not be there.
 MINI = Path(__file__).parent / "fixtures" / "mini"
 os.environ["SHOPBENCH_MODEL"] = str(MINI)
+FULL = bool(os.environ.get("FULL_TESTS"))
+"""Set by whoever has minutes to spare: more examples, kills and rows; real engines on Ray."""
+# A busy machine is no error: no example has a deadline.
+hypothesis.settings.register_profile("tests", max_examples=1000 if FULL else 40, deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +24,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = pytest.importorskip("tests.tiny_checkpoint").build_checkpoint
     folder: Path = build(tmp_path_factory.mktemp("checkpoint"))
     return folder
+
+
+@pytest.fixture
+def copied(checkpoint: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny checkpoint that a test may spoil."""
+    return shutil.copytree(checkpoint, tmp_path / "copied")
 
 
 TOGETHER = {
@@ -40,7 +50,21 @@ TOGETHER = {
     ),
 }
 """Files, by how their names begin, that go to one worker, since what they share takes longest to start."""
-LONG: list[str] = []
+LONG = (
+    "tests/jobs/ray/test_cluster_job.py",
+    "tests/models/test_default_checkpoint.py",
+    "tests/models/test_user_config.py",
+    "tests/test_front_door.py",
+    "tests/jobs/test_interruptions.py",
+    "tests/train/test_finetune.py",
+    "tests/cli/test_predict.py",
+    "tests/serve/test_fuzz.py",
+    "tests/serve/test_playground_trouble.py",
+    "tests/evaluation/test_report_browser.py",
+    "tests/evaluation/test_parity.py",
+    "tests/data/mixing/test_build.py",
+    "tests/test_wheel.py",
+)
 """Files that take long. They begin first, so that the workers end together."""
 
 
@@ -58,11 +82,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadFileScheduling | None":  # noqa: ANN401  # the hook's
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401  # xdist is not typed
     """`--dist loadfile` with shares in the place of files, in the order above."""
     from xdist.scheduler import LoadFileScheduling
 
-    class Shares(LoadFileScheduling):
+    class Shares(LoadFileScheduling):  # type: ignore[misc]  # xdist is not typed
         def _split_scope(self, nodeid: str) -> str:
             return _share(nodeid)
 
