@@ -15,3 +15,8 @@ class InputError(ShopBenchError):
 
 class EngineError(ShopBenchError):
     """The engine refused a request or failed while it ran."""
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says in many lines, or in none: its first line that says something, else the error's kind."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -103,14 +103,13 @@ def turn_ends(file: GgufFile, tokenizer: Any) -> list[int]:  # noqa: ANN401  # t
     said = "Good evening."
     turns = [{"role": "user", "content": "Good morning."}, {"role": "assistant", "content": said}]
     before, _, after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(said)
+    known = tokenizer.added_tokens_decoder
     special = [
-        number for number in tokenizer(after, add_special_tokens=False)["input_ids"] if number in _special(tokenizer)
+        number
+        for number in tokenizer(after, add_special_tokens=False)["input_ids"]
+        if number in known and known[number].special
     ]
     if not before or not special:
         raise InputError(f"{file.path}: its chat template puts no special token after an answer, which would never end")
     named = [file.value(f"tokenizer.ggml.{key}_token_id", int, -1) for key in ("eos", "eot")]
     return list(dict.fromkeys([special[0], *(number for number in named if number >= 0)]))
-
-
-def _special(tokenizer: Any) -> set[int]:  # noqa: ANN401
-    return {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}

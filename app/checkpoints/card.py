@@ -13,9 +13,10 @@ from typing import Any
 
 from jinja2 import Template
 
-from app.checkpoints.folder import TRAINING, LineageStep, read_config, read_lineage, read_object
+from app.checkpoints.folder import TRAINING, LineageStep, read_config, read_lineage
 from app.checkpoints.tensors import CheckpointTensors, weight_bytes
 from app.data.mixing.manifest import read_manifest
+from app.engines.checkpoint_files import read_object
 from app.errors import InputError
 from app.evaluation.evaluation import REPORT
 from app.evaluation.schema import EvalReport
@@ -65,7 +66,10 @@ def render_card(request: CardRequest) -> str:
     """
     config = read_config(request.checkpoint)
     steps = read_lineage(request.checkpoint).steps
-    record = _record(request)
+    if request.record and not request.record.is_file():
+        raise InputError(f"{request.record} does not exist: name the training.json of the run")
+    training = request.record or request.checkpoint / TRAINING
+    record: dict[str, Any] = read_object(training) if training.is_file() else {}
     bases = [one.name for step in steps for one in step.inputs if one.role == "base"]
     data = record.get("data") or {}
     manifest = read_manifest(request.mixture) if request.mixture else None
@@ -181,10 +185,3 @@ def _run(record: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("duration", None if seconds is None else duration(seconds)),
         *((words(name), value) for name, value in progress.items()),
     ]
-
-
-def _record(request: CardRequest) -> dict[str, Any]:
-    if request.record and not request.record.is_file():
-        raise InputError(f"{request.record} does not exist: name the training.json of the run")
-    path = request.record or request.checkpoint / TRAINING
-    return read_object(path) if path.is_file() else {}

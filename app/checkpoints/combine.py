@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from pydantic import JsonValue
 
-from app.checkpoints.folder import Output, dtype_fields, new_checkpoint, read_config, read_object, refuse_quantized
+from app.checkpoints.folder import Output, dtype_fields, new_checkpoint, read_config, refuse_quantized
 from app.checkpoints.tensors import CheckpointTensors
+from app.engines.checkpoint_files import read_object
 from app.errors import InputError
 
 PARALLEL = 0.9995

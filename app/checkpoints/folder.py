@@ -1,6 +1,5 @@
 """A checkpoint's folder: what stands beside the weights, how it came to be, and how a new one is made."""
 
-import json
 import platform
 import shutil
 import time
@@ -17,6 +16,7 @@ from pydantic import Field, JsonValue
 from safetensors import SafetensorError
 
 from app.checkpoints.tensors import SHARD_BYTES, TensorPlan, write_tensors
+from app.engines.checkpoint_files import read_object
 from app.errors import InputError
 from app.evaluation.schema import Record
 from app.files import FolderKind, dump, git_revision, refuse_to_replace, unwritten, whole_folder, write_whole
@@ -41,28 +41,12 @@ TOKENIZER = (
 )
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """A file's JSON object.
-
-    Raises:
-        InputError: it cannot be read, or holds something else.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path} must hold one JSON object")
-    return values
-
-
 def read_config(folder: Path) -> dict[str, Any]:
     """A checkpoint's `config.json`.
 
     Raises:
-        InputError: it is missing or not a JSON object.
+        InputError: it is missing.
+        SetupError: it cannot be read, or is no JSON object.
     """
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} is no checkpoint: it has no {CONFIG}")

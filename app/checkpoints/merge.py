@@ -17,13 +17,12 @@ from app.checkpoints.folder import (
     dtype_fields,
     new_checkpoint,
     read_config,
-    read_object,
     refuse_quantized,
 )
 from app.checkpoints.network import TOLERANCE, LogitDifference, compare_logits, last_logits, load_network, with_adapter
 from app.checkpoints.tensors import CheckpointTensors
 from app.engines.adapter_files import check_adapter
-from app.engines.checkpoint_files import check_checkpoint
+from app.engines.checkpoint_files import check_checkpoint, read_object
 from app.errors import EngineError, InputError, SetupError
 from app.jobs.identity import folder_revision
 from app.types import Sample

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from app.checkpoints.tensors import CheckpointTensors
-from app.errors import SetupError
+from app.engines import transformers
+from app.errors import SetupError, first_line
 
 
 def load_network(checkpoint: Path, *, on_gpus: bool = False) -> nn.Module:
@@ -23,20 +24,12 @@ def load_network(checkpoint: Path, *, on_gpus: bool = False) -> nn.Module:
     Raises:
         SetupError: there is not enough memory, or the library cannot load it.
     """
-    from transformers import AutoModelForCausalLM, logging
-
     options: dict[str, Any] = {"dtype": torch.float32}
     if on_gpus and torch.cuda.is_available():
         options = {"dtype": "auto", "device_map": "auto"}
     else:
         check_memory(checkpoint)
-
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        network: nn.Module = AutoModelForCausalLM.from_pretrained(checkpoint, trust_remote_code=False, **options)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise SetupError(f"{checkpoint}: cannot load the weights: {_first_line(error)}") from error
+    network: nn.Module = transformers.load_network(checkpoint, **options)
     return network.eval()
 
 
@@ -76,12 +69,8 @@ def with_adapter(network: nn.Module, adapter: Path) -> nn.Module:
             warnings.filterwarnings("error", message=".*missing adapter keys.*")
             adapted: nn.Module = PeftModel.from_pretrained(network, str(adapter))
     except (OSError, ValueError, RuntimeError, UserWarning) as error:
-        raise SetupError(f"{adapter}: cannot load the adapter: {_first_line(error)}") from error
+        raise SetupError(f"{adapter}: cannot load the adapter: {first_line(error)}") from error
     return adapted.eval()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
 
 
 POSITIONS = 8

@@ -13,7 +13,7 @@ from transformers import AddedToken, AutoConfig, AutoTokenizer, GenerationConfig
 from app.engines.base import RefusedRequestError
 from app.engines.checkpoint_files import check_checkpoint, vocabulary_size
 from app.engines.constraints.vocabulary import Vocabulary
-from app.errors import SetupError
+from app.errors import SetupError, first_line
 from app.files import encodable
 from app.types import Message
 
@@ -149,9 +149,8 @@ class ChatTokenizer:
                 f"its chat template has an error in line {error.lineno}: {error.message}; mend it"
             ) from error
         except TEMPLATE_FAULTS as error:
-            reason = str(error).strip().split("\n")[0]
             raise SetupError(
-                f"its chat template cannot be used, not even for one question: {reason}; mend it"
+                f"its chat template cannot be used, not even for one question: {first_line(error)}; mend it"
             ) from error
 
     @cached_property
@@ -237,8 +236,7 @@ def load_chat_tokenizer(model: str) -> ChatTokenizer:
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     except Exception as error:  # what the tokenizers library raises is nothing narrower
-        reason = str(error).strip().split("\n")[0]
-        raise SetupError(f"{model}: cannot load its tokenizer: {reason}; copy its files again") from error
+        raise SetupError(f"{model}: cannot load its tokenizer: {first_line(error)}; copy its files again") from error
     if not tokenizer.chat_template:
         raise SetupError(
             f"{model}: its tokenizer has no chat template; add chat_template.jinja to the checkpoint "

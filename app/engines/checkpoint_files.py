@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from app.errors import SetupError
+from app.errors import SetupError, first_line
 from app.settings import DEFAULT_CHECKPOINT, ROOT
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -122,7 +122,7 @@ def _ask_hub(name: str, download: str) -> str | None:
     except errors.RepositoryNotFoundError:
         return "the hub has no such model either, or not for everyone; mend the name, or sign in with 'hf auth login'"
     except (errors.HTTPError, OSError) as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = first_line(error)
         return f"it is not in the hub's cache, and the hub cannot be asked ({reason}); mend the name, or {download}"
     return None
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby, islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from app.engines.constraints.automaton import Follower
 from app.engines.decoding import Decoding, decide
 from app.engines.options import TransformersSettings
 from app.engines.prepared import CountsTokens, PreparedRequest, Variants, finish, prepare_all
-from app.errors import EngineError, SetupError
+from app.errors import EngineError, SetupError, first_line
 from app.types import Choice, Completion, GenerationRequest, Texts
 
 
@@ -260,7 +261,7 @@ class TransformersEngine(CountsTokens):
                 # The last positions alone meet the vocabulary; each predicts the token after it.
                 scores = self._loaded()(input_ids=input_ids, logits_to_keep=kept, **packed).logits
         except RuntimeError as error:
-            raise EngineError(f"transformers failed: {str(error).splitlines()[0]}") from error
+            raise EngineError(f"transformers failed: {first_line(error)}") from error
         for logits, row in zip(scores, batch, strict=True):
             start = kept - sum(len(one.given) - 1 for one in row)
             first = start - 1
@@ -287,7 +288,7 @@ class TransformersEngine(CountsTokens):
                     stopping_criteria=[ends],
                 )
         except RuntimeError as error:
-            raise EngineError(f"transformers failed: {str(error).splitlines()[0]}") from error
+            raise EngineError(f"transformers failed: {first_line(error)}") from error
 
     def _pad(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Prompts padded on the left, and which places hold tokens: both (rows, longest prompt)."""
@@ -309,18 +310,26 @@ class TransformersEngine(CountsTokens):
         return nullcontext()
 
     def _load(self) -> PreTrainedModel:
-        transformers.utils.logging.disable_progress_bar()
-        transformers.utils.logging.set_verbosity_error()
-        dtype = _dtype(self._settings.dtype, self._device, self.model)
-        try:
-            network = AutoModelForCausalLM.from_pretrained(self.model, dtype=dtype, trust_remote_code=False)
-        except (OSError, ValueError) as error:
-            raise SetupError(f"{self.model}: cannot load the weights: {str(error).splitlines()[0]}") from error
+        network = load_network(self.model, dtype=_dtype(self._settings.dtype, self._device, self.model))
         # A checkpoint's own decoding defaults (penalties, top-k) must not leak into requests.
         network.generation_config = GenerationConfig()
         for name, path in self._settings.adapters.items():
             network = _with_adapter(network, name, str(path))
         return network.to(self._device).eval()
+
+
+def load_network(model: str | Path, **arguments: object) -> PreTrainedModel:
+    """A checkpoint's network, loaded with these arguments of the library's.
+
+    Raises:
+        SetupError: the library cannot load it.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        return AutoModelForCausalLM.from_pretrained(model, trust_remote_code=False, **arguments)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        raise SetupError(f"{model}: cannot load the model: {first_line(error)}") from error
 
 
 def _with_adapter(network: PreTrainedModel, name: str, path: str) -> PreTrainedModel:
@@ -332,7 +341,7 @@ def _with_adapter(network: PreTrainedModel, name: str, path: str) -> PreTrainedM
             return network
         return PeftModel.from_pretrained(network, path, adapter_name=name)
     except (OSError, ValueError, RuntimeError) as error:
-        raise SetupError(f"adapter {name!r}: cannot load {path}: {str(error).splitlines()[0]}") from error
+        raise SetupError(f"adapter {name!r}: cannot load {path}: {first_line(error)}") from error
 
 
 def _dtype(wanted: str, device: torch.device, model: str) -> torch.dtype:

@@ -107,8 +107,11 @@ class Store:
             InputError: as `claim`, or the disk refuses.
         """
         self.claim(identity)
-        if self._overwrite and (self.finished or differences(self.identity, identity) or not self.identity):
-            self._drop()
+        other = self.finished or differences(self.identity, identity) or not self.identity
+        if self._overwrite and other and self._path is not None:
+            self._release()
+            remove_database(self._path)
+            self._open()
         if not self.identity:
             self.identity = dict(identity)
             self.write_note("identity", self.identity)
@@ -196,12 +199,6 @@ class Store:
                 f"cannot open {self._path}: {error.strerror or error}; name an output elsewhere"
             ) from error
         self.identity, self.finished = self.note("identity") or {}, bool(self.note("finished"))
-
-    def _drop(self) -> None:
-        if self._path is not None:
-            self._release()
-            remove_database(self._path)
-            self._open()
 
     def _release(self) -> None:
         if self._database is not None:

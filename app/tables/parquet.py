@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from app.errors import InputError, SetupError
+from app.errors import InputError, SetupError, first_line
 from app.files import is_packed, is_stream, open_bytes
 
 BATCH_ROWS = 4096
@@ -27,9 +27,9 @@ def parquet_file(path: Path) -> Iterator[Any]:
         try:
             yield parquet.ParquetFile(unpacked if packed else path)
         except arrow.ArrowInvalid as error:
-            raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from error
+            raise InputError(f"{path} is not a Parquet file: {first_line(error)}") from error
         except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror or str(error).splitlines()[0]}") from error
+            raise InputError(f"cannot read {path}: {error.strerror or first_line(error)}") from error
 
 
 def pyarrow(module: str = "pyarrow") -> Any:  # noqa: ANN401  # pyarrow brings no types

@@ -176,15 +176,13 @@ def _json(path: Path, wanted: Wanted, longest: int | None = None) -> Iterator[Ra
             for index, (where, found) in enumerate(values(path, file, longest)):
                 if isinstance(found, dict):
                     yield RawRow(f"{path}, {where}", found, index, where)
+                elif isinstance(found, Failure):
+                    yield RawRow(f"{path}, {where}", {}, index, where, found)
                 else:
-                    told = found if isinstance(found, Failure) else _no_object(where, found)
-                    yield RawRow(f"{path}, {where}", {}, index, where, told)
+                    fault = Failure("invalid_row", f"{where} is not a JSON object but {json.dumps(found)[:40]}")
+                    yield RawRow(f"{path}, {where}", {}, index, where, fault)
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is not UTF-8 text ({error.reason}): convert it first") from error
-
-
-def _no_object(where: str, value: object) -> Failure:
-    return Failure("invalid_row", f"{where} is not a JSON object but {json.dumps(value)[:40]}")
 
 
 def _json_lines(

@@ -84,11 +84,6 @@ class Reading:
         """What a choice is between; empty for the other types."""
         return self.constraint.labels if isinstance(self.constraint, Choice) else ()
 
-    @property
-    def language(self) -> str:
-        """What a text is to be written in; empty for the other types."""
-        return self.variables.get("language", "")
-
 
 class Task(Protocol):
     """One task type: when a question belongs to it, and how its answers look."""

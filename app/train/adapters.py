@@ -13,7 +13,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from app.engines.adapter_files import check_adapter
-from app.errors import SetupError
+from app.errors import SetupError, first_line
 from app.files import FolderKind, refuse_to_replace, whole_folder
 from app.jobs.identity import folder_revision
 from app.train.trainer import saving
@@ -104,7 +104,7 @@ def load_adapters(base: PreTrainedModel, adapters: Sequence[Path]) -> PeftModel:
             else:
                 network.load_adapter(str(path), adapter_name=name, torch_device=device)
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-            raise SetupError(f"{path} does not fit the base model: {str(error).strip().splitlines()[0]}") from error
+            raise SetupError(f"{path} does not fit the base model: {first_line(error)}") from error
     if network is None:
         raise SetupError("name two adapters or more")
     return network

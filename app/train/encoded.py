@@ -44,7 +44,9 @@ def encode_once(rows: Sequence[PlacedRow], config: FinetuneConfig, identity: Ide
         if not (place / ABOUT).is_file():
             with whole_folder(place, ENCODED, overwrite=True) as made:
                 _encode(rows, config, made)
-            _prune(config.encoded_folder)
+            whole = [path for path in config.encoded_folder.iterdir() if (path / ABOUT).is_file()]
+            for path in sorted(whole, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+                shutil.rmtree(path, ignore_errors=True)
     os.utime(place)
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
     return Examples(Dataset.from_file(str(place / ROWS)), about["kept"], Counter(about["counts"]))
@@ -76,9 +78,3 @@ def _program() -> bytes:
     for path in sorted((ROOT / "app").rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.digest()
-
-
-def _prune(folder: Path) -> None:
-    whole = [path for path in folder.iterdir() if (path / ABOUT).is_file()]
-    for path in sorted(whole, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
-        shutil.rmtree(path, ignore_errors=True)

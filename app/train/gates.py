@@ -12,9 +12,10 @@ import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import nn
-from transformers import AutoModelForCausalLM, set_seed
+from transformers import set_seed
 
 from app.data.encoding import RowEncoder
+from app.engines import transformers
 from app.engines.chat import load_chat_tokenizer
 from app.engines.checkpoint_files import check_checkpoint
 from app.errors import SetupError
@@ -218,7 +219,7 @@ def learn_gates(settings: GateSettings, report: Callable[[int, float], None]) ->
     check_checkpoint(base)
     set_seed(settings.seed)
     dtype = torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
-    network = AutoModelForCausalLM.from_pretrained(base, dtype=dtype).to(_device())
+    network = transformers.load_network(base, dtype=dtype).to(_device())
     mixed = MixedAdapters(load_adapters(network, settings.adapters), adapter_names(len(settings.adapters)))
     tasks, learning, measuring = split_rows(settings, base)
     gates = Gates(settings.kind, len(tasks), mixed.experts, mixed.network.config.hidden_size).to(_device())

@@ -13,10 +13,11 @@ from huggingface_hub import snapshot_download
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel, set_seed
+from transformers import BitsAndBytesConfig, PreTrainedModel, set_seed
 
+from app.engines import transformers
 from app.engines.checkpoint_files import check_checkpoint, multiplies_bfloat16
-from app.errors import SetupError
+from app.errors import SetupError, first_line
 from app.train.recipe import FinetuneConfig, LoraSettings
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -100,8 +101,7 @@ def fetch_checkpoint(model: str) -> None:
     try:
         snapshot_download(model, allow_patterns=["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model"])
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise SetupError(f"{model}: cannot download it: {reason}; name a folder that holds it") from error
+        raise SetupError(f"{model}: cannot download it: {first_line(error)}; name a folder that holds it") from error
 
 
 def load_network(config: FinetuneConfig, precision: Precision) -> PreTrainedModel | PeftModel:
@@ -147,22 +147,19 @@ def add_adapter(base: PreTrainedModel, settings: LoraSettings, name: str) -> Pef
     except ValueError as error:
         known = {path.rsplit(".", 1)[-1] for path, module in base.named_modules() if isinstance(module, nn.Linear)}
         raise SetupError(
-            f"lora.targets: {str(error).splitlines()[0]}; {name} has: all-linear, {', '.join(sorted(known))}"
+            f"lora.targets: {first_line(error)}; {name} has: all-linear, {', '.join(sorted(known))}"
         ) from error
     adapted.peft_config["default"].base_model_name_or_path = name
     return adapted
 
 
 def _load(config: FinetuneConfig, precision: Precision) -> PreTrainedModel:
-    arguments: dict[str, Any] = {"dtype": precision.weights, "trust_remote_code": False}
+    arguments: dict[str, Any] = {"dtype": precision.weights}
     if config.attention is not None:
         arguments["attn_implementation"] = config.attention
     if config.method == "qlora":
         arguments |= _quantized(precision)
-    try:
-        return AutoModelForCausalLM.from_pretrained(config.model, **arguments)
-    except (OSError, ValueError, ImportError) as error:
-        raise SetupError(f"{config.model}: cannot load the model: {str(error).strip().splitlines()[0]}") from error
+    return transformers.load_network(config.model, **arguments)
 
 
 def _quantized(precision: Precision) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, PreTrainedToken
 from transformers.trainer_utils import EvalLoopOutput
 from trl import SFTConfig, SFTTrainer
 
-from app.errors import SetupError
+from app.errors import SetupError, first_line
 from app.train.answers import AnswerLosses
 from app.train.batches import PADDING, AnswerCollator, EpochOrder, batch_widths, padding_share, width_of
 from app.train.callbacks import Stopwatch
@@ -235,7 +235,7 @@ def saving(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         free = shutil.disk_usage(folder.parent).free / 2**30
         raise SetupError(
             f"cannot save {folder} ({free:.1f} GiB free): {reason}; nothing of it was kept. Make room and give the "

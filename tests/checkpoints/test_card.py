@@ -10,7 +10,7 @@ import yaml
 from app.checkpoints.card import CardRequest, count_parameters, flat, render_card, row, shown, write_card
 from app.checkpoints.combine import combine, interpolation
 from app.checkpoints.folder import Output, add_checks
-from app.errors import InputError
+from app.errors import InputError, SetupError
 from app.evaluation.schema import Baselines, Durations, EvalReport, Interval, Joining, Overall, Provenance, TaskScore
 from app.types import TaskType
 
@@ -173,7 +173,7 @@ def test_records_that_are_missing_or_of_another_kind_are_named(mixed: Path, tmp_
     with pytest.raises(InputError, match=r"name the training\.json"):
         render_card(CardRequest(mixed, "x", "mit", record=tmp_path / "none.json"))
     (mixed / "training.json").write_text("[]")
-    with pytest.raises(InputError, match="one JSON object"):
+    with pytest.raises(SetupError, match="one JSON object"):
         render_card(CardRequest(mixed, "x", "mit"))
     (mixed / "lineage.json").write_text('{"steps": 3}')
     with pytest.raises(InputError, match="not of this version"):

@@ -26,6 +26,6 @@ def test_a_model_larger_than_the_memory_is_refused(checkpoint: Path, monkeypatch
 def test_damaged_weights_are_one_line(copied: Path) -> None:
     whole = (copied / "config.json").read_text()
     (copied / "config.json").write_text(whole.replace('"hidden_size": 64', '"hidden_size": 96'))
-    with pytest.raises(SetupError, match="cannot load the weights") as refused:
+    with pytest.raises(SetupError, match="cannot load the model") as refused:
         network.load_network(copied)
     assert "\n" not in str(refused.value)

@@ -16,10 +16,10 @@ from app.engines.vllm.values import (
     SAMPLING,
     constraint_from_plain,
     engine_values,
-    first_line,
     prepare_environment,
     prepare_serving_environment,
     read_output,
+    reason_of,
     sampling_values,
 )
 from app.errors import EngineError
@@ -148,11 +148,11 @@ def test_there_is_room_for_the_largest_rank(adapter: Path, tmp_path: Path, rank:
         ("out of memory\nat line 3", "out of memory"),
         ("\n  one line  \n", "one line"),
         ("1 validation error\n  Value error, no such thing [type=value_error, input=3]\n  see https", "no such thing"),
-        ("", ""),
+        ("", "ValueError"),
     ],
 )
 def test_of_what_vllm_says_the_reason_is_told(said: str, reason: str) -> None:
-    assert first_line(ValueError(said)) == reason
+    assert reason_of(ValueError(said)) == reason
 
 
 def test_log_probabilities_are_asked_for_where_the_request_wants_them(checkpoint: Path) -> None:

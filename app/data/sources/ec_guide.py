@@ -207,7 +207,7 @@ def _worked(read: Instruction, text: str, tell: Tell) -> Iterator[Instruction]:
 def _language(sub_task: str, question: str) -> str:
     """The language asked for by a translation; that of the product's text where a sub-task has several."""
     if sub_task == "MT":
-        return _CODES[Generation().read(Question("", question)).language]
+        return _CODES[Generation().read(Question("", question)).variables["language"]]
     if sub_task not in _SEVERAL_LANGUAGES:
         return ENGLISH
     # The longest line or quoted stretch is the product's own text, not the instruction.

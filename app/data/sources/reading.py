@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.errors import InputError, SetupError
+from app.errors import InputError, SetupError, first_line
 from app.files import open_bytes
 from app.tables.raw import RawRow as RawRow
 from app.tables.raw import missing as missing
@@ -65,8 +65,7 @@ def read_hub(text: str) -> Iterator[RawRow]:
         for number, values in enumerate(rows, start=1):
             yield RawRow(f"{text}, row {number}", values, number - 1, f"row {number}")
     except failures as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"cannot read {text}: {reason}; name it as {FORM}, or use local files") from error
+        raise InputError(f"cannot read {text}: {first_line(error)}; name it as {FORM}, or use local files") from error
 
 
 def _split(found: Any, split: str, text: str) -> Any:  # noqa: ANN401 - the library brings no types

@@ -19,9 +19,9 @@ from app.engines.vllm.values import (
     compute_capability,
     engine_values,
     failures,
-    first_line,
     import_vllm,
     read_output,
+    reason_of,
     refusals,
     refused_by_vllm,
     sampling_params,
@@ -149,7 +149,7 @@ class VllmEngine(_OnVllm):
         try:
             finished = [output for output in engine.step() if output.finished]
         except (RuntimeError, OSError) as error:
-            raise EngineError(f"vLLM failed: {first_line(error)}") from error
+            raise EngineError(f"vLLM failed: {reason_of(error)}") from error
         self._sound = True
         for output in finished:
             # Removed before the yield: what the caller has seen is no longer in flight.
@@ -257,7 +257,7 @@ class AsyncVllmEngine(_OnVllm):
             async for _ in self._running().generate(prompt, params, f"probe-{next(self._numbers)}"):
                 self._hear()
         except self._failures as error:
-            raise EngineError(f"vLLM failed: {first_line(error)}") from error
+            raise EngineError(f"vLLM failed: {reason_of(error)}") from error
 
     def close(self) -> None:
         """Free the model. Safe to call twice."""
@@ -308,7 +308,7 @@ class AsyncVllmEngine(_OnVllm):
                 async for output in outputs:
                     yield output
         except self._failures as error:
-            raise EngineError(f"vLLM failed: {first_line(error)}") from error
+            raise EngineError(f"vLLM failed: {reason_of(error)}") from error
         except self._refusals as error:
             raise refused_by_vllm(error) from error
 

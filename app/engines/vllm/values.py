@@ -18,7 +18,7 @@ from app.engines.adapter_files import MOST_RANK, check_adapter, largest_rank
 from app.engines.base import RefusedRequestError
 from app.engines.checkpoint_files import format_on_cpu
 from app.engines.options import VllmSettings
-from app.errors import EngineError, SetupError
+from app.errors import EngineError, SetupError, first_line
 from app.types import Choice, Completion, Copy, JsonSchema, Regex, Selection, TextConstraint, Texts
 
 if TYPE_CHECKING:
@@ -204,12 +204,11 @@ def compute_capability() -> tuple[int, int] | None:
     return None if found is None else (found.major, found.minor)
 
 
-def first_line(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The reason in one line of what vLLM says in many."""
-    text = str(error)
     # Validation errors open with a headline; the reason is on a line of its own.
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    reason = next((line for line in lines if line.startswith("Value error")), lines[0] if lines else text)
+    lines = map(str.strip, str(error).splitlines())
+    reason = next((line for line in lines if line.startswith("Value error")), first_line(error))
     return reason.removeprefix("Value error, ").split(" [type=")[0]
 
 
@@ -236,7 +235,7 @@ def failures() -> tuple[type[Exception], ...]:
 
 def refused_by_vllm(error: Exception) -> RefusedRequestError:
     """The refusal of one request, with vLLM's reason."""
-    return RefusedRequestError("engine", f"vLLM refuses the request: {first_line(error)}")
+    return RefusedRequestError("engine", f"vLLM refuses the request: {reason_of(error)}")
 
 
 def sampling_params(prepared: "PreparedRequest", end_ids: tuple[int, ...], kind: str) -> "SamplingParams":
@@ -309,6 +308,6 @@ def starting(model: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:
-        raise SetupError(f"vLLM cannot load {model}: {first_line(error)}") from error
+        raise SetupError(f"vLLM cannot load {model}: {reason_of(error)}") from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

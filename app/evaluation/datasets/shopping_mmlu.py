@@ -35,7 +35,9 @@ def published_samples(rows: Sequence[RawRow], path: Path) -> tuple[list[Sample],
     free = next((row for row in rows if flag_of(row.values.get("is_multiple_choice")) is not True), None)
     metric = metric_of(_task_type(free, path.parent.name, name), name) if free else Metric.ACCURACY
     note = f"{path.name} names no metric: answers that are no choice are scored by {metric.value}"
-    return kit_samples(rows, name, _track(name), metric), note if free and "target_field" not in free.values else ""
+    # The files name no track; only what is multi-lingual shows in a task's name.
+    track = MULTILINGUAL if "multilingual" in name or "translation" in name else ""
+    return kit_samples(rows, name, track, metric), note if free and "target_field" not in free.values else ""
 
 
 def metric_of(task_type: TaskType, name: str) -> Metric:
@@ -64,8 +66,3 @@ def _task_type(row: RawRow, folder: str, name: str) -> TaskType:
             return TaskType.RANKING
         return TaskType.RETRIEVAL
     return TaskType.GENERATION
-
-
-def _track(name: str) -> str:
-    """The files name no track; only what is multi-lingual shows in a task's name."""
-    return MULTILINGUAL if "multilingual" in name or "translation" in name else ""

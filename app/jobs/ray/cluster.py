@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-from app.errors import SetupError
+from app.errors import SetupError, first_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def connected(address: str | None) -> Iterator[list[Machine]]:
             if address
             else "give the command again when the machine is less busy, or use --executor local"
         )
-        raise SetupError(f"{where}: {str(error).strip().splitlines()[0]}; {fix}") from error
+        raise SetupError(f"{where}: {first_line(error)}; {fix}") from error
     try:
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's
         yield [
