@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.routing import explain, route
@@ -110,7 +110,6 @@ def test_explanations_name_what_was_found() -> None:
     assert explain(Question("q", "", is_multiple_choice=True)).reason == "marked as multiple choice"
 
 
-@settings(deadline=None)  # a busy machine is no error
 @given(st.text(max_size=400), st.booleans())
 def test_every_text_has_a_type_and_a_reading(prompt: str, choice: bool) -> None:
     asked = Question("q", prompt, choice)
@@ -126,7 +125,6 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.lists(PIECES, max_size=40).map("".join), st.booleans())
 def test_prompts_made_of_markers_have_a_type_and_a_legal_fallback(prompt: str, choice: bool) -> None:
     asked = Question("q", prompt, choice)

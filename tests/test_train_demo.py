@@ -1,7 +1,6 @@
 """`make train-demo`: its commands are ones that the command line takes; and, given minutes, the whole way."""
 
 import json
-import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -14,8 +13,8 @@ from app.cli.main import cli
 from app.data.mixing.mixture import MixtureSettings
 from app.settings import ROOT
 from app.train.recipe import FinetuneConfig
+from tests.conftest import FULL
 
-FULL = bool(os.environ.get("FULL_TESTS"))
 SCRIPT = Path("scripts/train_demo.sh")
 SHARED = ("app", "configs", "data", "models", "prompts", "scripts", ".venv")
 

@@ -36,16 +36,6 @@ def make_lora(checkpoint: Path, folder: Path, **settings: object) -> Path:
     return folder
 
 
-@pytest.fixture
-def copied(checkpoint: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny checkpoint that a test may spoil."""
-    folder = tmp_path / "copied"
-    folder.mkdir()
-    for path in checkpoint.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    return folder
-
-
 def set_config(folder: Path, **fields: object) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))

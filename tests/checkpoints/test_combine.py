@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.checkpoints.combine import Combination, average, combine, interpolation, slerp, spherical
@@ -17,7 +17,6 @@ from tests.checkpoints.conftest import set_config
 vectors = st.lists(st.floats(-5, 5, width=32), min_size=4, max_size=4).map(torch.tensor)
 
 
-@settings(deadline=None)
 @given(first=vectors, second=vectors, t=st.floats(0, 1))
 def test_slerp_keeps_the_ends_and_turns_evenly(first: torch.Tensor, second: torch.Tensor, t: float) -> None:
     assert torch.allclose(slerp(first, second, 0.0), first, atol=1e-5)

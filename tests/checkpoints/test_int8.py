@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.checkpoints.answering import DATA, encoded_prompts, read_samples
@@ -21,7 +21,6 @@ QUERY = "model.layers.1.self_attn.q_proj.weight"
 NORM = "model.layers.1.input_layernorm.weight"
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(-100, 100, width=32), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_rounding_is_within_half_a_step(rows: list[list[float]]) -> None:
     weight = torch.tensor(rows)

@@ -14,7 +14,7 @@ from app.errors import InputError, SetupError
 FORMATS = [torch.float32, torch.float16, torch.bfloat16, torch.int8, torch.int64, torch.bool]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     shapes=st.lists(
         st.tuples(st.sampled_from(FORMATS), st.lists(st.integers(0, 5), max_size=3)), min_size=1, max_size=8

@@ -18,15 +18,6 @@ from tests.conftest import MINI
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0a1b\nsize 134515008\n"
 
 
-@pytest.fixture
-def copied(checkpoint: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / "copied"
-    folder.mkdir()
-    for path in checkpoint.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    return folder
-
-
 def cut(path: Path, share: float) -> None:
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
 

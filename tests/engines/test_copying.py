@@ -2,7 +2,7 @@ import random
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engines.base import RefusedRequestError
@@ -49,7 +49,6 @@ def is_legal(answer: str, source: str, most: int, used: frozenset[str] = frozens
     )
 
 
-@settings(max_examples=300, deadline=None)
 @given(sources | any_text, st.integers(1, 4), some_vocabulary, st.randoms(use_true_random=False))
 def test_any_walk_ends_in_a_legal_answer(source: str, most: int, vocabulary: Vocabulary, rng: random.Random) -> None:
     copy = Copy(source, most)
@@ -63,7 +62,6 @@ def test_any_walk_ends_in_a_legal_answer(source: str, most: int, vocabulary: Voc
     assert is_legal(text, source, most)
 
 
-@settings(max_examples=300, deadline=None)
 @given(sources, st.integers(1, 4), some_vocabulary, st.randoms(use_true_random=False))
 def test_any_legal_answer_can_be_written(source: str, most: int, vocabulary: Vocabulary, rng: random.Random) -> None:
     spans = sorted(legal_spans(source, most))
@@ -76,7 +74,6 @@ def test_any_legal_answer_can_be_written(source: str, most: int, vocabulary: Voc
     assert takes(start_automaton(Copy(source, most), vocabulary), spell(text.encode(), vocabulary, rng)), chosen
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     sources, st.integers(1, 3), st.text("ab12, .犬猫", max_size=8), some_vocabulary, st.randoms(use_true_random=False)
 )

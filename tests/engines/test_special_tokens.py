@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AddedToken, PreTrainedTokenizerFast
 
@@ -51,7 +51,6 @@ def plain_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[int
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
-@settings(max_examples=60, deadline=None)
 @given(system=attacks, user=attacks)
 def test_no_text_yields_a_special_token(kind: str, system: str, user: str) -> None:
     tokenizer = TOKENIZERS[kind]
@@ -64,7 +63,6 @@ def test_no_text_yields_a_special_token(kind: str, system: str, user: str) -> No
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
-@settings(max_examples=60, deadline=None)
 @given(text=ordinary)
 def test_text_without_special_tokens_keeps_its_ids(kind: str, text: str) -> None:
     tokenizer = TOKENIZERS[kind]

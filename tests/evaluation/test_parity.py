@@ -10,11 +10,12 @@ from app.evaluation.names import SEMANTIC, Metric
 from app.evaluation.scoring import Scorer, aggregate
 from app.tasks.registry import TASKS, task_of
 from app.types import Question, Sample, TaskType
+from tests.conftest import FULL
 from tests.evaluation import reference
 from tests.evaluation.answers import ADVERSARIAL, random_answer
 
 TOLERANCE = 1e-9
-FUZZED = 100_000
+FUZZED = 100_000 if FULL else 10_000
 
 GOLD: dict[Metric, list[reference.Value]] = {
     Metric.ACCURACY: [0, 3, 5, 9],
@@ -46,15 +47,13 @@ def sample(metric: Metric, gold: reference.Value, task_name: str = "task") -> Sa
 
 
 @pytest.mark.parametrize("task_type", TaskType)
-def test_every_parser_reads_100_000_strings_as_the_reference_does(task_type: TaskType) -> None:
+def test_every_parser_reads_any_string_as_the_reference_does(task_type: TaskType) -> None:
     parse, rng = task_of(task_type).parse, random.Random(task_type)
     for text in ADVERSARIAL:
         assert parse(text) == reference.parse(task_type, text), text[:80]
-    for number in range(FUZZED):
+    for _ in range(FUZZED):
         text = random_answer(rng)
-        parsed = parse(text)
-        if number % 10 == 0:
-            assert parsed == reference.parse(task_type, text), text
+        assert parse(text) == reference.parse(task_type, text), text
 
 
 def test_there_is_a_parser_for_every_type() -> None:
@@ -64,7 +63,7 @@ def test_there_is_a_parser_for_every_type() -> None:
 @pytest.mark.parametrize("metric", DIRECT)
 def test_metric_agrees_for_random_adversarial_and_near_answers(metric: Metric) -> None:
     rng = random.Random(metric)
-    count = 60 if metric in (Metric.BLEU, Metric.JP_BLEU, Metric.ROUGE_L) else 2000
+    count = 60 if metric in (Metric.BLEU, Metric.JP_BLEU, Metric.ROUGE_L) else 2000 if FULL else 300
     for gold in GOLD[metric]:
         answers = [*ADVERSARIAL, *(random_answer(rng) for _ in range(count)), *(near(rng, gold) for _ in range(count))]
         answers = [text for text in answers if metric not in (Metric.BLEU, Metric.JP_BLEU) or _is_text(text)]

@@ -21,9 +21,10 @@ from app.evaluation.statistics import (
     verdict,
     wilson,
 )
+from tests.conftest import FULL
 
 ALPHA = 0.05
-RUNS = 400
+RUNS = 400 if FULL else 200
 DRAWS = 600
 
 

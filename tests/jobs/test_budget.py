@@ -126,7 +126,7 @@ def test_expiry_is_noticed_by_the_clock_although_no_answer_comes() -> None:
     assert 15.0 < clock.now <= 20.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     step=st.floats(0.001, 5.0),
     part=st.floats(0.02, 2.0),

@@ -1,7 +1,6 @@
 """What the promises are worth: kills, signals, memory, fuzzed input, two runs at once. Real processes, real files."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -15,12 +14,11 @@ import pytest
 from app.jobs.file_job import FileJob
 from app.jobs.store import journal_path
 from app.settings import ROOT
+from tests.conftest import FULL
 from tests.jobs.questions import line, mixed, write_questions
 from tests.jobs.scripted_job import answer, keys_of
 from tests.jobs.stepped_engine import SteppedEngine
 
-FULL = bool(os.environ.get("FULL_TESTS"))
-"""Set by whoever has minutes to spare: more kills, more rows."""
 ROOM = 8
 
 

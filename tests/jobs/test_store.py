@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.database import Database
@@ -130,7 +130,6 @@ def test_every_answer_outlives_the_process(killed: Path, tmp_path: Path) -> None
         assert (store.found, store.identity) == (5, IDENTITY)
 
 
-@settings(deadline=None)  # real files, on machines that are busy
 @given(cut=st.integers(min_value=0, max_value=70_000), garbage=st.binary(max_size=40))
 def test_wherever_the_tail_is_torn_the_answers_before_are_kept(
     killed: Path, tmp_path_factory: pytest.TempPathFactory, cut: int, garbage: bytes

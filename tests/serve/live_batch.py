@@ -14,7 +14,7 @@ from app.jobs.store import Store
 from tests.jobs.scripted_job import keys_in
 from tests.serve.live_server import KEY, LiveServer
 
-LINES = 600
+LINES = 400
 ENDED = ("completed", "failed", "expired", "cancelled")
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.data.catalogue.behaviour import Action, make_review, make_session, next_queries
@@ -38,7 +38,6 @@ def test_another_process_makes_the_same_shop() -> None:
     assert result.stdout.strip() == str([SHOP.title(SHOP.product(n), "de").text for n in range(50)])
 
 
-@settings(max_examples=60, deadline=None)
 @given(number=numbers)
 def test_products_have_plausible_values_of_their_type(number: int) -> None:
     product = SHOP.product(number)
@@ -55,7 +54,6 @@ def test_products_have_plausible_values_of_their_type(number: int) -> None:
     assert product.cents > 0
 
 
-@settings(max_examples=40, deadline=None)
 @given(number=numbers, language=st.sampled_from(LANGUAGES))
 def test_titles_hold_what_their_pieces_say_and_every_language_says_the_same(number: int, language: str) -> None:
     product = SHOP.product(number)
@@ -75,7 +73,6 @@ def test_a_title_names_what_it_is_told_to() -> None:
             assert SHOP.title(product, show=key).spans(key)
 
 
-@settings(max_examples=60, deadline=None)
 @given(number=numbers, seed=numbers, language=st.sampled_from(LANGUAGES))
 def test_a_query_is_answered_by_its_product(number: int, seed: int, language: str) -> None:
     rng = random.Random(seed)
@@ -95,7 +92,6 @@ def agrees(product: Product, wanted: object) -> bool:
     return all(product.values[key] == value for key, value in wanted.items())
 
 
-@settings(max_examples=60, deadline=None)
 @given(seed=numbers, stars=st.integers(min_value=1, max_value=5))
 def test_reviews_hold_their_phrases_and_mean_their_stars(seed: int, stars: int) -> None:
     rng = random.Random(seed)
@@ -107,7 +103,6 @@ def test_reviews_hold_their_phrases_and_mean_their_stars(seed: int, stars: int) 
     assert len({opinion.aspect for opinion in review.opinions}) == len(review.opinions)
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=numbers)
 def test_sessions_keep_to_one_aim(seed: int) -> None:
     rng = random.Random(seed)
@@ -119,7 +114,6 @@ def test_sessions_keep_to_one_aim(seed: int) -> None:
     assert not set(queries) & {step.text for step in session.steps}
 
 
-@settings(max_examples=60, deadline=None)
 @given(seed=numbers)
 def test_a_slip_of_the_finger_changes_a_query_that_has_a_long_word(seed: int) -> None:
     text = "black leather office chair"

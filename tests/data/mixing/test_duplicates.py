@@ -96,7 +96,7 @@ def content(prompt: frozenset[int], answer: int = 1, text: frozenset[int] = froz
     return RowContent(prompt, answer, text)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(shingles)
 def test_the_same_content_with_the_same_answer_is_admitted_once(prompt: frozenset[int]) -> None:
     seen = NearDuplicates(SETTINGS)
@@ -106,7 +106,7 @@ def test_the_same_content_with_the_same_answer_is_admitted_once(prompt: frozense
     assert seen.admit(content(prompt, answer=2))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(shingles, max_size=8))
 def test_no_two_that_are_refused_for_less_than_the_threshold(prompts: list[frozenset[int]]) -> None:
     seen = NearDuplicates(SETTINGS)

@@ -210,7 +210,7 @@ def test_numpy_lists_are_read_without_their_commas(data: Path) -> None:
     }
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.text("B07XKZ", min_size=10, max_size=10), min_size=1, max_size=60))
 def test_whatever_numpy_prints_is_read(names: list[str]) -> None:
     row = RawRow("sessions_train.csv, line 2", {"prev_items": str(np.array(names, dtype=object))})

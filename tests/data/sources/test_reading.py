@@ -2,7 +2,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.data.sources.reading import (
@@ -183,7 +183,6 @@ def question(entries: list[str], first: int) -> str:
     return f"Select the products that fit.\nProducts:\n{listed}\nOutput:"
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.lists(WORDS, min_size=4, max_size=15), st.sampled_from([0, 1]), st.data())
 def test_entries_that_are_taken_out_leave_no_gap(entries: list[str], first: int, data: st.DataObject) -> None:
     gone = data.draw(st.sets(st.integers(first + 1, first + len(entries) - 1), max_size=len(entries) - 2))

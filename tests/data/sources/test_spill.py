@@ -12,7 +12,7 @@ from app.errors import SetupError
 ROWS = st.lists(st.tuples(st.text(max_size=4), st.one_of(st.integers(), st.text(max_size=4), st.none())), max_size=30)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(ROWS)
 def test_a_table_on_disk_is_a_list_and_a_dictionary(rows: list[tuple[str, object]]) -> None:
     table = SpillTable(rows)

@@ -24,7 +24,7 @@ from app.types import Outcome, TaskType
 CatalogueTask = TrainingTask[Catalogue]
 CATALOGUE_TASKS: list[CatalogueTask] = [task for task in TASKS.values() if task.source == "catalogue"]
 places = st.integers(min_value=0, max_value=10**9)
-few = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")

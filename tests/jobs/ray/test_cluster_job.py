@@ -20,13 +20,12 @@ from app.jobs.job import Origin
 from app.jobs.store import journal_path
 from app.settings import ROOT
 from app.types import GenerationRequest
+from tests.conftest import FULL
 from tests.jobs import scripted_job
 from tests.jobs.questions import choice, line, mixed, write_questions
 from tests.jobs.ray.scripted_cluster_job import answer, create, replicas
 from tests.jobs.stepped_engine import SteppedEngine
 
-FULL = bool(os.environ.get("FULL_TESTS"))
-"""Set by whoever has minutes to spare: real engines, a node that goes away."""
 SAMPLE = ROOT / "data" / "sample.jsonl"
 ROWS = 300
 IN_FLIGHT = 2 * (32 + 16 + 8)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.settings import ROOT
+from tests.conftest import FULL
 from tests.jobs.questions import mixed, write_questions
-from tests.jobs.ray.test_cluster_job import FULL
 
 
 @pytest.mark.skipif(not FULL, reason="takes a minute; FULL_TESTS=1 runs it")

@@ -30,7 +30,7 @@ texts = st.one_of(requests.map(json.dumps), values.map(json.dumps), st.text(max_
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(st.one_of(texts, st.binary(max_size=20)), max_size=6))
 def test_a_file_is_refused_or_read_to_its_end(tmp_path: Path, lines: list[bytes]) -> None:
     path = tmp_path / "in"
