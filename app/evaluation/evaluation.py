@@ -20,7 +20,14 @@ from app.evaluation.schema import (
     SampleResult,
 )
 from app.evaluation.scoring import SampleScore, Scorer
-from app.evaluation.summaries import TaskSummary, calibration, summarise_all, summarise_tasks, summarise_tracks
+from app.evaluation.summaries import (
+    TaskSummary,
+    calibration,
+    summarise_all,
+    summarise_tasks,
+    summarise_tracks,
+    summarise_types,
+)
 from app.files import encodable, sha256, write_lines, write_whole
 from app.predictor import Predictor
 from app.types import Outcome, Prediction, Sample
@@ -86,6 +93,7 @@ def evaluate(
         joining=Joining(by=answers.by, missing=answers.missing, extra=answers.extra),
         overall=summarise_all(tasks, tracks, track_draws, not_scored),
         tracks=tracks,
+        types=summarise_types(tasks),
         tasks={name: task.score for name, task in tasks.items()},
         outcomes=dict(Counter(result.outcome.value if result.outcome else UNKNOWN for result in results)),
         failed=dict(Counter(filter(None, map(_failure, results))).most_common()),

@@ -52,6 +52,13 @@ TRACKS = (
 )
 UNDERSTANDING, REASONING, BEHAVIOR, MULTILINGUAL = (track.name for track in TRACKS)
 
+TRACK_OF = {
+    "concept_understanding": UNDERSTANDING,
+    "knowledge_reasoning": REASONING,
+    "user_behaviour": BEHAVIOR,
+    "multilingual": MULTILINGUAL,
+}
+"""By the capability that a training row names."""
 _BY_NAME = {track.name: track for track in TRACKS}
 
 

@@ -78,17 +78,22 @@ class TaskScore(Record):
     baselines: Baselines
 
 
-class TrackScore(Record):
+class GroupScore(Record):
+    """The mean over the scored tasks of a group."""
+
+    tasks: list[str]
+    score: float | None
+    interval: Interval | None
+    baselines: Baselines
+
+
+class TrackScore(GroupScore):
     """The mean over a track's scored tasks."""
 
     name: str
     """The track's title, for people."""
     number: int | None
     """1 to 4, or None for a track that the competition does not know."""
-    tasks: list[str]
-    score: float | None
-    interval: Interval | None
-    baselines: Baselines
 
 
 class Overall(Record):
@@ -210,6 +215,8 @@ class EvalReport(Record):
     overall: Overall
     tracks: dict[str, TrackScore]
     """By the data's own track string."""
+    types: dict[TaskType, GroupScore] = Field(default_factory=dict)
+    """By task type; empty in reports of before."""
     tasks: dict[str, TaskScore]
     """By task name, in the data's order."""
     outcomes: dict[str, int]

@@ -15,6 +15,7 @@ from app.evaluation.schema import (
     Baselines,
     Calibration,
     CalibrationBin,
+    GroupScore,
     Interval,
     Overall,
     SampleResult,
@@ -111,14 +112,24 @@ def summarise_tracks(tasks: Mapping[str, TaskSummary]) -> tuple[dict[str, TrackS
         if drawn:
             draws[name] = drawn
         tracks[name] = TrackScore(
-            name=track_title(name),
-            number=track_number(name),
-            tasks=list(inside),
-            score=_mean(task.score.score for task in inside.values()),
-            interval=score_interval(drawn),
-            baselines=_mean_baselines([task.score for task in inside.values()]),
+            name=track_title(name), number=track_number(name), **vars(_summarise_group(inside, drawn))
         )
     return tracks, draws
+
+
+def summarise_types(tasks: Mapping[str, TaskSummary]) -> dict[TaskType, GroupScore]:
+    """The mean over each task type's scored tasks, in the order of `TaskType`."""
+    groups = {kind: {key: task for key, task in tasks.items() if task.score.task_type is kind} for kind in TaskType}
+    return {kind: _summarise_group(inside, _mean_drawn(inside.values())) for kind, inside in groups.items() if inside}
+
+
+def _summarise_group(inside: Mapping[str, TaskSummary], drawn: Drawn | None) -> GroupScore:
+    return GroupScore(
+        tasks=list(inside),
+        score=_mean(task.score.score for task in inside.values()),
+        interval=score_interval(drawn),
+        baselines=_mean_baselines([task.score for task in inside.values()]),
+    )
 
 
 def summarise_all(

@@ -11,7 +11,17 @@ from app.checkpoints.card import CardRequest, count_parameters, flat, render_car
 from app.checkpoints.combine import combine, interpolation
 from app.checkpoints.folder import Output, add_checks
 from app.errors import InputError, SetupError
-from app.evaluation.schema import Baselines, Durations, EvalReport, Interval, Joining, Overall, Provenance, TaskScore
+from app.evaluation.schema import (
+    Baselines,
+    Durations,
+    EvalReport,
+    GroupScore,
+    Interval,
+    Joining,
+    Overall,
+    Provenance,
+    TaskScore,
+)
 from app.types import TaskType
 
 RECORD = {
@@ -90,6 +100,12 @@ def report() -> EvalReport:
             baselines=baselines,
         ),
         tracks={},
+        types={
+            TaskType.MULTIPLE_CHOICE: GroupScore(tasks=["pick|one"], score=0.6, interval=interval, baselines=baselines),
+            TaskType.RANKING: GroupScore(
+                tasks=["order"], score=None, interval=None, baselines=Baselines(random=None, majority=None)
+            ),
+        },
         tasks={"pick|one": task},
         outcomes={},
         routing=None,
@@ -136,6 +152,8 @@ def test_the_card_tells_what_the_records_tell(mixed: Path, tmp_path: Path) -> No
         "| dropped: near duplicate | 100 |",
         "| train.jsonl | 380 | `cdcdcdcdcdcd` |",
         r"| pick\|one | accuracy | 120 | 0.600 | 0.512 to 0.688 | 0.250 | 0.300 |",
+        "| multiple-choice | 1 | 0.600 | 0.512 to 0.688 | 0.250 | 0.300 |",
+        "| ranking | 1 |",
         "engine vllm 0.32.0",
         "- two rows were left out",
         "| lora.rank | 8 |",

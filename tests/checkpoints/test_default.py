@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from app.checkpoints import default, importing
 from app.checkpoints.default import Hashes, make_default
@@ -15,6 +16,7 @@ from app.engines import checkpoint_files
 from app.engines.checkpoint_files import check_checkpoint
 from app.errors import InputError, SetupError
 from app.files import sha256
+from app.forms import own_forms
 from tests.checkpoints.conftest import make_lora
 from tests.checkpoints.llama_cpp_files import tiny_network, write_file
 
@@ -69,6 +71,30 @@ def test_it_is_base_and_adapter_and_is_made_once(weights: Path) -> None:
     make_default()
     assert sha256(weights / "base" / "model.safetensors") == hashes.base
     assert sha256(weights / "ours" / "model.safetensors") == hashes.checkpoint
+
+
+def test_a_trained_adapter_takes_its_place_in_half_the_bits(weights: Path, tmp_path: Path) -> None:
+    make_default(record=True)
+    make_lora(weights / "base", trained := tmp_path / "trained")
+    (trained / "shopbench.json").write_text('{"forms": {"ranking": {"ask": "texts"}}}')
+    make_default(adapter=trained)
+
+    matrices, taken = (load_file(folder / "adapter_model.safetensors") for folder in (trained, default.ADAPTER))
+    assert {one.dtype for one in taken.values()} == {torch.bfloat16}
+    assert all(torch.equal(taken[name], one.to(torch.bfloat16)) for name, one in matrices.items())
+    hashes = Hashes.model_validate_json(default.HASHES.read_bytes())
+    assert sha256(weights / "ours" / "model.safetensors") == hashes.checkpoint != hashes.base
+    assert own_forms(weights / "ours") == own_forms(trained)
+    make_default()
+
+
+def test_an_adapter_too_large_for_a_checkout_is_refused(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_default(record=True)
+    make_lora(weights / "base", default.ADAPTER.with_name("trained"))
+    monkeypatch.setattr(default, "MOST_BYTES", 1)
+    with pytest.raises(SetupError, match=r"trained takes 0 MiB, and the checkout 0: lower lora\.rank"):
+        make_default(adapter=default.ADAPTER.with_name("trained"))
+    assert not default.ADAPTER.exists()
 
 
 def test_another_adapter_than_the_recorded_one_is_refused(weights: Path) -> None:

@@ -102,6 +102,17 @@ def test_task_track_and_overall_figures_by_hand() -> None:
     assert report.overall.mean_over_tracks == pytest.approx((first + 0.5) / 2)
     assert report.overall.mean_over_tasks == pytest.approx((4 * first + 0.5) / 5)
     assert (report.overall.n_tasks, report.overall.n_samples) == (5, 11)
+    assert {kind: (group.tasks, group.score) for kind, group in report.types.items()} == {
+        report.tasks[name].task_type: ([name], scores[name]) for name in scores
+    }
+    both = run(
+        [replace(one, task_name=f"t1{one.gold}") if one.task_name == "t1" else one for one in SAMPLES],
+        answered(SAMPLES, ANSWERS),
+    ).report
+    choices = both.types[TaskType.MULTIPLE_CHOICE]
+    assert choices.tasks == ["t10", "t12"]
+    assert choices.score == pytest.approx((0.5 + 1) / 2)
+    assert choices.interval is not None
 
 
 def test_a_predictor_its_predictions_and_their_file_are_scored_alike(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import InputError
-from app.evaluation.names import BEHAVIOR, MULTILINGUAL, REASONING, SEMANTIC, UNDERSTANDING, Metric
+from app.evaluation.names import BEHAVIOR, MULTILINGUAL, REASONING, SEMANTIC, TRACK_OF, UNDERSTANDING, Metric
 from app.tables.raw import RawRow, blank, flag_of, id_of, shown
 from app.tables.readers import stem_of
 from app.tables.writers import write_table
@@ -145,7 +145,9 @@ def _sample(row: RawRow, name: str, track: str, otherwise: Metric | None) -> Sam
         task_type=task_type,
         metric=metric.value,
         gold=gold,
-        track=track if blank(row.values.get("track")) else row.filled("track"),
+        track=TRACK_OF.get(str(row.values.get("capability")), track)
+        if blank(row.values.get("track"))
+        else row.filled("track"),
     )
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from app.data.row import Capability
 from app.errors import InputError
 from app.evaluation.datasets.kit import write_kit
 from app.evaluation.datasets.reading import read_dataset
-from app.evaluation.names import MULTILINGUAL, REASONING, UNDERSTANDING
+from app.evaluation.names import MULTILINGUAL, REASONING, UNDERSTANDING, track_number
 from app.types import TaskType
 
 KIT: dict[str, Any] = {
@@ -44,6 +45,12 @@ def test_the_kits_lines(tmp_path: Path) -> None:
     assert sample.question.is_multiple_choice
     assert (sample.task_name, sample.task_type, sample.metric) == ("task2", TaskType.MULTIPLE_CHOICE, "accuracy")
     assert (sample.gold, sample.track) == (1, UNDERSTANDING)
+
+
+def test_a_training_rows_capability_is_its_track(tmp_path: Path) -> None:
+    rows = [without(KIT, "track", capability=one.value) for one in Capability]
+    samples = read_dataset(lines(tmp_path / "test.jsonl", *rows, KIT | {"capability": "multilingual"})).samples
+    assert [track_number(sample.track) for sample in samples] == [1, 2, 3, 4, 1]
 
 
 @pytest.mark.parametrize(
