@@ -129,8 +129,9 @@ class Asking:
             and all(isinstance(one, int | float) for one in gains)
         ):
             return tuple(text for text, gain in zip(texts, gains, strict=True) if gain == max(gains))
-        named = numbers_in(target, map(int, labels)) if all(map(str.isdigit, labels)) else []
-        chosen = [texts[labels.index(str(number))] for number in named]
+        digits = all(map(str.isdigit, labels))
+        named = list(map(str, numbers_in(target, map(int, labels)))) if digits else [target] if target in labels else []
+        chosen = [texts[labels.index(label)] for label in named]
         return tuple(chosen[:1] if self.task.type is TaskType.RANKING else chosen) or (target,)
 
     def variants(self, *, cut: bool = False) -> tuple[tuple[Message, ...], ...]:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
@@ -18,7 +18,7 @@ from app.errors import InputError
 from app.fitting import fit
 from app.forms import PLAIN, Asking, forms_of
 from app.prompting import PromptLibrary
-from app.routing import route
+from app.routing import doubted, route
 from app.settings import Form, Settings
 from app.tasks.base import Reading, Task
 from app.tasks.registry import TASKS
@@ -41,6 +41,8 @@ class Prepared:
 TEMPLATE_ALLOWANCE = 64
 """Tokens that a chat template may add around the messages, generously."""
 _SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+_LOW_MASS = 0.01
+"""Where the labels together get less of the model's probability, it meant to write something else."""
 
 T = TypeVar("T")
 EngineT_co = TypeVar("EngineT_co", bound=LoadedModel, covariant=True)
@@ -88,6 +90,8 @@ class QuestionPath(Generic[EngineT_co]):
         """
         task = task or route(question)
         reading = task.read(question)
+        if doubt := doubted(question, task):
+            reading = replace(reading, doubt=doubt)
         asking = Asking(task, reading, self.forms.get(task.type, PLAIN), self.prompts)
         try:
             messages, truncated = self._fit(asking, question.prompt)
@@ -102,12 +106,16 @@ class QuestionPath(Generic[EngineT_co]):
     def finish(self, prepared: Prepared, completion: Completion) -> Prediction:
         """The completion as the evaluator reads it; a refused request gets the fallback answer and its reason."""
         answer, probabilities, mass = prepared.asking.decide(completion)
-        truncated = prepared.truncated and _SEVERITY[answer.outcome] < _SEVERITY[Outcome.TRUNCATED]
+        found = [answer.outcome]
+        if prepared.truncated:
+            found.append(Outcome.TRUNCATED)
+        if prepared.reading.doubt or (mass is not None and mass < _LOW_MASS):
+            found.append(Outcome.UNSURE)
         return Prediction(
             prepared.question.id,
             prepared.task.type,
             answer.text,
-            Outcome.TRUNCATED if truncated else answer.outcome,
+            max(found, key=_SEVERITY.__getitem__),
             raw=completion.text,
             label_probs=probabilities,
             label_mass=mass,
@@ -252,5 +260,5 @@ def _parts(
 
 
 def as_question(given: Question | str, place: int) -> Question:
-    """A plain prompt as a question: not marked as multiple choice, and its place is its id."""
+    """A plain prompt as a question: not marked, and its place is its id."""
     return Question(str(place), given) if isinstance(given, str) else given

@@ -26,9 +26,11 @@ def _read_prompt(given: object) -> str:
     return check_text(given)
 
 
-def _read_flag(given: object) -> bool:
+def _read_flag(given: object) -> bool | None:
+    if blank(given):
+        return None
     if not isinstance(given := flag_of(given), bool):
-        raise ValueError("must be true or false")  # noqa: TRY004  # pydantic takes no other
+        raise ValueError("must be true or false, or left out")  # noqa: TRY004  # pydantic takes no other
     return given
 
 
@@ -42,18 +44,18 @@ class QuestionBody(Refusing):
         min_length=1,
         description="The question as the competition words it, options included; `input_field` is the same.",
     )
-    is_multiple_choice: Annotated[bool, BeforeValidator(_read_flag)] = Field(
-        description="The competition's mark; part of how a question is routed."
+    is_multiple_choice: Annotated[bool | None, BeforeValidator(_read_flag)] = Field(
+        None, description="The competition's mark; it decides. Left out or null: told from the options in the prompt."
     )
     task_type: TaskType | None = Field(None, strict=False, description="By default read from the prompt.")
 
     @model_validator(mode="before")
     @classmethod
     def _named_as_here(cls, body: object) -> object:
-        """The kit's name for the prompt, and words of our own for what is missing."""
+        """The kit's name for the prompt."""
         if not isinstance(body, dict):
             return body
-        named = {"is_multiple_choice": None, **body}
+        named = dict(body)
         kits = named.pop("input_field", None)
         return named | {"prompt": kits if named.get("prompt") in (None, "") else named["prompt"]}
 
@@ -163,7 +165,7 @@ def read_rows(path: Path, kind: str | None = None, columns: Columns = NO_COLUMNS
         empty = False
         yield row_of(columns.renamed(raw, labelled=False), carries=bool(columns))
     if empty:
-        raise InputError(f"{path} is empty: give rows with 'prompt' and 'is_multiple_choice'")
+        raise InputError(f"{path} is empty: give rows with 'prompt'")
 
 
 def count_questions(path: Path, kind: str | None = None, columns: Columns = NO_COLUMNS) -> int:
@@ -179,12 +181,11 @@ def _wanted(path: Path, columns: Columns) -> Wanted:
                 if column not in names:
                     raise InputError(f"{path} has no column {column!r}, but {named}: name it in --columns")
             return names
-        for column, also in (("prompt", " (or 'input_field')"), ("is_multiple_choice", "")):
-            if column not in names and not (also and "input_field" in names) and names != (PROMPT,):
-                raise InputError(
-                    f"{path} has no column {column!r}{also}, but {named}: rename one, or say what they hold with "
-                    f"--columns, such as {FORM}"
-                )
+        if PROMPT not in names and "input_field" not in names:
+            raise InputError(
+                f"{path} has no column 'prompt' (or 'input_field'), but {named}: rename one, or say what they hold "
+                f"with --columns, such as {FORM}"
+            )
         return [name for name in QUESTION_FIELDS if name in names]
 
     return wanted

@@ -27,6 +27,8 @@ class Outcome(StrEnum):
     """A time limit cut the text short."""
     TRUNCATED = "truncated"
     """The prompt had to be cut to fit the context; the answer is from the rest."""
+    UNSURE = "unsure"
+    """The answer is legal, but a guess: options that are not listed or not to be asked for, or the model meant none."""
     FALLBACK = "fallback"
     """Nothing in the model's text could be read; the answer is the task's default."""
     UNASKED = "unasked"
@@ -41,7 +43,8 @@ class Question:
 
     id: str
     prompt: str
-    is_multiple_choice: bool = False
+    is_multiple_choice: bool | None = None
+    """The evaluator's mark, which decides; None where nobody says, so that the prompt tells."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from app.errors import EngineError, SetupError
 from app.predictor import TEMPLATE_ALLOWANCE, Predictor, Prepared
 from app.prompting import PromptLibrary
 from app.settings import ROOT
-from app.types import Completion, Failure, GenerationRequest, Message, Outcome, Question, TaskType
+from app.types import Choice, Completion, Failure, GenerationRequest, Message, Outcome, Question, TaskType
 from tests.scripted_engine import ScriptedEngine
 
 PROMPTS = PromptLibrary(ROOT / "prompts")
@@ -171,6 +171,46 @@ def test_label_probabilities_are_normalised_and_their_mass_is_kept() -> None:
     (prediction,) = Predictor(WithProbabilities(lambda _: "1"), PROMPTS).predict([CHOICE])
     assert prediction.label_probs == pytest.approx({"0": 0.2, "1": 0.6, "2": 0.1, "3": 0.1})
     assert prediction.label_mass == pytest.approx(0.5)
+
+
+LISTED = "Which one is a fruit?\n0. hammer\n1. pear\nAnswer:"
+
+
+@pytest.mark.parametrize(
+    ("question", "outcome"),
+    [
+        (Question("q", LISTED, True), Outcome.CLEAN),
+        (Question("q", LISTED), Outcome.CLEAN),
+        (Question("q", LISTED, False), Outcome.UNSURE),
+        (Question("q", LISTED.replace("0.", "A.").replace("1.", "B."), True), Outcome.CLEAN),
+        (Question("q", "Which one is a fruit?", True), Outcome.UNSURE),
+        (Question("q", "Which one is a fruit?", False), Outcome.CLEAN),
+        (Question("q", "Which one is a fruit?"), Outcome.CLEAN),
+    ],
+)
+def test_what_an_answer_is_between_must_be_listed_and_be_asked_for(question: Question, outcome: Outcome) -> None:
+    def says(request: GenerationRequest) -> str:
+        return request.constraint.labels[-1] if isinstance(request.constraint, Choice) else "1"
+
+    (prediction,) = Predictor(ScriptedEngine(says), PROMPTS).predict([question])
+    assert prediction.outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("share", "outcome"), [(0.3, Outcome.CLEAN), (0.006, Outcome.CLEAN), (0.004, Outcome.UNSURE), (0.0, Outcome.UNSURE)]
+)
+def test_a_model_that_meant_no_label_is_unsure_and_what_was_not_measured_is_not(share: float, outcome: Outcome) -> None:
+    class Measured(ScriptedEngine):
+        def generate(
+            self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never
+        ) -> Iterator[Completion]:
+            for completion in super().generate(requests, give_up):
+                yield replace(completion, label_logprobs={"0": log(share or 1e-30), "1": log(share or 1e-30)})
+
+    (measured,) = Predictor(Measured(lambda _: "1"), PROMPTS).predict([Question("q", LISTED, True)])
+    assert measured.outcome is outcome
+    (unknown,) = Predictor(ScriptedEngine(lambda _: "1"), PROMPTS).predict([Question("q", LISTED, True)])
+    assert (unknown.label_mass, unknown.outcome) == (None, Outcome.CLEAN)
 
 
 def test_templates_are_checked_before_the_first_question(tmp_path: Path) -> None:

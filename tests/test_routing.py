@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.routing import explain, route
+from app.routing import doubted, explain, route
 from app.types import Question
 
 WORDINGS = [
@@ -92,7 +92,35 @@ def test_wordings_cover_every_type() -> None:
 def test_the_mark_decides_multiple_choice() -> None:
     prompt = "Which one is a fruit?\n0. desk\n1. plum\nAnswer: Let's think step by step."
     assert route(Question("q", prompt, is_multiple_choice=True)).type == "multiple-choice"
-    assert route(Question("q", prompt)).type == "generation"
+    assert route(Question("q", prompt, is_multiple_choice=False)).type == "generation"
+
+
+def test_options_that_are_not_to_be_asked_for_make_any_answer_a_guess() -> None:
+    prompt = "Which one is a fruit?\n0. desk\n1. plum\nAnswer:"
+    for marked, doubtful in ((None, False), (True, False), (False, True)):
+        asked = Question("q", prompt, marked)
+        assert bool(doubted(asked, route(asked))) is doubtful
+    assert explain(Question("q", prompt)).reason == "lists options to choose from (0, 1)"
+    text = Question("q", "Explain the category.\nInput: mug", is_multiple_choice=False)
+    assert not doubted(text, route(text))
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    "name",
+    ["Generation/CR", "Generation/EBT", "Generation/EPF", "Generation/EPK", "Generation/ERK", "Generation/MT",
+     "Generation/PE", "Generation/PKS", "Generation/PQA", "NER/NER", "Retrieval/PR", "Retrieval/RRA", "Retrieval/RRS",
+     "MCQ/ACR", "MCQ/MDM", "MCQ/PKS", "MCQ/PRP", "MCQ/QPRP", "MCQ/SA", "MCQ/SAP", "MCQ/SPA"],
+)  # fmt: skip
+def test_shared_data_choices_are_told_from_the_rest_without_the_mark(name: str) -> None:
+    rows = [row for row in _rows(SHARED / "EC-Guide" / f"{name}.json") if row["metric"] != "bool"]
+    rows = rows[:: max(1, len(rows) // 200)]
+    prompts = [Question("q", str(row["input_field"])) for row in rows]
+    right = [
+        (route(asked).type == "multiple-choice") == (row["task_type"] == "multiple-choice")
+        for asked, row in zip(prompts, rows, strict=True)
+    ]
+    assert sum(right) >= 0.97 * len(rows)
 
 
 def test_steps_inside_a_description_do_not_make_a_list_to_pick_from() -> None:

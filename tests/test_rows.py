@@ -26,6 +26,12 @@ def test_both_formats_are_read(tmp_path: Path) -> None:
     assert [row.question for row in rows] == [Question("a", "Pick one", True), Question("1", "Explain", False)]
 
 
+@pytest.mark.parametrize("flag", ["", ', "is_multiple_choice": null', ', "is_multiple_choice": ""'])
+def test_a_row_without_the_mark_is_a_question_whose_prompt_tells(tmp_path: Path, flag: str) -> None:
+    (row,) = rows_of(tmp_path, '{"prompt": "Which?\\n0. mug\\n1. pot"' + flag + "}")
+    assert row.question == Question("0", "Which?\n0. mug\n1. pot", None)
+
+
 def test_blank_lines_do_not_count(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, "", '{"prompt": "x", "is_multiple_choice": false}', "  ", "", '{"prompt": ""}')
     assert [row.number for row in rows] == [0, 1]
@@ -48,8 +54,7 @@ def test_blank_lines_do_not_count(tmp_path: Path) -> None:
         ('{"prompt": "  ", "is_multiple_choice": true}', "no_text", "there is no text"),
         ('{"prompt": 5, "is_multiple_choice": true}', "no_text", "there is no text"),
         ('{"prompt": "\\ud83d", "is_multiple_choice": true}', "invalid_text", "surrogate"),
-        ('{"prompt": "x"}', "no_flag", "is_multiple_choice: must be true or false"),
-        ('{"prompt": "x", "is_multiple_choice": "maybe"}', "no_flag", "must be true or false"),
+        ('{"prompt": "x", "is_multiple_choice": "maybe"}', "no_flag", "must be true or false, or left out"),
     ],
 )
 def test_a_bad_row_says_what_is_wrong_and_stops_nothing(tmp_path: Path, line: str, code: str, says: str) -> None:
@@ -59,7 +64,7 @@ def test_a_bad_row_says_what_is_wrong_and_stops_nothing(tmp_path: Path, line: st
     assert bad.failure.code == code
     assert says in bad.failure.message
     assert "\n" not in bad.failure.message
-    assert good.question == Question("1", "x")
+    assert good.question == Question("1", "x", is_multiple_choice=False)
 
 
 def test_a_bad_row_keeps_its_id(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ OUTCOME_STYLES = {
     Outcome.REPAIRED: "yellow",
     Outcome.SHORTENED: "yellow",
     Outcome.TRUNCATED: "yellow",
+    Outcome.UNSURE: "yellow",
     Outcome.FALLBACK: "red",
     Outcome.UNASKED: "red",
     Outcome.ERROR: "bold red",

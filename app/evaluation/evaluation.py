@@ -35,7 +35,7 @@ from app.types import Outcome, Prediction, Sample
 REPORT = "report.json"
 SAMPLES = "samples.jsonl"
 UNKNOWN, LEAVE_ONE_OUT = "unknown", "leave-one-out"
-OWN_WORDS = (Outcome.CLEAN, Outcome.REPAIRED, Outcome.SHORTENED, Outcome.TRUNCATED)
+OWN_WORDS = (Outcome.CLEAN, Outcome.REPAIRED, Outcome.SHORTENED, Outcome.TRUNCATED, Outcome.UNSURE)
 """Outcomes whose answer is what the model wrote; the others' answers stand in for it."""
 
 

@@ -50,8 +50,8 @@ def answer_key(run: bytes, asked: object) -> bytes:
     return hashlib.blake2b(run + text.encode(), digest_size=KEY_BYTES).digest()
 
 
-def request_key(run: bytes, prompt: str, request: GenerationRequest) -> bytes:
-    """The key of an answer to a request: the whole prompt, and the request but for its id.
+def request_key(run: bytes, prompt: str, request: GenerationRequest, doubt: str = "") -> bytes:
+    """The key of an answer to a request: the whole prompt, the request but for its id, and what makes it a guess.
 
     The prompt counts beside the messages, since a prompt that was cut is still read as a whole.
     """
@@ -64,7 +64,7 @@ def request_key(run: bytes, prompt: str, request: GenerationRequest) -> bytes:
         "constraint": None if constraint is None else {"kind": type(constraint).__name__, **_named(constraint)},
         "adapter": request.adapter,
     }
-    return answer_key(run, asked)
+    return answer_key(run, asked | ({"doubt": doubt} if doubt else {}))
 
 
 def _named(value: SamplingParams | OutputConstraint) -> dict[str, object]:

@@ -111,7 +111,7 @@ class Job:
             self.cap = tokens
             self.request = replace(self.request, sampling=replace(sampling, max_tokens=tokens))
             prompt = self.row.question.prompt if self.row.question else ""
-            self.key = request_key(run, prompt, self.request)
+            self.key = request_key(run, prompt, self.request, self.prepared.reading.doubt if self.prepared else "")
 
     def finish(self, predictor: Predictor, completion: Completion) -> Result:
         """The result that a completion stands for."""
@@ -147,7 +147,7 @@ def question_job(predictor: Predictor, run: bytes, row: Row, question: Question,
     if adapter is not None:
         prepared = replace(prepared, request=replace(prepared.request, adapter=adapter))
     request = prepared.request
-    key = request_key(run, question.prompt, request)
+    key = request_key(run, question.prompt, request, prepared.reading.doubt)
     return Job(row, key, request, prepared, AnswerKind.of(request))
 
 

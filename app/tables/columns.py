@@ -64,7 +64,9 @@ class Columns:
         if options or not own:
             listed = "".join(f"\n{number}. {option}" for number, option in enumerate(options))
             values["prompt"] = f"{row.filled(*self.of['prompt'])}{listed}\nAnswer: "
-        values.setdefault("is_multiple_choice", bool(options) or not own or values.get("metric") == "accuracy")
+        chosen = options or not own or values.get("metric") == "accuracy"
+        if chosen and blank(values.get("is_multiple_choice")):
+            values["is_multiple_choice"] = True
         if options and "gold" in values:
             values["gold"] = _number_of(row, self.of["gold"][0], options)
         return values

@@ -30,7 +30,7 @@ SUFFIXES = {
     ".jsonl": JSON, ".ndjson": JSON, ".json": JSON, ".csv": CSV, ".tsv": CSV, ".parquet": PARQUET, ".pq": PARQUET,
 }  # fmt: skip
 PROMPT = "prompt"
-"""What a line of plain text is: a question without options."""
+"""What a line of plain text is."""
 MAX_CELL_CHARACTERS = 1 << 20
 """A stray quotation mark takes all that follows into its cell; no text of a table is as long as this."""
 _CHUNK = 1 << 16
@@ -325,8 +325,7 @@ def _text(path: Path, wanted: Wanted) -> Iterator[RawRow]:
         for index, (number, line) in enumerate(lines):
             asked = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape").strip()
             where = f"line {number}"
-            fields = {PROMPT: asked, "is_multiple_choice": False}
-            yield RawRow(f"{path}, {where}", fields, index, where, _no_utf8(where, [asked]))
+            yield RawRow(f"{path}, {where}", {PROMPT: asked}, index, where, _no_utf8(where, [asked]))
 
 
 def _parquet(path: Path, wanted: Wanted) -> Iterator[RawRow]:

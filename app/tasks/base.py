@@ -7,7 +7,7 @@ from typing import Protocol
 from app.tasks.lists import NumberedList
 from app.types import Answer, Choice, OutputConstraint, Question, SamplingParams, TaskType
 
-READING = 3
+READING = 4
 """Raised with every change after which a task reads a prompt or a model's text otherwise. Kept answers depend on it."""
 
 
@@ -29,7 +29,7 @@ class Options:
         texts = tuple(_cut(" ".join(entry.text.split())) for entry in entries)
         if found is None or not all(texts):
             return None
-        return cls(prompt, found, tuple(str(entry.number) for entry in entries), texts)
+        return cls(prompt, found, found.labels, texts)
 
     @property
     def stem(self) -> str:
@@ -78,6 +78,8 @@ class Reading:
     """The model's text as the evaluator reads it. Never raises, never empty."""
     options: Options | None = None
     """The options that the constraint's labels or numbers stand for, where the prompt lists them."""
+    doubt: str = ""
+    """Why any answer is a guess, whatever the model writes; empty where nothing speaks against it."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -93,7 +95,7 @@ class Task(Protocol):
     def evidence(self, question: Question) -> str | None:
         """Why a question is of this type, judged by its prompt's format: a phrase for people; None where it is not.
 
-        Of a question that the evaluator marks, only multiple choice is asked.
+        Where the evaluator says whether it is multiple choice, that alone decides about multiple choice.
         """
         ...
 

@@ -2,11 +2,11 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-_PREFIX = r"[ \t]*(?:[-*•][ \t]+)?(?:(?:option|choice|product|candidate|no\.?|#)[ \t]*)?"
+_PREFIX = r"(?P<lead>[ \t]*)(?:[-*•][ \t]+)?(?:(?:option|choice|product|candidate|no\.?|#)[ \t]*)?"
 _MARKER = (
     r"(?:(?P<open>[(\[])[ \t]?(?P<wrapped>\d{1,3})[ \t]?[)\]]"
     r"|(?P<bare>\d{1,3})(?P<close>[.):\]、．]|[ \t]?(?:[-–|]|[-=]>)(?=[ \t])))"
@@ -15,11 +15,18 @@ _LINE_MARKER = re.compile(rf"^(?:{_PREFIX}){_MARKER}(?P<space>[ \t]*)(?P<next>\S
 _LABELLED_FIRST = re.compile(rf"[:：][ \t]*(?=[(\[]?[01][.)\]]){_MARKER}(?P<space>[ \t]*)(?P<next>\S?)")
 _INLINE_MARKER = re.compile(rf"(?:^|(?<=\s)){_MARKER}(?P<space>[ \t]+|\b|$)(?P<next>\S?)", re.MULTILINE)
 _FIRST = ("0.", "1.", "0)", "1)", "0]", "1]", "0:", "1:", "0-", "1-", "0 ", "1 ")
-_LETTER_MARKER = re.compile(
-    r"^[ \t]*(?:(?P<open>[(\[])(?P<wrapped>[A-Ja-j])[)\]]|(?P<bare>[A-Ja-j])(?P<close>[.):]))(?=\s|\S)", re.MULTILINE
+_LETTER = (
+    r"(?:(?P<open>[(\[（])[ \t]?(?P<wrapped>[A-Za-z])[ \t]?[)\]）]"
+    r"|(?P<bare>[A-Za-z])(?P<close>[.):\]、．）]|[ \t]?(?:[-–|]|[-=]>)(?=[ \t])))"
 )
-_INLINE_LETTER = re.compile(
-    r"(?:^|(?<=[\s,;:]))(?P<open>[(\[]?)(?P<letter>[A-Ja-j])(?P<close>[)\]])(?=\s)", re.MULTILINE
+_LETTER_LINE = re.compile(
+    rf"^(?P<lead>[ \t]*)(?:[-*•][ \t]+)?(?:(?:option|choice)[ \t]*)?[*_]{{0,2}}{_LETTER}[*_]{{0,2}}[ \t]*(?P<next>\S?)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_LETTER_INLINE = re.compile(
+    r"(?:^|(?<=[\s,;:?]))(?:(?P<open>[(\[])(?P<wrapped>[A-Za-z])[)\]]|(?P<bare>[A-Za-z])(?P<close>[)\]]))"
+    r"[ \t]+(?P<next>\S)",
+    re.MULTILINE,
 )
 _LIST_LABEL = re.compile(
     r"\b(?:list|products?|items?|candidates?|options?|choices?|aspects?|snippets?|quer(?:y|ies)|brands?|categor(?:y|ies)"
@@ -28,15 +35,20 @@ _LIST_LABEL = re.compile(
 )
 _PHRASE_END = re.compile(r"[.;!?] ")
 _OUTPUT_LINE = re.compile(
-    r"^[ \t]*(?:output|answer|response|result|reply)\b[^\n:：]{0,60}[:：]", re.IGNORECASE | re.MULTILINE
+    r"^[ \t]*(?:output|answer|response|result|reply)\b[^\n:：]{0,60}[:：]"
+    r"|(?<=[.;,!?)] )(?:output|answer|response|result|reply)[ \t]?[:：][ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a list. `start` and `end` bound `text`; `line_start` is where the label begins."""
+    """A line of a list. `start` and `end` bound `text`; `line_start` is where the label begins, or what leads to it."""
 
     number: int
+    """Of a letter its place in the alphabet, from 0."""
+    label: str
+    """What stands before the text: the number or the letter, without marks."""
     text: str
     line_start: int
     start: int
@@ -45,7 +57,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class NumberedList:
-    """Two or more entries with rising numbers, the first of them 0 or 1."""
+    """Two or more entries with rising numbers, the first of them 0 or 1, or with letters from A or a."""
 
     entries: tuple[Entry, ...]
     labelled: bool
@@ -53,8 +65,13 @@ class NumberedList:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The labels, in order."""
+        """The entries' numbers, in order."""
         return tuple(entry.number for entry in self.entries)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the entries are called, in order."""
+        return tuple(entry.label for entry in self.entries)
 
     @property
     def start(self) -> int:
@@ -70,6 +87,7 @@ class NumberedList:
 @dataclass(frozen=True, slots=True)
 class _Marker:
     number: int
+    label: str
     style: str
     tight: bool
     doubtful: bool
@@ -88,42 +106,41 @@ def find_lists(prompt: str) -> tuple[NumberedList, ...]:
     return tuple(_build(prompt, run, starts[bisect_right(starts, run[-1].line_start)]) for run in runs)
 
 
-def find_letters(prompt: str) -> tuple[str, ...]:
-    """The labels of the last lettered list ("A. ...", "(b) ..."), as they stand; empty where there is none."""
-    return tuple(letter for letter, _ in _lettered(prompt))
-
-
 def letters_as_numbers(prompt: str) -> str:
     """The prompt with the labels of its last lettered list as numbers from 0, as the competition has them."""
-    for number, (_, place) in enumerate(_lettered(prompt)):
-        prompt = f"{prompt[:place]}{number}{prompt[place + 1 :]}"
+    found = find_letters(prompt)
+    for entry in reversed(found.entries if found else ()):
+        # The label is the last letter before the text: "Option A: ...".
+        place = prompt.rindex(entry.label, entry.line_start, entry.start)
+        prompt = f"{prompt[:place]}{entry.number}{prompt[place + 1 :]}"
     return prompt
 
 
-def _lettered(prompt: str) -> list[tuple[str, int]]:
-    """The letters of the last lettered list, at most ten, with their places."""
-    lines = (
-        (match[group], match.start(group))
-        for match in _LETTER_MARKER.finditer(prompt)
-        for group in ("wrapped", "bare")
-        if match[group]
-    )
-    return _last_run(lines) or _last_run(
-        (match["letter"], match.start("letter")) for match in _INLINE_LETTER.finditer(prompt)
-    )
+def find_letters(prompt: str) -> NumberedList | None:
+    """The last lettered list ("A. ...", "(b) ..."), one within a line only where no lines have one; None without."""
+    for pattern in (_LETTER_LINE, _LETTER_INLINE):
+        if runs := [run for run in _letter_runs(pattern, prompt) if len(run) > 1]:
+            return _build(prompt, max(runs, key=lambda run: run[0].start), len(prompt))
+    return None
 
 
-def _last_run(letters: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    best: list[tuple[str, int]] = []
-    run: list[tuple[str, int]] = []
-    for letter, place in letters:
-        if run and ord(letter) == ord(run[-1][0]) + 1:
-            run.append((letter, place))
-        elif letter in "Aa":
-            run = [(letter, place)]
-        if len(run) > 1:
-            best = run
-    return best
+def _letter_runs(pattern: re.Pattern[str], prompt: str) -> list[list[_Marker]]:
+    """Runs without a gap, all letters of one case and set alike."""
+    runs: list[list[_Marker]] = []
+    current: dict[str, list[_Marker]] = {}
+    for match in pattern.finditer(prompt):
+        letter = match["wrapped"] or match["bare"]
+        style = f"{match['open'] or ''}{(match['close'] or '').strip()}{letter.isupper()}"
+        marker = _Marker(
+            ord(letter.lower()) - ord("a"), letter, style, False, False, _line_start(match), match.start("next")
+        )
+        run = current.get(style)
+        if run and marker.number == run[-1].number + 1:
+            run.append(marker)
+        elif marker.number == 0:
+            current[style] = [marker]
+            runs.append(current[style])
+    return runs
 
 
 def principal(lists: tuple[NumberedList, ...]) -> NumberedList | None:
@@ -138,11 +155,17 @@ def _markers(pattern: re.Pattern[str], prompt: str) -> Iterator[_Marker]:
         number = match["wrapped"] or match["bare"]
         close = (match["close"] or "").strip()
         tight = not match["space"]
-        first = match.start("open") if match["open"] else match.start("bare")
         # "3.5 mm" and "10:30" begin a line without beginning an entry, unless the list is set as tightly
         doubtful = tight and match["next"].isdigit() and not match["open"]
         style = f"{match['open'] or ''}{close}"
-        yield _Marker(int(number), style, tight, doubtful, first, match.start("next"))
+        yield _Marker(int(number), str(int(number)), style, tight, doubtful, _line_start(match), match.start("next"))
+
+
+def _line_start(match: re.Match[str]) -> int:
+    """Where an entry begins: with what stands before its label on a line of its own ("Option 1"), else with that."""
+    if "lead" in match.re.groupindex:
+        return match.end("lead")
+    return match.start("open") if match["open"] else match.start("bare")
 
 
 def _labelled_first(prompt: str) -> Iterator[_Marker]:
@@ -192,7 +215,12 @@ def _build(prompt: str, run: list[_Marker], next_list: int) -> NumberedList:
     bounds.append((run[-1].start, _last_end(prompt, run[-1].start, next_list, one_line=one_line)))
     entries = tuple(
         Entry(
-            marker.number, prompt[start:end].strip(), marker.line_start, start, start + len(prompt[start:end].rstrip())
+            marker.number,
+            marker.label,
+            prompt[start:end].strip(),
+            marker.line_start,
+            start,
+            start + len(prompt[start:end].rstrip()),
         )
         for marker, (start, end) in zip(run, bounds, strict=True)
     )

@@ -6,9 +6,11 @@ from dataclasses import replace
 from app.errors import InputError
 from app.tasks.answers import PARSED_LENGTH
 from app.tasks.base import Options, Reading
-from app.tasks.lists import NumberedList, find_letters
+from app.tasks.lists import NumberedList
 from app.tasks.prompt import Parts, dissect
-from app.tasks.words import NUMBER, number
+from app.tasks.ranking import Ranking
+from app.tasks.retrieval import asks_for_several
+from app.tasks.words import NUMBER, WORKED_SOLUTION, imperative, number
 from app.types import Answer, Choice, Outcome, Question, SamplingParams, TaskType
 
 _NO_YES, _DEFAULT = ("0", "1"), ("0", "1", "2", "3")
@@ -32,7 +34,42 @@ _LABEL_IN_TEXT = re.compile(r"(?<![\w.,])(?:[0-9A-Z](?!\w|[.,][0-9])|[a-z](?=[).
 """A digit or capital that stands alone; a small letter only as a label, because "a" is also a word."""
 
 
-def choice_of(labels: tuple[str, ...]) -> Reading:
+_TO_RATE = re.compile(
+    imperative("rate", "evaluate", "score", "grade", "judge", "assess", "assign", "predict", "estimate", "guess")
+    + r"|\bhow\b|\b(?:what|which|the|star) (?:star )?(?:rating|score)\b"
+)
+_ONE = re.compile(
+    r"\b(?:which|what|who|where|when|how|choose|select|pick|tick|answer|option|choice|best|correct|right|wähl\w*|welche\w*|was"
+    r"|antwort\w*|elig\w*|elij\w*|seleccion\w*|cuál\w*|qué|respuesta|choisi\w*|sélectionn\w*|quel\w*|réponse|scegli\w*|quale"
+    r"|risposta|pilih\w*|mana|jawaban)\b|選|选|どれ|どの|哪|答|[?？]"
+)
+"""What asks for one of the options that follow."""
+_CHOOSES = re.compile(r"\b(?:which|choose|select|pick)\b")
+_ONE_OF_MANY = re.compile(
+    r"\b(?:the|one) (?:correct|right|best|most \w+) (?:answer|option|choice)\b"
+    r"|\b(?:which|one) (?:option|choice|answer)\b"
+)
+_MANY_NUMBERS = r"(?:numbers|ind(?:ic|ex)es|integers|letters|ids)"
+_SEVERAL = re.compile(
+    imperative("rank", "reorder", "re-order", "sort", "order", "arrange", "prioriti[sz]e")
+    + r"|\ball that apply\b|\bone or more\b|\bcommas?\b|\bpermutation\b"
+    r"|\b(?:output|return|give|list|write|only|name|print|reply with|answer with)\b"
+    rf"(?: [\w-]+){{0,3}} {_MANY_NUMBERS}\b|\b{_MANY_NUMBERS} only\b"
+)
+_MAKES = re.compile(
+    imperative("explain", "describe", "translate", "summari[sz]e", "extract", "rewrite")
+    + r"|\b(?:write|generate|compose|create|draft) (?:an?|one|two|three|some|short)\b"
+    r"|\b(?:sentences?|paragraph|words)\b(?! that\b)"
+)
+_CUE = re.compile(r".*\b(?:answer|choice|option|label|antwort|respuesta|réponse|risposta|jawaban)|回答|答え|答案|解答")
+_FEW = 5
+"""Entries of the longest numbered list that is one of options, if nothing but its wording says so."""
+_AFTERWORD = 80
+"""Characters of the cue, or of what is said of the answer's form, behind the options."""
+_OPINION = re.compile(r"review|comment|feedback|description|customer|buyer")
+
+
+def choice_of(labels: tuple[str, ...], doubt: str = "") -> Reading:
     """One of the labels, which are a character each: one token, greedy. Templates may use `labels`: "0, 1, 2, 3"."""
 
     def answer(text: str) -> Answer:
@@ -45,30 +82,48 @@ def choice_of(labels: tuple[str, ...]) -> Reading:
                 return Answer(match.group(), Outcome.REPAIRED)
         return Answer(labels[0], Outcome.FALLBACK)
 
-    return Reading(Choice(labels), SamplingParams(max_tokens=1), {"labels": ", ".join(labels)}, answer)
+    return Reading(Choice(labels), SamplingParams(max_tokens=1), {"labels": ", ".join(labels)}, answer, doubt=doubt)
 
 
 class MultipleChoice:
-    """Questions that the evaluator marks as multiple choice."""
+    """Questions that the evaluator marks as multiple choice, or that offer options where it does not say."""
 
     type = TaskType.MULTIPLE_CHOICE
 
     def evidence(self, question: Question) -> str | None:
-        """The evaluator's mark; nothing in the prompt says so (worked solutions list options too)."""
-        return "marked as multiple choice" if question.is_multiple_choice else None
+        """The evaluator's mark, which decides; where there is none, what the prompt offers."""
+        if question.is_multiple_choice is not None:
+            return "marked as multiple choice" if question.is_multiple_choice else None
+        return self.offer(question.prompt)
+
+    def offer(self, prompt: str) -> str | None:
+        """What one label is to be chosen from, by the prompt alone: a phrase for people; None where nothing is."""
+        parts = dissect(prompt)
+        if WORKED_SOLUTION.search(parts.wanted) or _MAKES.search(parts.wanted):
+            return None
+        found, embedded = _listed(parts)
+        if found and (not embedded or _closes(parts, found)) and _offers(parts, found):
+            return f"lists options to choose from ({', '.join(found.labels)})"
+        if parts.list:
+            return None
+        if (scale := _scale(parts)) and _TO_RATE.search(parts.wanted):
+            return f"asks for a step of a scale ({scale[0]} to {scale[-1]})"
+        meanings = [int(label) for label in _meanings(parts)]
+        whole = meanings and meanings[0] < 2 and meanings == list(range(meanings[0], meanings[-1] + 1))
+        return f"gives labels a meaning ({', '.join(map(str, meanings))})" if whole else None
 
     def read(self, question: Question) -> Reading:
-        """The labels: a rating scale, the listed ones, those given a meaning, yes or no, or 0 to 3."""
+        """The labels: a rating scale, the listed ones, those given a meaning, or a guess: no or yes, else 0 to 3."""
         parts = dissect(question.prompt)
         found, embedded = _listed(parts)
-        listed = tuple(map(str, found.numbers)) if found else ()
         scale = _scale(parts)
-        if scale and (embedded or "0" not in listed):
+        if scale and (embedded or found is None or (found.labels[0].isdigit() and "0" not in found.labels)):
             return choice_of(scale)
         if found:
-            return replace(choice_of(listed), options=Options.of(question.prompt, found))
-        default = _NO_YES if _YES_NO.search(parts.asked) else _DEFAULT
-        return choice_of(find_letters(question.prompt) or _meanings(parts) or default)
+            return replace(choice_of(found.labels), options=Options.of(question.prompt, found))
+        if meanings := _meanings(parts):
+            return choice_of(meanings)
+        return choice_of(_NO_YES if _YES_NO.search(parts.asked) else _DEFAULT, "no options are listed")
 
     def parse(self, answer: str) -> int:
         """Rule: strip, then the first character as an integer; -1 for anything else."""
@@ -91,13 +146,46 @@ class MultipleChoice:
 
 
 def _listed(parts: Parts) -> tuple[NumberedList | None, bool]:
-    """The last list that stands outside running text, else the last, up to number 9; and whether inside."""
-    outside = [found for found in parts.lists if not parts.embedded(found)]
-    if not parts.lists:
+    """The last list that stands outside running text, else the last, labels of one character; and whether inside."""
+    lists = [*parts.lists, *([parts.lettered] if parts.lettered else [])]
+    whole: list[NumberedList] = []
+    for found in sorted(lists, key=lambda one: (one.start, -one.end)):
+        # What is listed inside an entry of another list is part of its text.
+        if not whole or found.end > whole[-1].end:
+            whole.append(found)
+    if not whole:
         return None, False
-    found = (outside or parts.lists)[-1]
-    # The first two numbers of any list have one digit.
-    return replace(found, entries=tuple(entry for entry in found.entries if entry.number < 10)), not outside
+    outside = [found for found in whole if not parts.embedded(found)]
+    found = max(outside or whole, key=lambda one: one.start)
+    return replace(found, entries=tuple(entry for entry in found.entries if len(entry.label) == 1)), not outside
+
+
+def _closes(parts: Parts, found: NumberedList) -> bool:
+    """Whether a list behind a running text is the prompt's own: it ends the prompt, and something sets it off."""
+    after = parts.prompt[found.end :].strip()
+    is_last = len(after) <= _AFTERWORD and "\n" not in after
+    before = parts.prompt[: found.start].rstrip(" \t")
+    set_off = before.endswith(("\n\n", "\n\r\n")) and _CHOOSES.search(parts.wanted)
+    asked = before.rstrip().endswith(("?", "？"))
+    return bool(is_last and (set_off or asked or found.labels[0] in ("0", "A", "a")))
+
+
+def _offers(parts: Parts, found: NumberedList) -> bool:
+    """Whether one of the entries is asked for, rather than several, an order, or what is to be made of them."""
+    if _SEVERAL.search(parts.wanted) or asks_for_several(parts.asked):
+        return False
+    if any(field.start == found.start and _OPINION.search(field.label) for field in parts.fields):
+        return False
+    if found.labels[0].isalpha():
+        # "A: ..." and "B: ..." are also who speaks.
+        head = parts.prompt[found.start : found.entries[0].start].rstrip()
+        said = len(found.entries) < 3 and head[1:] in (":", "：") and not _CUE.fullmatch(parts.cue)
+        return not said and _ONE.search(parts.wanted) is not None
+    if Ranking().evidence(Question("", parts.prompt)):
+        return False
+    if len(found.entries) > _FEW:
+        return _ONE_OF_MANY.search(parts.wanted) is not None
+    return _CUE.fullmatch(parts.cue) is not None or _ONE.search(parts.wanted) is not None
 
 
 def _scale(parts: Parts) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from enum import Enum
 from functools import lru_cache
 from operator import itemgetter
 
-from app.tasks.lists import NumberedList, find_lists, principal
+from app.tasks.lists import NumberedList, find_letters, find_lists, principal
 
 
 class FieldKind(Enum):
@@ -286,6 +286,7 @@ class Parts:
     lists: tuple[NumberedList, ...]
     list: NumberedList | None
     """The list that the prompt is about."""
+    lettered: NumberedList | None
     quoted: tuple[Quoted, ...]
 
     @property
@@ -315,12 +316,13 @@ class Parts:
 @lru_cache(maxsize=256)
 def dissect(prompt: str) -> Parts:
     """Take a prompt apart. Total; linear in its length. The last few results are kept."""
-    lists = find_lists(prompt)
+    lists, lettered = find_lists(prompt), find_letters(prompt)
     quoted = find_quoted(prompt)
     fields = tuple(_without_inline_ask(field) for field in _up_to_ask(prompt, find_fields(prompt), quoted))
     fields = _without_trailing_ask(prompt, fields, lists)
     data = [(field.line_start, field.end) for field in fields if field.kind in {FieldKind.PROSE, FieldKind.LINE}]
-    entries = [(entry.line_start, entry.end) for found in lists for entry in found.entries]
+    set_off = [lettered] if lettered and not prompt[: lettered.start].rpartition("\n")[2].strip() else []
+    entries = [(entry.line_start, entry.end) for found in [*lists, *set_off] for entry in found.entries]
     spans = _gaps(len(prompt), data + entries)
     quotations = [(span.start, span.end) for span in quoted]
     instructions = _BLANK.join(prompt[a:b] for a, b in _gaps(len(prompt), data + entries + quotations))
@@ -334,7 +336,7 @@ def dissect(prompt: str) -> Parts:
     if len(text) > 2 * _LOOKED_AT:
         text = f"{text[:_LOOKED_AT]}\n{text[-_LOOKED_AT:]}"
     wanted = _folded(_FORBIDDEN.sub(" ", text))
-    return Parts(prompt, spans, _folded(text), wanted, fields, asking, lists, principal(lists), quoted)
+    return Parts(prompt, spans, _folded(text), wanted, fields, asking, lists, principal(lists), lettered, quoted)
 
 
 def _folded(text: str) -> str:

@@ -129,3 +129,8 @@ def asked_count(asked: str) -> int:
     """How many numbers are asked for; 0 where nothing is said."""
     found = next((match for pattern in _COUNTS if (match := pattern.search(asked))), None)
     return number(found["n"]) if found else 0
+
+
+def asks_for_several(asked: str) -> bool:
+    """Whether a verb asks for more than one ("pick two")."""
+    return any(number(match["n"]) > 1 for pattern in _COUNTS[:-1] for match in pattern.finditer(asked))

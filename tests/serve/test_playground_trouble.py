@@ -185,7 +185,7 @@ def test_a_row_that_is_no_question_is_told_by_its_number(browser: Browser, page:
     visit(browser, page)
     run_file(browser, f"{lines(QUICK)}{row}\n")
     until(browser, "document.getElementById('progress').textContent")
-    told = "questions.jsonl: row 2: 'prompt' (text) and 'is_multiple_choice' (true or false) are needed"
+    told = "questions.jsonl: row 2: 'prompt' (text) is needed, and 'is_multiple_choice' true, false or left out"
     assert text_of(browser, "progress") == told
 
 

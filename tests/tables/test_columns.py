@@ -35,7 +35,14 @@ def test_each_option_may_have_a_column() -> None:
 @pytest.mark.parametrize("choices", ["", None, float("nan"), []])
 def test_a_row_without_options_is_asked_as_it_is(choices: object) -> None:
     found = values("prompt=q,options=choices,gold=label", q="Explain.", choices=choices, label="A lamp.")
-    assert found == {"prompt": "Explain.", "is_multiple_choice": False, "gold": "A lamp."}
+    assert found == {"prompt": "Explain.", "gold": "A lamp."}
+
+
+@pytest.mark.parametrize("flag", ["", None])
+def test_options_make_a_choice_where_the_mark_is_blank(flag: object) -> None:
+    columns = "prompt=q,options=o,is_multiple_choice=mc"
+    assert values(columns, q="Which?", o="a|b", mc=flag)["is_multiple_choice"] is True
+    assert values(columns, q="Which?", o="a|b", mc="false")["is_multiple_choice"] == "false"
 
 
 @pytest.mark.parametrize("label", [1, 1.0, "1", "1.0", "B", "b", "blue", " blue "])

@@ -1,3 +1,5 @@
+from string import ascii_lowercase, ascii_uppercase
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,13 +77,47 @@ def test_nothing_listed() -> None:
     assert principal(()) is None
 
 
-def test_letters_as_they_stand() -> None:
-    assert find_letters("Which?\nA. mug\nB. pot\nC. tray") == ("A", "B", "C")
-    assert find_letters("Which?\n(a) mug\n(b) pot") == ("a", "b")
-    assert find_letters("A good mug.\nNo more.") == ()
-    assert find_letters("A. mug\nC. pot\nD. tray") == ()
-    assert find_letters("A. mug\nB. pot\nD. lid") == ("A", "B")
-    assert find_letters("A. mug\nB. pot\nC. tray\nWhich?\na) red\nb) blue") == ("a", "b")
+def lettered(prompt: str) -> list[tuple[str, str]]:
+    found = find_letters(prompt)
+    return [(entry.label, entry.text) for entry in found.entries] if found else []
+
+
+LETTERS = [
+    "{}. ",
+    "{}) ",
+    "({}) ",
+    "[{}] ",
+    "{}: ",
+    "{} - ",
+    "{}.",
+    "({})",
+    "Option {}: ",
+    "- {}. ",
+    "**{}.** ",
+    "{}、",
+]
+
+
+@pytest.mark.parametrize("form", LETTERS)
+@pytest.mark.parametrize("alphabet", [ascii_uppercase, ascii_lowercase])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_letters_from_a_to_z_in_every_usual_form(form: str, alphabet: str, end: str) -> None:
+    texts = [f"item {letter}" for letter in alphabet]
+    listed = end.join(form.format(letter) + text for letter, text in zip(alphabet, texts, strict=True))
+    assert lettered(f"Which?{end}{listed}{end}Answer:") == list(zip(alphabet, texts, strict=True))
+
+
+@pytest.mark.parametrize("form", ["Option {}: ", "- {}. ", "* {}) ", "Product {}: "])
+def test_what_leads_to_a_number_is_no_part_of_the_entry_before(form: str) -> None:
+    assert entries("Pick.\n" + "\n".join(form.format(n) + "mug" for n in (1, 2, 3))) == [(n, "mug") for n in (1, 2, 3)]
+
+
+def test_letters_are_a_list_only_one_after_the_other() -> None:
+    assert lettered("A good mug.\nNo more.") == []
+    assert lettered("A. mug\nC. pot\nD. tray") == []
+    assert [label for label, _ in lettered("A. mug\nB. pot\nD. lid")] == ["A", "B"]
+    assert lettered("A. mug\nB. pot\nC. tray\nWhich?\na) red\nb) blue") == [("a", "red"), ("b", "blue")]
+    assert lettered("Which? (A) linen (B) fleece (C) silk. Answer:")[-1] == ("C", "silk.")
 
 
 @given(st.text(alphabet="019.)([ \nab:", max_size=150))
@@ -112,10 +148,6 @@ def test_bars_and_arrows(form: str) -> None:
 def test_options_in_one_line_after_a_list_of_facts() -> None:
     found = find_lists("1. Height: 3 cm\n2. Width: 2 cm\nWhich? Options: 0. 6 1. 60 2. 0.6 3. 600\nAnswer:")
     assert [one.numbers for one in found] == [(1, 2), (0, 1, 2, 3)]
-
-
-def test_letters_within_a_line() -> None:
-    assert find_letters("Which? (A) linen (B) fleece (C) silk. Answer:") == ("A", "B", "C")
 
 
 def test_a_line_with_two_labelled_lists_is_read_once() -> None:

@@ -1,3 +1,5 @@
+from string import ascii_uppercase
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,11 @@ def labels(prompt: str) -> str:
         ("Which fits?\n1) a\n2) b\nAnswer:", "12"),
         ("Which fits?\n0. a\n1. b\n3. c\nAnswer:", "013"),
         ("Which fits?\nA. a\nB. b\nC. c", "ABC"),
+        ("1. It is red.\n2. It is blue.\nWhich is so?\n(a) only 1\n(b) only 2\n(c) both", "abc"),
+        ("Which fits?\nA. 1. mug 2. pot 3. lid\nB. 1. rug 2. mat 3. rag", "AB"),
+        ("Which fits?\n0. (a) and (b)\n1. (b) and (c)", "01"),
+        ("How many stars, on a scale of 1 to 5?\nA. one\nB. three\nC. five", "ABC"),
+        ("Which fits?\n" + "\n".join(f"{letter}) x" for letter in ascii_uppercase), ascii_uppercase),
         ("Which fits?\n" + "\n".join(f"{n}. x" for n in range(1, 13)), "123456789"),
         ("Rate the review on a scale of 1 to 5.\nReview: fine\nOutput:", "12345"),
         ("Score it from one (bad) to five (good).", "12345"),
@@ -47,6 +54,99 @@ def labels(prompt: str) -> str:
 )
 def test_labels(prompt: str, expected: str) -> None:
     assert labels(prompt) == expected
+
+
+def test_letters_stand_for_the_texts_of_their_options() -> None:
+    options = TASK.read(Question("q", "Which fits?\n(a) red mug\n(b) tea pot\nAnswer:", True)).options
+    assert options is not None
+    assert (options.labels, options.texts) == (("a", "b"), ("red mug", "tea pot"))
+    assert options.stem == "Which fits?\nAnswer:"
+    assert options.rotated(1) == "Which fits?\n(a) tea pot\n(b) red mug\nAnswer:"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "guess"),
+    [
+        ("Which of these fits?", True),
+        ("Guess.", True),
+        ("", True),
+        ("Is it a mug? Answer yes or no.", True),
+        ("Output 1 if it fits and 0 otherwise.", False),
+        ("Rate it on a scale of 1 to 5.", False),
+        ("Which fits?\nA. mug\nB. pot", False),
+        ("Which fits?\n0. mug\n1. pot", False),
+    ],
+)
+def test_labels_that_the_prompt_does_not_name_are_a_guess(prompt: str, guess: bool) -> None:
+    assert bool(TASK.read(Question("q", prompt, True)).doubt) is guess
+
+
+LISTS = [
+    "0. mug\n1. pot\n2. tray\n3. lid",
+    "1) mug\n2) pot",
+    "A. mug\nB. pot\nC. lid",
+    "(a) mug\n(b) pot",
+    "a) mug\nb) pot",
+]
+ASKED = [
+    "Which of the following is used for tea?\n{}\nAnswer: ",
+    "What is best for tea?\n\n{}",
+    "Given the query 'tea', choose the product that fits.\n{}\nAnswer:",
+    "Select the best option.\nQuery: tea\n\n{}\n\nYour choice:",
+    "Review: I drink tea.\nIt is hot.\n\nWhich one would the buyer want?\n{}\nAnswer with the label only.",
+    "Which product suits the description?\nDescription: for tea.\nHolds a pint.\n\n{}\nAnswer:",
+    "Welches Produkt passt zu 'Tee'?\n{}\nAntwort:",
+    "¿Qué producto sirve para el té?\n{}\nRespuesta:",
+    "Quel produit sert au thé ?\n{}\nRéponse :",
+    "Quale prodotto serve per il tè?\n{}\nRisposta:",
+    "「お茶」に合う商品はどれですか。\n{}\n答え:",
+    "哪个商品适合喝茶？\n{}\n答案：",
+]
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("listed", LISTS)
+def test_listed_options_make_a_choice_where_nobody_says(asked: str, listed: str) -> None:
+    assert TASK.evidence(Question("q", asked.format(listed)))
+    assert TASK.evidence(Question("q", asked.format(listed), is_multiple_choice=False)) is None
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Rate the review on a scale of 1 to 5.\nReview: fine\nOutput:",
+        "How satisfied is the buyer, from 1 star to 5 stars?\nReview: fine",
+        "Output 1 if they match and 0 otherwise.\nA: mug\nB: pot",
+    ],
+)
+def test_labels_without_a_list_make_a_choice_where_nobody_says(prompt: str) -> None:
+    assert TASK.evidence(Question("q", prompt))
+
+
+NUMBERED = "1. mug\n2. pot\n3. tray\n4. lid\n5. rug"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        f"Rank the products for the query 'tea'.\n{NUMBERED}\nOutput:",
+        f"Put these in the order of their relevance.\n{NUMBERED}",
+        f"Select two products that fit.\n{NUMBERED}\nAnswer:",
+        f"Which of these fit? Output only the numbers, separated by commas.\n{NUMBERED}",
+        f"Choose all that apply.\n{NUMBERED}\nAnswer:",
+        f"Which three products would you buy?\n{NUMBERED}\n6. cup\n7. jar\nAnswer:",
+        f"Explain which of these products fits best.\n{NUMBERED}",
+        "Summarize the reviews in one sentence.\nReviews:\n1. good\n2. bad\nSummary:",
+        "Which is dearer?\n0. mug\n1. pot\nLet's think step by step.",
+        "Write a reply to the customer.\nA: Which mug do you mean?\nB: The red one.\nReply:",
+        "Why are these bought together?\nProduct A: mug\nProduct B: pot\nOutput:",
+        "What is this category about?\nCategory: mugs\nOutput:",
+        "Translate the title into German.\n1. mug\n2. pot",
+        "What does the buyer complain about?\nReview: 1. no lid 2. no handle 3. no box\nAnswer:",
+    ],
+)
+def test_what_asks_for_something_else_is_no_choice(prompt: str) -> None:
+    assert TASK.evidence(Question("q", prompt)) is None
 
 
 def test_one_token_out_of_the_labels() -> None:

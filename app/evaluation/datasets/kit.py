@@ -4,6 +4,7 @@ A field that is missing or cannot be read is an InputError that names line and f
 """
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from app.tables.raw import RawRow, blank, flag_of, id_of, shown
 from app.tables.readers import stem_of
 from app.tables.writers import write_table
 from app.tasks.answers import literal, string_list
+from app.tasks.multiple_choice import MultipleChoice
 from app.types import Question, Sample, TaskType
 
 LARGEST_RELEVANCE = 100.0
@@ -151,9 +153,23 @@ def _sample(row: RawRow, name: str, track: str, otherwise: Metric | None) -> Sam
     )
 
 
+def is_choice(row: RawRow) -> bool:
+    """Whether a row without a metric is a choice: as it is marked; where it is not, its label and its prompt tell."""
+    given = row.values.get("is_multiple_choice")
+    if not blank(given):
+        return flag_of(given) is True
+    prompt = next((row.values[name] for name in ("input_field", "prompt") if row.values.get(name)), None)
+    label = next((row.values[name] for name in GOLD if not blank(row.values.get(name))), None)
+    one = isinstance(label, int | float | str) and _ONE_LABEL.fullmatch(str(label).strip())
+    return bool(one and isinstance(prompt, str) and MultipleChoice().offer(prompt))
+
+
+_ONE_LABEL = re.compile(r"\d(?:\.0+)?|[A-Za-z]")
+
+
 def _metric(row: RawRow, otherwise: Metric | None) -> Metric:
     if blank(row.values.get("metric")):
-        if flag_of(row.values.get("is_multiple_choice")) is True:
+        if is_choice(row):
             return Metric.ACCURACY
         if otherwise is not None:
             return otherwise

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.errors import InputError
-from app.evaluation.datasets.kit import ec_guide_samples, kit_samples
+from app.evaluation.datasets.kit import ec_guide_samples, is_choice, kit_samples
 from app.evaluation.datasets.shopping_mmlu import FOLDERS, published_samples
 from app.evaluation.names import TRACKS
 from app.files import STANDARD_STREAM
 from app.tables.columns import NO_COLUMNS, Columns
-from app.tables.raw import RawRow, flag_of
+from app.tables.raw import RawRow
 from app.tables.readers import SUFFIXES, read_raw, stem_of, strict, tables_in
 from app.types import Sample
 
@@ -75,7 +75,7 @@ def _samples(rows: Sequence[RawRow], path: Path, *, own: bool) -> tuple[list[Sam
         samples, dropped = ec_guide_samples(rows, path)
         left_out = f"{dropped} rows of {path.name} left out: yes-or-no answers have no ShopBench metric"
         return samples, left_out if dropped else ""
-    choice = "gold" in fields and flag_of(fields.get("is_multiple_choice")) is True
+    choice = "gold" in fields and is_choice(rows[0])
     if "metric" not in fields and (own or choice or "target_field" in fields):
         return published_samples(rows, path)
     skill = _SKILL.search(name)

@@ -8,9 +8,9 @@ Folders name the task type, files the task: `multiple_choice/<task>_dataset.csv`
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.evaluation.datasets.kit import GOLD, kit_samples
+from app.evaluation.datasets.kit import GOLD, is_choice, kit_samples
 from app.evaluation.names import MULTILINGUAL, Metric
-from app.tables.raw import RawRow, flag_of
+from app.tables.raw import RawRow
 from app.tables.readers import stem_of
 from app.tasks.answers import literal
 from app.types import Sample, TaskType
@@ -32,7 +32,7 @@ def published_samples(rows: Sequence[RawRow], path: Path) -> tuple[list[Sample],
     file that is not as Shopping MMLU has it, that has to be said.
     """
     name = stem_of(path).removesuffix(SUFFIX)
-    free = next((row for row in rows if flag_of(row.values.get("is_multiple_choice")) is not True), None)
+    free = next((row for row in rows if not is_choice(row)), None)
     metric = metric_of(_task_type(free, path.parent.name, name), name) if free else Metric.ACCURACY
     note = f"{path.name} names no metric: answers that are no choice are scored by {metric.value}"
     # The files name no track; only what is multi-lingual shows in a task's name.

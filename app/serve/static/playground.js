@@ -151,7 +151,7 @@ function showBars(row) {
 
 function grade(chip, outcome) {
   chip.textContent = outcome;
-  chip.className = `chip ${{ clean: "good", repaired: "fair", truncated: "fair", shortened: "fair" }[outcome] || "bad"}`;
+  chip.className = `chip ${{ clean: "good", repaired: "fair", truncated: "fair", shortened: "fair", unsure: "fair" }[outcome] || "bad"}`;
 }
 
 function element(name, text = "", style = "") {

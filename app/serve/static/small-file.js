@@ -79,8 +79,8 @@ function readQuestion(row, number) {
   /* null has no fields to look for; of the rest each has, though perhaps not these. */
   const { id, prompt, input_field, is_multiple_choice } = row ?? {};
   const text = prompt ?? input_field;
-  if (typeof text !== "string" || typeof is_multiple_choice !== "boolean") {
-    throw new Error(`row ${number + 1}: 'prompt' (text) and 'is_multiple_choice' (true or false) are needed`);
+  if (typeof text !== "string" || !["boolean", "undefined"].includes(typeof (is_multiple_choice ?? undefined))) {
+    throw new Error(`row ${number + 1}: 'prompt' (text) is needed, and 'is_multiple_choice' true, false or left out`);
   }
   return { id: String(id ?? number), prompt: text, is_multiple_choice };
 }

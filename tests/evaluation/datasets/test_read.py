@@ -53,6 +53,20 @@ def test_a_training_rows_capability_is_its_track(tmp_path: Path) -> None:
     assert [track_number(sample.track) for sample in samples] == [1, 2, 3, 4, 1]
 
 
+def test_listed_options_make_a_choice_where_nobody_says_and_one_of_them_is_the_label(tmp_path: Path) -> None:
+    bare = {"prompt": KIT["input_field"], "gold": 1}
+    [sample] = read_dataset(lines(tmp_path / "own.jsonl", bare)).samples
+    assert sample.question.is_multiple_choice
+    assert (sample.metric, sample.gold) == ("accuracy", 1)
+    for other in (
+        bare | {"gold": "a red lamp"},
+        bare | {"is_multiple_choice": False},
+        bare | {"prompt": "Explain a lamp."},
+    ):
+        with pytest.raises(InputError, match="metric"):
+            read_dataset(lines(tmp_path / "other.jsonl", other))
+
+
 @pytest.mark.parametrize(
     ("metric", "task_type", "written", "read"),
     [

@@ -26,7 +26,7 @@ def test_large_parquet_files_have_several_groups(tmp_path: Path, monkeypatch: py
     ("columns", "missing"),
     [
         ({"question": ["x"]}, r"'prompt' \(or 'input_field'\), but 'question'"),
-        ({"prompt": ["x"], "flag": [True]}, "'is_multiple_choice', but 'prompt', 'flag'"),
+        ({"question": ["x"], "flag": [True]}, r"'prompt' \(or 'input_field'\), but 'question', 'flag'"),
     ],
 )
 def test_a_parquet_file_without_a_column_is_refused_when_it_is_counted(
