@@ -222,6 +222,12 @@ def test_set_up_installs_the_torch_of_the_cpu_extra() -> None:
     assert f"{torch}+cpu\n" in read("requirements/overrides.txt")
 
 
+def test_modules_are_compiled_at_set_up_where_nobody_may_write_them_later() -> None:
+    kinds = re.findall(r"^(cpu|dev)\) stamps=.* compile=(\S*) ;;$", read("scripts/set_up.sh"), re.MULTILINE)
+
+    assert kinds == [("cpu", ""), ("dev", "--no-compile")]
+
+
 def test_set_up_covers_the_versions_of_python_that_the_project_names() -> None:
     bounds = re.search(r"\((\d+), (\d+)\) <= sys.version_info < \((\d+), (\d+)\)", read("scripts/set_up.sh"))
 
