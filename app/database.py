@@ -47,7 +47,7 @@ class Database:
                 _set_up(connection, path, forced=forced, kind=kind, checked=checked)
                 for statement in schema:
                     connection.execute(statement)
-        except BaseException:
+        except BaseException:  # an interruption too must leave no lock behind
             self._connection.close()
             raise
 

@@ -272,7 +272,7 @@ def _take_place(made: Path, target: Path) -> None:
         try:
             target.rename(old)
             made.rename(target)
-        except BaseException:
+        except BaseException:  # an interruption too must leave the old one
             if not target.exists():
                 old.rename(target)
             raise

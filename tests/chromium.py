@@ -28,7 +28,9 @@ needs_chromium = pytest.mark.skipif(
 @contextmanager
 def open_browser() -> Iterator[Browser]:
     """A browser with a new profile. What a page complains about is in `get_log("browser")`."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    from selenium import webdriver
+
+    assert CHROMIUM is not None, "see `needs_chromium`"
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in FLAGS:

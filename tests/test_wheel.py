@@ -89,7 +89,6 @@ def test_questions_are_routed_without_a_checkout(elsewhere: Command, tmp_path: P
 
 
 def test_answers_and_scores_without_a_checkout(elsewhere: Command, tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
     model = ("--model", MINI, "--engine", "transformers", "--config", "configs/server.yaml")
 
     answered = elsewhere("shopbench", "predict", SAMPLE, "answers.jsonl", *model)

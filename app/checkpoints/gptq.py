@@ -105,8 +105,7 @@ def _run(source: Path, raw: Path, job: Path, python: Path) -> None:
     shown = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL
     try:
         with complaints.open("wb") as stderr:
-            # The arguments are paths, and no shell reads them.
-            code = subprocess.run(  # noqa: S603
+            code = subprocess.run(  # noqa: S603  # the arguments are paths, and no shell reads them
                 command, cwd=job.parent, env=environment, stdout=shown, stderr=stderr, check=False
             ).returncode
     except OSError as error:

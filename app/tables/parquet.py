@@ -44,7 +44,7 @@ def pyarrow(module: str = "pyarrow") -> Any:  # noqa: ANN401  # pyarrow brings n
         raise SetupError("Parquet needs pyarrow: pip install 'shopbench[parquet]', or use JSON lines") from error
 
 
-def parquet_records(file: Any, path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:  # noqa: ANN401
+def parquet_records(file: Any, path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # pyarrow brings no types
     """The rows of an open file, of these columns.
 
     Raises:
@@ -63,7 +63,7 @@ def parquet_records(file: Any, path: Path, columns: Sequence[str]) -> Iterator[d
         number += len(records)
 
 
-def _records(batch: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+def _records(batch: Any) -> list[dict[str, Any]]:  # noqa: ANN401  # pyarrow brings no types
     """Text that is not UTF-8 becomes half surrogate pairs, which its row is refused for, and no other."""
     try:
         rows: list[dict[str, Any]] = batch.to_pylist()
@@ -73,7 +73,7 @@ def _records(batch: Any) -> list[dict[str, Any]]:  # noqa: ANN401
     return rows
 
 
-def _decoded(column: Any) -> list[Any]:  # noqa: ANN401
+def _decoded(column: Any) -> list[Any]:  # noqa: ANN401  # pyarrow brings no types
     arrow = pyarrow()
     if arrow.types.is_dictionary(column.type):
         column = column.dictionary_decode()

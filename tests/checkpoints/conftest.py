@@ -2,16 +2,15 @@ import json
 from pathlib import Path
 
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 
 @pytest.fixture(scope="session")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny checkpoint's shape and vocabulary with other weights."""
-    build = pytest.importorskip("tests.tiny_checkpoint").build_checkpoint
-    folder: Path = build(tmp_path_factory.mktemp("tuned"), seed=1)
-    return folder
+    from tests.tiny_checkpoint import build_checkpoint  # it brings torch along
+
+    return build_checkpoint(tmp_path_factory.mktemp("tuned"), seed=1)
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +21,7 @@ def lora(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make_lora(checkpoint: Path, folder: Path, **settings: object) -> Path:
     """An adapter as PEFT saves one, with weights that change what is written."""
-    peft = pytest.importorskip("peft")
+    import peft
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(3)

@@ -19,7 +19,6 @@ from app.files import sha256
 from app.jobs.identity import folder_revision
 from tests.checkpoints.conftest import make_lora
 
-pytest.importorskip("peft")
 SAMPLES = read_samples(DATA, 4)
 
 

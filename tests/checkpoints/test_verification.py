@@ -14,7 +14,6 @@ from app.checkpoints.verify import Limits, Reference, compare_answers, verify
 from app.evaluation.scoring import Scorer
 from app.settings import Settings
 
-pytest.importorskip("peft")
 SAMPLES = read_samples(DATA, 19)
 TRANSFORMERS = Settings(engine="transformers", engine_settings={"dtype": "float32"})
 VLLM = Settings(engine="vllm", engine_settings={"dtype": "float32", "max_num_seqs": 16})
@@ -41,7 +40,6 @@ def test_another_checkpoint_does_not(checkpoint: Path, merged: Path) -> None:
 
 def test_vllm_serves_merged_and_quantized_checkpoints(merged: Path, tmp_path: Path) -> None:
     """The served model is the one that was made: against the reference engine, in float32."""
-    pytest.importorskip("vllm")
     quantize(merged, Output(tmp_path / "w8"), SAMPLES, Int8())
     reference = ask(TRANSFORMERS, merged, SAMPLES)
     served = ask(VLLM, merged, SAMPLES)

@@ -9,8 +9,6 @@ import pytest
 
 from app.settings import ROOT
 from tests.command import shopbench
-
-pytest.importorskip("torch")
 from tests.tiny_checkpoint import build_checkpoint
 
 DATA = ROOT / "data" / "sample.jsonl"
@@ -125,7 +123,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
 
 
 def make_adapter(checkpoint: Path, folder: Path) -> None:
-    peft = pytest.importorskip("peft")
+    import peft
     from transformers import AutoModelForCausalLM
 
     network = AutoModelForCausalLM.from_pretrained(checkpoint)

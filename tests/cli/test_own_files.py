@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -46,9 +48,8 @@ def refusal(*words: object) -> str:
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     """The rows in the kind of file that the name says, ids as numbers where they are."""
     if ".parquet" in path.name:
-        pa = pytest.importorskip("pyarrow")
         plain = path.with_suffix("") if path.suffix == ".gz" else path
-        pytest.importorskip("pyarrow.parquet").write_table(pa.Table.from_pylist(rows), plain)
+        pq.write_table(pa.Table.from_pylist(rows), plain)
         content = plain.read_bytes()
     elif ".csv" in path.name:
         with path.open("w", newline="", encoding="utf-8") as file:

@@ -103,7 +103,7 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
         ),
         train.loading_training_libraries(),
     ):
-        import trl  # noqa: F401
+        import trl  # noqa: F401  # which fails
 
 
 def test_adapters_are_combined_from_the_command_line(checkpoint: Path, tmp_path: Path) -> None:

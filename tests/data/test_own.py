@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -217,11 +219,10 @@ MIXED: list[dict[str, Any]] = [
 
 def write(path: Path) -> Path:
     if ".parquet" in path.name:
-        pa = pytest.importorskip("pyarrow")
         plain = [*MIXED[:-1], {"prompt": "Describe a \ufffd cup.", "completion": "Round."}]
         names = dict.fromkeys(name for row in plain for name in row)
         columns = {name: [row.get(name) for row in plain] for name in names}
-        pytest.importorskip("pyarrow.parquet").write_table(pa.table(columns), path)
+        pq.write_table(pa.table(columns), path)
         return path
     text = json.dumps(MIXED, indent=1) if ".json." in f"{path.name}." else "\n".join(map(json.dumps, MIXED))
     path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())

@@ -63,8 +63,6 @@ class _Engines(dict[str, Engine]):
         self._adapter = adapter
 
     def __missing__(self, name: str) -> Engine:
-        if name == "vllm":
-            pytest.importorskip("vllm")
         self[name] = create_engine(name, self._checkpoint, SETTINGS[name] | {"adapters": {"loud": self._adapter}})
         return self[name]
 

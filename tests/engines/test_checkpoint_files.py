@@ -146,7 +146,7 @@ def test_a_fault_is_found_without_a_heavy_library_and_ends_a_command_with_2(copi
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """The hub's answer to any model, an exception, or none; an empty cache, and a working directory of its own."""
-    httpx2 = pytest.importorskip("httpx2")  # what the hub's client stands on
+    httpx2 = pytest.importorskip("httpx2", reason="another client than the hub's at present")  # which brings it along
     import huggingface_hub
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 

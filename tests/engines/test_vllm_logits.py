@@ -7,16 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-
-from app.engines.chat import load_chat_tokenizer
-from app.engines.vllm.values import CONSTRAINT, constraint_to_plain
-from app.types import Selection
-
-pytest.importorskip("vllm")
-
 from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality  # needs vllm
 
+from app.engines.chat import load_chat_tokenizer
 from app.engines.vllm.logits import RequestLogitsProcessor  # needs vllm
+from app.engines.vllm.values import CONSTRAINT, constraint_to_plain
+from app.types import Selection
 
 VOCABULARY_SIZE = 704
 

@@ -24,7 +24,6 @@ from app.types import GenerationRequest, JsonSchema, Message, Regex, SamplingPar
 def test_what_takes_long_to_prepare_is_prepared_beside_the_event_loop(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, constraint: TextConstraint | None, prompt: str, apart: bool
 ) -> None:
-    pytest.importorskip("vllm")
     threads: list[threading.Thread] = []
     monkeypatch.setattr(engines, "prepare", lambda *_: threads.append(threading.current_thread()))
     llm = SimpleNamespace(model_config=SimpleNamespace(max_model_len=100, dtype="torch.float32"), shutdown=list)

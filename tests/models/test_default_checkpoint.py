@@ -49,7 +49,6 @@ def test_python_and_the_competition_are_answered_by_it(monkeypatch: pytest.Monke
 
 
 def test_the_demo_prints_its_answers() -> None:
-    pytest.importorskip("vllm")
     run = subprocess.run(
         [sys.executable, "-m", "app", "demo"],
         cwd=ROOT,

@@ -20,9 +20,10 @@ SAMPLE = ROOT / "data" / "sample.jsonl"
 @pytest.fixture(scope="session")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small LoRA adapter of the embedded checkpoint, with random weights that change what is written."""
-    torch = pytest.importorskip("torch")
-    peft = pytest.importorskip("peft")
-    transformers = pytest.importorskip("transformers")
+    import peft
+    import torch
+    import transformers
+
     torch.manual_seed(7)
     config = peft.LoraConfig(
         r=4, lora_alpha=32, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM"
@@ -36,7 +37,6 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def interrupted(adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> LiveBatch:
     """A batch whose server was killed in the middle of it; `server` is the one that came after."""
-    pytest.importorskip("vllm")
     folder = tmp_path_factory.mktemp("server")
     with live_server(MINI, folder, UVICORN, adapters={"coral": adapter}) as first:
         return kill_in_the_middle(first)

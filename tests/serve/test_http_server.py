@@ -246,7 +246,7 @@ def read_response(client: socket.socket) -> http.client.HTTPResponse:
     """As Python's own client reads it; the body is kept in `.heard`."""
     response = http.client.HTTPResponse(client)
     response.begin()
-    response.heard = response.read()  # type: ignore[attr-defined]
+    response.heard = response.read()  # type: ignore[attr-defined]  # kept by `read_response`
     return response
 
 
@@ -263,7 +263,7 @@ def read_response(client: socket.socket) -> http.client.HTTPResponse:
 def test_a_client_that_ends_its_side_is_answered(requests: list[bytes]) -> None:
     *_, response = half_closed(*requests)
     assert response.status == 200
-    assert b"some words" in response.heard  # type: ignore[attr-defined]
+    assert b"some words" in response.heard  # type: ignore[attr-defined]  # kept by `read_response`
     assert response.getheader("connection") == "close"
 
 
@@ -414,7 +414,7 @@ def test_headers_are_bounded_whatever_reads_them(protocol: Literal["h11", "httpt
         one.sendall(LIVE[:-2] + headers + b"\r\n")
         response = read_response(one)
     assert response.status == 431
-    assert json.loads(response.heard)["code"] == "headers_too_large"  # type: ignore[attr-defined]
+    assert json.loads(response.heard)["code"] == "headers_too_large"  # type: ignore[attr-defined]  # kept by `read_response`
 
 
 def test_headers_at_the_limits_are_taken() -> None:

@@ -41,7 +41,7 @@ def test_every_kind_of_path_works_under_a_prefix(tmp_path: Path, root: str, left
     app = app_of(keys=f"alice:{KEY}", folder=tmp_path)
     before = root.rstrip("/") if left else ""
 
-    def ask(path: str, method: str = "GET", headers: Mapping[str, str] = ALICE, **words: Any) -> httpx.Response:  # noqa: ANN401
+    def ask(path: str, method: str = "GET", headers: Mapping[str, str] = ALICE, **words: Any) -> httpx.Response:  # noqa: ANN401  # as httpx takes them
         return asked(app, root, before + path, method, headers=headers, **words)
 
     for path in ("/livez", "/", "/playground.css", "/samples.json"):

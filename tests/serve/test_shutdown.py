@@ -52,7 +52,6 @@ def test_sigterm_loses_no_accepted_request(server: LiveServer) -> None:
 @pytest.fixture(scope="module")
 def two_servers(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LiveServer, LiveServer]]:
     """One by `shopbench serve` and one by uvicorn itself, started side by side."""
-    pytest.importorskip("vllm")
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
         starts = [live_server(checkpoint, tmp_path_factory.mktemp("ending"), command) for command in (SERVE, UVICORN)]
         first, second = pool.map(stack.enter_context, starts)

@@ -68,7 +68,6 @@ class StubLlm:
 
 def way(path: str, body: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The frames from the route on."""
-    pytest.importorskip("vllm")
     llm = StubLlm()
     monkeypatch.setattr(AsyncVllmEngine, "_start", lambda *_: llm)
     engine = create_async_engine("vllm", MINI, {})

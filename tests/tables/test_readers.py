@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,9 +42,8 @@ def as_csv(rows: list[dict[str, Any]], delimiter: str = ",") -> bytes:
 
 
 def as_parquet(rows: list[dict[str, Any]]) -> bytes:
-    pa = pytest.importorskip("pyarrow")
     file = io.BytesIO()
-    pytest.importorskip("pyarrow.parquet").write_table(pa.Table.from_pylist(rows), file)
+    pq.write_table(pa.Table.from_pylist(rows), file)
     return file.getvalue()
 
 
@@ -188,9 +189,8 @@ def test_two_columns_of_one_name_are_refused_and_columns_without_one_are_nobodys
         list(read_raw(tmp_path / "a.csv"))
     (tmp_path / "a.csv").write_text(", b ,,\n1,2,,\n")
     assert [row.values for row in read_raw(tmp_path / "a.csv")] == [{"b": "2"}]
-    pa = pytest.importorskip("pyarrow")
     table = pa.Table.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["a", "a"])
-    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "a.parquet")
+    pq.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(InputError, match="two columns 'a'"):
         list(read_raw(tmp_path / "a.parquet"))
 

@@ -69,8 +69,7 @@ def connected(address: str | None) -> Iterator[list[Machine]]:
     )
     try:
         ray.init(**given, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
-    except Exception as error:
-        # A node that does not start in time is a plain Exception to Ray.
+    except Exception as error:  # a node that does not start in time is nothing narrower to Ray
         if type(error) is not Exception and not isinstance(error, (ConnectionError, RuntimeError, ValueError)):
             raise
         where = f"no Ray cluster answers at {address}" if address else "Ray cannot start here"

@@ -126,7 +126,7 @@ class Run:
             return
         try:
             await self.record.fail([BatchError(code=BROKEN.code, message=BROKEN.error)])
-        except Exception:
+        except Exception:  # whatever it is, entering is tried again
             log.exception("cannot enter that a batch failed", extra={"batch": self.record.document.id})
             await asyncio.sleep(AGAIN_AFTER)
 

@@ -159,7 +159,7 @@ class State:
     def _rows(self, where: str, values: Sequence[object]) -> list[Entry]:
         with self._database.transaction() as database:
             # `where` is put together from constants above.
-            rows = database.execute(f"SELECT {_COLUMNS} FROM entries WHERE {where}", values).fetchall()  # noqa: S608
+            rows = database.execute(f"SELECT {_COLUMNS} FROM entries WHERE {where}", values).fetchall()  # noqa: S608  # ours
         return [Entry(Kind(kind), name, owner, json.loads(document)) for kind, name, owner, document in rows]
 
 

@@ -93,8 +93,7 @@ class TraceRequests:
                 await self._app(scope, receive, watched)
             except ClientGoneError:
                 raise
-            except Exception as error:
-                # What is answered further out, see `RequestContext`.
+            except Exception as error:  # what is answered further out, see `RequestContext`
                 status = INTERNAL
                 span.set_attribute("error.type", type(error).__qualname__)
                 raise

@@ -47,7 +47,6 @@ def test_a_file_of_rows_brings_its_own_tasks_and_takes_the_name_it_is_given(tmp_
 
 
 def test_a_published_source_may_be_streamed_from_the_hub(tmp_path: Path) -> None:
-    pytest.importorskip("datasets")
     write_lines(tmp_path / "set" / "train.jsonl", [SUM])
     (feed,) = open_feeds(mixture({"GSM8K": SourceSettings(folder=Path(f"hf:{tmp_path / 'set'}"))}, ALL))
 

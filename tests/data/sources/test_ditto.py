@@ -73,7 +73,7 @@ def test_the_product_stands_among_others(offers: dict[str, ComparedOffer]) -> No
         lines = str(draft.variables["options"]).splitlines()
         assert [number for number, line in enumerate(lines) if "nk-1700" in line] == [draft.gold]
         [draft] = TASKS["ditto_offer_ranking"].draw(kettle, random.Random(seed))
-        assert sorted(draft.gold)[-2:] == [0.1, 1.0]  # type: ignore[call-overload]
+        assert sorted(draft.gold)[-2:] == [0.1, 1.0]  # type: ignore[call-overload]  # numbers here
 
 
 def test_a_brand_is_the_beginning_of_a_title_and_a_model_a_word_of_it(offers: dict[str, ComparedOffer]) -> None:

@@ -106,11 +106,11 @@ def test_a_list_holds_three_answers_and_a_ranking_all_uses(tmp_path: Path) -> No
     lines = str(draft.variables["list"]).splitlines()
 
     assert len(lines) == 7
-    assert {line[3:] for line in lines if int(line[0]) in draft.gold} == {  # type: ignore[operator]
+    assert {line[3:] for line in lines if int(line[0]) in draft.gold} == {  # type: ignore[operator]  # numbers here
         passage.text for passage in kettle.of_use(ANSWERS)
     }
     [draft] = TASKS["product_qa_passage_ranking"].draw(kettle, random.Random(0))
-    assert set(draft.gold) == {1.0, 0.3, 0.0}  # type: ignore[call-overload]
+    assert set(draft.gold) == {1.0, 0.3, 0.0}  # type: ignore[call-overload]  # numbers here
 
 
 def test_a_label_of_another_scale_is_told(tmp_path: Path) -> None:

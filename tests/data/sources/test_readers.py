@@ -304,7 +304,6 @@ def test_sums_end_in_their_answer(data: Path) -> None:
 
 
 def test_a_source_on_the_hub_is_read_alike(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("datasets")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     write_lines(tmp_path / "set" / "train.jsonl", [SUM])
 

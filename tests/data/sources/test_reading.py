@@ -122,7 +122,6 @@ def test_names_on_the_hub() -> None:
 
 
 def test_a_data_set_is_streamed_by_the_datasets_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("datasets")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     write_parquet(tmp_path / "set" / "data" / "train-00000.parquet", ROWS)
     write_parquet(tmp_path / "set" / "data" / "test-00000.parquet", ROWS[:1])
@@ -138,7 +137,6 @@ def test_a_data_set_is_streamed_by_the_datasets_library(tmp_path: Path, monkeypa
 
 
 def test_a_file_of_one_line_stands_for_a_data_set_on_the_hub(tmp_path: Path) -> None:
-    pytest.importorskip("datasets")
     write_lines(tmp_path / "set" / "train.jsonl", ROWS)
     (tmp_path / "dataset.hf").write_text(f"hf:{tmp_path / 'set'}\n", encoding="utf-8")
 
@@ -148,7 +146,6 @@ def test_a_file_of_one_line_stands_for_a_data_set_on_the_hub(tmp_path: Path) -> 
 
 
 def test_a_data_set_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
-    pytest.importorskip("datasets")
 
     with pytest.raises(InputError, match="cannot read hf:") as error:
         list(read_table(Path(f"hf:{tmp_path / 'nowhere'}/"), ("title",)))

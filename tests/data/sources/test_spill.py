@@ -31,7 +31,7 @@ def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     connect = sqlite3.connect
 
     def small(*given: object, **more: object) -> sqlite3.Connection:
-        connection = connect(*given, **more)  # type: ignore[call-overload]
+        connection = connect(*given, **more)  # type: ignore[call-overload]  # as SQLite takes them
         connection.execute("PRAGMA max_page_count = 8")  # SQLite's own way to meet a full disk
         assert isinstance(connection, sqlite3.Connection)
         return connection

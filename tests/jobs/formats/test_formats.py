@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from app.errors import InputError
@@ -80,7 +81,7 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
 
 
 def read_parquet(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = pytest.importorskip("pyarrow.parquet").read_table(path).to_pylist()
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     for row in rows:
         row["label_probs"] = None if row["label_probs"] is None else dict(row["label_probs"])
     return [{name: value for name, value in row.items() if value is not None} for row in rows]

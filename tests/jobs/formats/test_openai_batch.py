@@ -154,18 +154,20 @@ def test_a_bad_request_is_named_and_stops_nothing(tmp_path: Path, line: object, 
 
 
 def test_the_output_is_what_the_openai_library_reads(tmp_path: Path) -> None:
-    completions = pytest.importorskip("openai.types.chat")
+    from openai.types.chat import ChatCompletion
+
     read(tmp_path, request("a", max_tokens=30), request("b", top_p=0), request("c", max_tokens=200))
     answer(FileJob(tmp_path / "batch.jsonl", tmp_path / "out.jsonl"), SteppedEngine())
     first, refused, last = (json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines())
     assert [first["custom_id"], refused["custom_id"], last["custom_id"]] == ["a", "b", "c"]
     assert len({first["id"], refused["id"], last["id"]}) == 3
     assert (first["response"]["status_code"], first["error"]) == (200, None)
-    completion = completions.ChatCompletion.model_validate(first["response"]["body"], strict=True)
+    completion = ChatCompletion.model_validate(first["response"]["body"], strict=True)
     assert completion.choices[0].message.content
     assert completion.model == "stepped"
-    assert completion.usage.completion_tokens <= 30
-    assert completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
+    assert (usage := completion.usage) is not None
+    assert usage.completion_tokens <= 30
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
     assert refused["response"] is None
     assert refused["error"]["code"] == "invalid_request"
     assert "top_p" in refused["error"]["message"]

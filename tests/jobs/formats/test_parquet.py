@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from app.errors import InputError, SetupError
@@ -18,7 +20,7 @@ def test_large_parquet_files_have_several_groups(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(writers, "GROUP_ROWS", 5)
     write_parquet(tmp_path / "in.parquet", QUESTIONS)
     answer(FileJob(tmp_path / "in.parquet", tmp_path / "out.parquet"), SteppedEngine())
-    file = pytest.importorskip("pyarrow.parquet").ParquetFile(tmp_path / "out.parquet")
+    file = pq.ParquetFile(tmp_path / "out.parquet")
     assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [5, 5, 3]
 
 
@@ -32,8 +34,7 @@ def test_large_parquet_files_have_several_groups(tmp_path: Path, monkeypatch: py
 def test_a_parquet_file_without_a_column_is_refused_when_it_is_counted(
     tmp_path: Path, columns: dict[str, list[object]], missing: str
 ) -> None:
-    pa = pytest.importorskip("pyarrow")
-    pytest.importorskip("pyarrow.parquet").write_table(pa.table(columns), tmp_path / "a.parquet")
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     with pytest.raises(InputError, match=f"a.parquet has no column {missing}: rename one"):
         FORMATS["parquet"].count(tmp_path / "a.parquet")
 
@@ -57,7 +58,6 @@ def test_without_pyarrow_the_fix_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("kind", ["string", "large_string", "dictionary"])
 def test_text_that_is_not_utf8_fails_its_own_row_only(tmp_path: Path, kind: str) -> None:
-    pa = pytest.importorskip("pyarrow")
     prompts = pa.array([f"Question {number}".encode() for number in range(20)], pa.binary())
     prompts = pa.concat_arrays([prompts.slice(0, 7), pa.array([b"caf\xe9"], pa.binary()), prompts.slice(8)])
     column = prompts.cast(pa.large_binary()).cast(pa.large_string(), safe=False) if kind == "large_string" else None
@@ -66,7 +66,7 @@ def test_text_that_is_not_utf8_fails_its_own_row_only(tmp_path: Path, kind: str)
     if kind == "dictionary":
         column = column.dictionary_encode()
     table = pa.table({"prompt": column, "is_multiple_choice": [False] * 20})
-    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "a.parquet")
+    pq.write_table(table, tmp_path / "a.parquet")
     rows = list(FORMATS["parquet"].read(tmp_path / "a.parquet"))
     assert [row.number for row in rows if row.failure is not None] == [7]
     failure = rows[7].failure
@@ -76,9 +76,8 @@ def test_text_that_is_not_utf8_fails_its_own_row_only(tmp_path: Path, kind: str)
 
 
 def test_flags_may_be_numbers(tmp_path: Path) -> None:
-    pa = pytest.importorskip("pyarrow")
     table = pa.table({"prompt": ["a", "b", "c"], "is_multiple_choice": [0, 1, 2]})
-    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "a.parquet")
+    pq.write_table(table, tmp_path / "a.parquet")
     first, second, third = FORMATS["parquet"].read(tmp_path / "a.parquet")
     assert first.question is not None
     assert not first.question.is_multiple_choice

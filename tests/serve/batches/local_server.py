@@ -162,4 +162,4 @@ def refuse_while(state: State, full: Callable[[str], bool]) -> None:
             raise OSError(28, "No space left on device")
         remove(name)
 
-    state.remove = refusing  # type: ignore[method-assign]
+    state.remove = refusing  # type: ignore[method-assign]  # a full disk

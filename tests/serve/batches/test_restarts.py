@@ -119,7 +119,7 @@ def stop_at_the_end(server: Local) -> None:
             raise OSError(28, "No space left on device")
         put(*entries)
 
-    state.put = refusing  # type: ignore[method-assign]
+    state.put = refusing  # type: ignore[method-assign]  # a full disk
 
 
 @pytest.mark.parametrize(("endpoint", "status"), [("/v1/chat/completions", "completed"), ("/v1/predict", "failed")])
