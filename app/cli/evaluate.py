@@ -154,7 +154,7 @@ def compare(
 ) -> None:
     """Tell which tasks rose, which fell and which cannot be told apart."""
     from app.evaluation.compare import compare as judge
-    from app.report.comparison import render_comparison
+    from app.report.evaluation import render_comparison
 
     if not 0 < alpha < 1:
         raise InputError(f"--alpha is {alpha}: give a share between 0 and 1, such as 0.05")

@@ -6,7 +6,7 @@ import pytest
 from app.evaluation.compare import compare
 from app.evaluation.evaluation import write_evaluation
 from app.evaluation.schema import Comparison, Verdict
-from app.report.comparison import origins, render_comparison, verdict_groups
+from app.report.evaluation import origins, render_comparison, verdict_groups
 from tests.evaluation.synthetic import synthetic_evaluation
 from tests.evaluation.test_report import HOSTILE, Page
 

@@ -8,8 +8,7 @@ import pytest
 
 from app.evaluation.compare import compare
 from app.evaluation.evaluation import write_evaluation
-from app.report.comparison import render_comparison
-from app.report.evaluation import render_report
+from app.report.evaluation import render_comparison, render_report
 from tests.chromium import Browser, needs_chromium, open_browser, resize
 from tests.evaluation.synthetic import synthetic_evaluation
 from tests.evaluation.test_report import HOSTILE

@@ -5,7 +5,7 @@ The rules of a constraint speak of bytes; here they meet the vocabulary's tokens
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from app.engines.base import RefusedRequestError
 from app.engines.constraints.copy import CopyRules
 from app.engines.constraints.grammar import GrammarAutomaton
-from app.engines.constraints.selection import SelectionRules
 from app.engines.constraints.vocabulary import ROOT, Vocabulary
 from app.errors import EngineError
 from app.types import Choice, Copy, Selection, TextConstraint
@@ -22,7 +21,7 @@ TABLES_KEPT = 64
 """Constraints whose tokens are kept: the same numbers and the same source often come again."""
 STATES_KEPT = 4096
 """Token sets kept per constraint; all permutations of six numbers pass through fewer."""
-SPACE = ord(" ")
+SPACE, COMMA = ord(" "), ord(",")
 
 State = TypeVar("State", bound=Hashable)
 
@@ -38,6 +37,46 @@ class _Rules(Protocol[State]):
     def steps(self, state: State) -> Mapping[int, State]:
         """What each byte that may come next leads to."""
         ...
+
+
+class Place(NamedTuple):
+    """Where an answer stands: the numbers still free, the begun number's digits, how many are written."""
+
+    free: frozenset[bytes]
+    begun: bytes
+    written: int
+
+
+class _SelectionRules:
+    """What may be written under one `Selection`: distinct numbers of its list, "3,1,12", as many as are asked."""
+
+    def __init__(self, constraint: Selection, vocabulary: Vocabulary) -> None:
+        numbers = frozenset(str(number).encode() for number in constraint.numbers)
+        if not 1 <= constraint.count <= len(numbers):
+            raise RefusedRequestError(
+                "unusable_constraint",
+                f"a selection of {constraint.count} out of {len(numbers)} different numbers is impossible",
+            )
+        if not frozenset(b",".join(numbers)) <= vocabulary.single_bytes:
+            raise RefusedRequestError("unusable_constraint", "this checkpoint has no tokens for digits and comma")
+        self._count = constraint.count
+        self.start = Place(numbers, b"", 0)
+
+    def complete(self, state: Place) -> bool:
+        """Whether the answer may end: the last number is a whole one."""
+        return state.written == self._count - 1 and state.begun in state.free
+
+    def steps(self, state: Place) -> dict[int, Place]:
+        """What each byte that may come next leads to."""
+        begun, length = state.begun, len(state.begun)
+        found = {
+            number[length]: state._replace(begun=number[: length + 1])
+            for number in state.free
+            if len(number) > length and number.startswith(begun)
+        }
+        if begun in state.free and state.written < self._count - 1:
+            found[COMMA] = Place(state.free - {begun}, b"", state.written + 1)
+        return found
 
 
 class _Tables(Generic[State]):
@@ -158,7 +197,7 @@ class Follower:
 @lru_cache(TABLES_KEPT)
 def _tables(constraint: Selection | Copy, vocabulary: Vocabulary) -> _Tables[Any]:
     if isinstance(constraint, Selection):
-        return _Tables(SelectionRules(constraint, vocabulary), vocabulary)
+        return _Tables(_SelectionRules(constraint, vocabulary), vocabulary)
     return _Tables(CopyRules(constraint, vocabulary), vocabulary)
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.errors import InputError
-from app.evaluation.datasets.kit import ec_guide_samples, is_choice, kit_samples
-from app.evaluation.datasets.shopping_mmlu import FOLDERS, published_samples
+from app.evaluation.datasets.kit import FOLDERS, ec_guide_samples, is_choice, kit_samples, published_samples
 from app.evaluation.names import TRACKS
 from app.files import STANDARD_STREAM
 from app.tables.columns import NO_COLUMNS, Columns
