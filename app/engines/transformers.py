@@ -131,8 +131,8 @@ class TransformersEngine(CountsTokens):
 
     name = "transformers"
 
-    def __init__(self, model: str, settings: TransformersSettings) -> None:
-        """Load the weights; raises what `create_engine` does."""
+    def __init__(self, model: str, settings: TransformersSettings, network: PreTrainedModel | None = None) -> None:
+        """Load the weights, or take the `network` of this model that is loaded; raises what `create_engine` does."""
         self.model = model
         self.version: str = transformers.__version__
         self._settings = settings
@@ -142,7 +142,7 @@ class TransformersEngine(CountsTokens):
         self._device = torch.device(found if settings.device == "auto" else settings.device)
         self._generating = False
         torch.manual_seed(settings.seed)
-        self._network: PreTrainedModel | None = self._load()
+        self._network: PreTrainedModel | None = self._load() if network is None else _ready(network, self._device)
         most: int = self._loaded().config.max_position_embeddings
         self.context_length = min(settings.max_model_len or most, most)
         self.dtype = str(self._loaded().dtype).removeprefix("torch.")
@@ -311,11 +311,15 @@ class TransformersEngine(CountsTokens):
 
     def _load(self) -> PreTrainedModel:
         network = load_network(self.model, dtype=_dtype(self._settings.dtype, self._device, self.model))
-        # A checkpoint's own decoding defaults (penalties, top-k) must not leak into requests.
-        network.generation_config = GenerationConfig()
         for name, path in self._settings.adapters.items():
             network = _with_adapter(network, name, str(path))
-        return network.to(self._device).eval()
+        return _ready(network, self._device)
+
+
+def _ready(network: PreTrainedModel, device: torch.device) -> PreTrainedModel:
+    # A checkpoint's own decoding defaults (penalties, top-k) must not leak into requests.
+    network.generation_config = GenerationConfig()
+    return network.to(device).eval()
 
 
 def load_network(model: str | Path, **arguments: object) -> PreTrainedModel:
