@@ -40,6 +40,8 @@ class TrainingRow:
     group: str = ""
     """Rows of one group stand on one side of every split; the prompt, where it is empty."""
     language: str = "en"
+    wording: int = 0
+    """Which of its task's wordings it has, counted from 0."""
 
     @property
     def sample(self) -> Sample:
@@ -62,6 +64,7 @@ class TrainingRow:
             "source": self.source,
             "group": self.group,
             "language": self.language,
+            "wording": self.wording,
         }
 
 
@@ -71,19 +74,20 @@ _TEXTS = {"prompt": "input_field", "task": "task_name"} | {
 
 
 def row_from_json(values: Any) -> TrainingRow:  # noqa: ANN401 - whatever stood on the line
-    """The row of one JSON object; group and language may be missing.
+    """The row of one JSON object; group, language and wording may be missing.
 
     Raises:
         InputError: a field is missing or of another type.
     """
     try:
-        given = {"group": "", "language": "en", **values}
+        given = {"group": "", "language": "en", "wording": 0, **values}
         texts = {name: _text(given, key) for name, key in _TEXTS.items()}
         return TrainingRow(
             **texts,
             gold=given["output_field"],
             task_type=TaskType(given["task_type"]),
             capability=Capability(given["capability"]),
+            wording=int(given["wording"]),
         )
     except KeyError as error:
         raise InputError(f"a training row needs the field {error}; make rows with 'shopbench data build'") from error

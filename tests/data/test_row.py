@@ -19,6 +19,7 @@ ROW = TrainingRow(
     source="catalogue",
     group="p1",
     language="de",
+    wording=2,
 )
 
 
@@ -26,10 +27,10 @@ def test_a_row_survives_json() -> None:
     assert row_from_json(ROW.to_json()) == ROW
 
 
-def test_group_and_language_may_be_left_out() -> None:
+def test_group_language_and_wording_may_be_left_out() -> None:
     values = ROW.to_json()
-    del values["group"], values["language"]
-    assert row_from_json(values) == replace(ROW, group="", language="en")
+    del values["group"], values["language"], values["wording"]
+    assert row_from_json(values) == replace(ROW, group="", language="en", wording=0)
 
 
 @pytest.mark.parametrize("name", ["input_field", "output_field", "target", "capability", "task_type"])

@@ -135,7 +135,8 @@ class TrainingTask(Generic[R]):
             yield self._row(draft, rng)
 
     def _row(self, draft: Draft, rng: random.Random) -> TrainingRow:
-        wording = rng.choice(self.wordings)
+        number = rng.choice(range(len(self.wordings)))
+        wording = self.wordings[number]
         try:
             prompt = _compiled(wording).render(draft.variables)
             target = task_of(self.task_type).format_target(draft.gold)
@@ -155,6 +156,7 @@ class TrainingTask(Generic[R]):
             source=self.source,
             group=draft.group,
             language=draft.language,
+            wording=number,
         )
 
 
