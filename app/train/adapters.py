@@ -1,7 +1,7 @@
 """Several adapters of one base as one adapter, by fixed weights: no weight of the base is loaded."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,8 +15,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from app.engines.adapter_files import check_adapter
 from app.errors import SetupError, first_line
 from app.files import FolderKind, refuse_to_replace, whole_folder
+from app.forms import own_forms, told, write_forms
 from app.jobs.identity import folder_revision
+from app.settings import Form
 from app.train.trainer import saving
+from app.types import TaskType
 
 Method = Literal["cat", "svd", "linear", "ties", "ties_svd", "dare_linear", "dare_ties", "dare_linear_svd"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -57,6 +60,7 @@ def combine(
         SetupError: the adapters do not fit together, or the output is there already or cannot be written.
     """
     configs = _check(adapters, weights, how, output)
+    forms = forms_learnt(adapters)
     base = model or str(configs[0]["base_model_name_or_path"])
     network = load_adapters(_weightless(base), adapters)
     torch.manual_seed(how.seed)
@@ -79,7 +83,7 @@ def combine(
             for path, weight in zip(adapters, weights, strict=True)
         ],
     }
-    _save(network, output, summary)
+    _save(network, output, summary, forms)
     return summary
 
 
@@ -125,6 +129,22 @@ def check_adapters(adapters: Sequence[Path]) -> list[dict[str, Any]]:
     return configs
 
 
+def forms_learnt(adapters: Sequence[Path]) -> dict[TaskType, Form]:
+    """The forms that all the adapters were trained in.
+
+    Raises:
+        SetupError: they were trained in different ones.
+    """
+    forms = own_forms(adapters[0])
+    for path in adapters[1:]:
+        if (other := own_forms(path)) != forms:
+            raise SetupError(
+                f"{adapters[0]} was trained in the form {told(forms)}, and {path} in {told(other)}: adapters of one "
+                "form go together; train one of them again"
+            )
+    return forms
+
+
 def _check(adapters: Sequence[Path], weights: Sequence[float], how: Combination, output: Path) -> list[dict[str, Any]]:
     configs = check_adapters(adapters)
     if len(weights) != len(adapters):
@@ -155,7 +175,7 @@ def _weightless(model: str) -> PreTrainedModel:
     return network
 
 
-def _save(network: PeftModel, output: Path, summary: dict[str, Any]) -> None:
+def _save(network: PeftModel, output: Path, summary: dict[str, Any], forms: Mapping[TaskType, Form]) -> None:
     with whole_folder(output, ADAPTER, overwrite=None) as made, saving(output):
         # PEFT makes a folder of the adapter's name.
         network.save_pretrained(str(made), selected_adapters=[COMBINED])
@@ -163,3 +183,4 @@ def _save(network: PeftModel, output: Path, summary: dict[str, Any]) -> None:
             path.rename(made / path.name)
         (made / COMBINED).rmdir()
         (made / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        write_forms(made, forms)

@@ -21,7 +21,7 @@ from app.engines.checkpoint_files import check_checkpoint
 from app.errors import SetupError
 from app.files import FolderKind, dump, refuse_to_replace, whole_folder
 from app.prompting import PromptLibrary
-from app.train.adapters import Combination, adapter_names, check_adapters, combine, load_adapters
+from app.train.adapters import Combination, adapter_names, check_adapters, combine, forms_learnt, load_adapters
 from app.train.answers import AnswerLosses
 from app.train.batches import PADDING, AnswerCollator
 from app.train.examples import IGNORED, PlacedRow, encode_rows, read_data
@@ -134,6 +134,12 @@ def task_key(placed: PlacedRow, settings: GateSettings) -> str:
     return row.task_type.value if settings.by == "task_type" else row.capability.value
 
 
+def row_encoder(settings: GateSettings, base: str) -> RowEncoder:
+    """As the adapters were trained."""
+    prompts = PromptLibrary(settings.prompts)
+    return RowEncoder(load_chat_tokenizer(base), prompts, settings.max_length, forms_learnt(settings.adapters))
+
+
 def split_rows(settings: GateSettings, base: str) -> tuple[list[str], list[PlacedRow], list[PlacedRow]]:
     """The tasks, the rows to learn from and the rows to measure on: half of each task's, by the seed.
 
@@ -142,8 +148,7 @@ def split_rows(settings: GateSettings, base: str) -> tuple[list[str], list[Place
         InputError: a file cannot be used.
     """
     rows, _ = read_data(settings.data, ())
-    encoder = RowEncoder(load_chat_tokenizer(base), PromptLibrary(settings.prompts), settings.max_length)
-    kept = encode_rows(rows, encoder, "sqrt", "drop").kept
+    kept = dict.fromkeys(encode_rows(rows, row_encoder(settings, base), "sqrt", "drop").kept)
     by_task: defaultdict[str, list[PlacedRow]] = defaultdict(list)
     for placed in map(rows.__getitem__, kept):
         by_task[task_key(placed, settings)].append(placed)
@@ -161,22 +166,24 @@ def make_batches(
     mixed: MixedAdapters, rows: Sequence[PlacedRow], tasks: list[str], settings: GateSettings
 ) -> list[GateBatch]:
     """The rows in batches, shuffled by the seed."""
-    tokenizer = load_chat_tokenizer(mixed.network.base_model.model.name_or_path)
-    encoder = RowEncoder(tokenizer, PromptLibrary(settings.prompts), settings.max_length)
-    examples = encode_rows(rows, encoder, "sqrt", "drop").data
-    order = list(range(len(rows)))
+    base = mixed.network.base_model.model.name_or_path
+    examples = encode_rows(rows, row_encoder(settings, base), "sqrt", "drop")
+    order = list(range(len(examples.kept)))
     random.Random(settings.seed).shuffle(order)
-    collate = AnswerCollator(tokenizer.end_ids[0])
+    collate = AnswerCollator(load_chat_tokenizer(base).end_ids[0])
     batches = []
     for first in range(0, len(order), settings.batch_size):
         chosen = order[first : first + settings.batch_size]
-        batch = {name: value.to(mixed.device) for name, value in collate([examples[place] for place in chosen]).items()}
+        batch = {
+            name: value.to(mixed.device) for name, value in collate([examples.data[place] for place in chosen]).items()
+        }
         capability = batch.pop("capability")
         weights = batch.pop("weights")[:, 1:]
         prompt = (capability != PADDING) & (batch["labels"] == IGNORED)
         with torch.no_grad():
             features = mixed.features(batch["input_ids"], prompt)
-        numbers = torch.tensor([tasks.index(task_key(rows[place], settings)) for place in chosen], device=mixed.device)
+        keys = [task_key(rows[examples.kept[place]], settings) for place in chosen]
+        numbers = torch.tensor([tasks.index(key) for key in keys], device=mixed.device)
         batches.append(GateBatch(batch, weights, numbers, features))
     return batches
 

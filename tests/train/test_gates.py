@@ -1,5 +1,6 @@
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from app.errors import SetupError
-from app.settings import ROOT
+from app.forms import own_forms, write_forms
+from app.settings import ROOT, Form
 from app.train.adapters import adapter_names, load_adapters
 from app.train.gates import Gates, GateSettings, MixedAdapters, TaskGate, learn_gates
 from app.types import TaskType
@@ -96,6 +98,21 @@ def test_each_row_has_shares_of_its_own(checkpoint: Path, tmp_path: Path) -> Non
         for number, adapter in enumerate(adapters):
             alone = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(checkpoint), adapter).eval()
             assert torch.allclose(both[number], alone(IDS).logits[0], atol=1e-4)
+
+
+TEXTS = {TaskType.RETRIEVAL: Form(ask="texts"), TaskType.RANKING: Form(ask="texts", prior=0.8)}
+
+
+def test_gates_are_learnt_in_the_form_of_their_adapters(experts: list[Path], tmp_path: Path) -> None:
+    """A row of several right options is several texts, and still one row."""
+    copies = [Path(shutil.copytree(path, tmp_path / path.name)) for path in experts]
+    for path in copies:
+        write_forms(path, TEXTS)
+    gates = learn_gates(settings(copies, tmp_path, steps=2), lambda _step, _loss: None)
+    assert {gate.learnt_on + gate.measured_on for gate in gates.values()} == {8}
+    assert own_forms(tmp_path / "mixed" / "ranking") == TEXTS
+    with pytest.raises(SetupError, match=r"was trained in the form .*ranking: texts.*, and .* in labels"):
+        learn_gates(settings([copies[0], experts[1]], tmp_path, output=tmp_path / "b"), lambda _step, _loss: None)
 
 
 def test_gates_begin_alike_and_sum_to_one() -> None:
