@@ -110,10 +110,16 @@ def load_network(config: FinetuneConfig, precision: Precision) -> PreTrainedMode
     Raises:
         SetupError: the checkpoint cannot be loaded, QLoRA is not possible here, or there is no such target module.
     """
-    base = _load(config, precision)
-    base.config.use_cache = False
-    if config.method == "full":
-        return base
+    base = load_base(config, precision)
+    return base if config.method == "full" else adapted(base, config, precision)
+
+
+def adapted(base: PreTrainedModel, config: FinetuneConfig, precision: Precision) -> PeftModel:
+    """A base as `load_base` gives it with a fresh adapter, which the seed decides.
+
+    Raises:
+        SetupError: the base has no such target module.
+    """
     if config.method == "qlora":
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=config.gradient_checkpointing)
     set_seed(config.seed)
@@ -143,23 +149,30 @@ def add_adapter(base: PreTrainedModel, settings: LoraSettings, name: str) -> Pef
         task_type="CAUSAL_LM",
     )
     try:
-        adapted = get_peft_model(base, lora)
+        network = get_peft_model(base, lora)
     except ValueError as error:
         known = {path.rsplit(".", 1)[-1] for path, module in base.named_modules() if isinstance(module, nn.Linear)}
         raise SetupError(
             f"lora.targets: {first_line(error)}; {name} has: all-linear, {', '.join(sorted(known))}"
         ) from error
-    adapted.peft_config["default"].base_model_name_or_path = name
-    return adapted
+    network.peft_config["default"].base_model_name_or_path = name
+    return network
 
 
-def _load(config: FinetuneConfig, precision: Precision) -> PreTrainedModel:
+def load_base(config: FinetuneConfig, precision: Precision) -> PreTrainedModel:
+    """The checkpoint in the number format in which it is used.
+
+    Raises:
+        SetupError: it cannot be loaded, or QLoRA is not possible here.
+    """
     arguments: dict[str, Any] = {"dtype": precision.weights}
     if config.attention is not None:
         arguments["attn_implementation"] = config.attention
     if config.method == "qlora":
         arguments |= _quantized(precision)
-    return transformers.load_network(config.model, **arguments)
+    base = transformers.load_network(config.model, **arguments)
+    base.config.use_cache = False
+    return base
 
 
 def _quantized(precision: Precision) -> dict[str, Any]:
