@@ -5,7 +5,7 @@ import traceback
 
 import typer
 
-from app.cli import adapters, checkpoint, data, evaluate, predict, serve, train
+from app.cli import adapters, checkpoint, data, evaluate, predict, serve, study, train
 from app.cli.options import ENGINE, EXIT_CODES, INTERRUPTED, SETUP, UNEXPECTED
 from app.errors import EngineError, InputError, SetupError
 
@@ -17,7 +17,7 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for group in (predict, evaluate, serve, checkpoint, data, train, adapters):
+for group in (predict, evaluate, serve, checkpoint, data, train, adapters, study):
     cli.add_typer(group.cli)
 
 

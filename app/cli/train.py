@@ -30,7 +30,9 @@ EXIT_CODES = (
 )
 OUT_OF_TIME = 75
 """EX_TEMPFAIL of sysexits.h: try again later."""
-LIBRARIES = frozenset({"accelerate", "datasets", "peft", "safetensors", "tensorboard", "torch", "transformers", "trl"})
+LIBRARIES = frozenset(
+    {"accelerate", "datasets", "peft", "safetensors", "statsmodels", "tensorboard", "torch", "transformers", "trl"}
+)
 TRAINING, EVALUATION, SPEED = "answer_loss", "eval_loss", "tokens_per_second"
 WINDOW = 600
 """Seconds from which the time left is estimated."""
@@ -94,8 +96,10 @@ def loading_training_libraries() -> Iterator[None]:
 class TrainingProgress:
     """A watcher (`app.train.callbacks.Watcher`) for people."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, lines: bool = True) -> None:
+        """Without `lines`, losses are shown on a terminal only."""
         self._quiet = quiet
+        self._lines = lines and not quiet
         self._bar = progress_bar(TextColumn("steps"), WINDOW)
         self._live: Live | None = None
         self._losses: dict[str, dict[str, float]] = {TRAINING: {}, EVALUATION: {}}
@@ -131,7 +135,7 @@ class TrainingProgress:
             if not found:
                 continue
             shown.update(found)
-            if self._live is None and not self._quiet:
+            if self._live is None and self._lines:
                 stderr.print(escape(self._line(kind, found)), soft_wrap=True)
         if self._live is not None:
             self._live.update(self._view())

@@ -3,7 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from app.evaluation.schema import (
     SampleResult,
 )
 from app.evaluation.scoring import SampleScore, Scorer
+from app.evaluation.statistics import Drawn
 from app.evaluation.summaries import (
     TaskSummary,
     calibration,
@@ -45,6 +46,8 @@ class Evaluation:
 
     report: EvalReport
     results: list[SampleResult]
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
+    """The bootstrap distribution of each task's score, for means over some of them; empty where read from files."""
 
 
 def evaluate(
@@ -113,7 +116,7 @@ def evaluate(
     )
     if report.failure:
         report = report.model_copy(update={"notes": [report.failure, *report.notes]})
-    return Evaluation(report, results)
+    return Evaluation(report, results, {name: task.drawn for name, task in tasks.items() if task.drawn})
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
