@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from app.errors import InputError
-from app.openai.chat import ChatRequest
+from app.openai.request import ModelRequest
 from app.openai.wire import FieldError, Refusing, RequestError, ShortText, check_text, invalid, read_body
 from app.tables.columns import FORM, NO_COLUMNS, Columns, published
 from app.tables.raw import RawRow, blank, flag_of, id_of
@@ -57,7 +57,8 @@ class QuestionBody(Refusing):
             return body
         named = dict(body)
         kits = named.pop("input_field", None)
-        return named | {"prompt": kits if named.get("prompt") in (None, "") else named["prompt"]}
+        # Null counts as left out, see `Refusing`.
+        return named | {"prompt": (kits or "") if named.get("prompt") in (None, "") else named["prompt"]}
 
 
 QUESTION_FIELDS = ("id", "prompt", "input_field", "is_multiple_choice")
@@ -135,7 +136,7 @@ class Row:
     id: str
     question: Question | None = None
     failure: Failure | None = None
-    chat: ChatRequest | None = None
+    chat: ModelRequest | None = None
     task_type: TaskType | None = None
     model: str | None = None
     part: int = 0

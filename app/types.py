@@ -63,10 +63,14 @@ class Sample:
 class Message:
     """One turn of a conversation, before the chat template."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
     name: str | None = None
     """Who speaks, for chat templates that tell it."""
+    calls: str = ""
+    """The calls of tools that the assistant made, as JSON."""
+    call_id: str = ""
+    """Of a tool's answer: to which call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,11 @@ class SamplingParams:
     the answer, and for being there at all, as in OpenAI's interface. `logprobs` asks for the log-probability of each
     token of the answer and of so many others, before all of that. With `end_loops` a text ends where it only repeats
     itself, and what it repeats stands once.
+
+    `top_k` keeps so many of the most probable tokens (0: all), `min_p` those that are at least so probable as the most
+    probable one times this; `repetition_penalty` divides the scores of tokens that the prompt or the answer has, and
+    `logit_bias` is added to those of tokens by their numbers: as in vLLM. `stop_token_ids` end an answer as the model's
+    own end does, which `ignore_eos` passes over.
     """
 
     max_tokens: int
@@ -88,16 +97,27 @@ class SamplingParams:
     presence_penalty: float = 0.0
     logprobs: int | None = None
     end_loops: bool = False
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+    ignore_eos: bool = False
 
     @property
     def choosing(self) -> dict[str, Any]:
-        """What decides about the next token beside its score; empty where the highest is taken."""
-        values = {
-            "temperature": self.temperature,
-            "frequency_penalty": self.frequency_penalty,
-            "presence_penalty": self.presence_penalty,
+        """What decides about the next token beside its score, where it does; empty where the highest is taken."""
+        changing = {
+            "temperature": (self.temperature, 0.0),
+            "frequency_penalty": (self.frequency_penalty, 0.0),
+            "presence_penalty": (self.presence_penalty, 0.0),
+            "repetition_penalty": (self.repetition_penalty, 1.0),
+            "logit_bias": (self.logit_bias, ()),
         }
-        return {**values, "top_p": self.top_p, "seed": self.seed} if any(values.values()) else {}
+        values: dict[str, Any] = {name: value for name, (value, idle) in changing.items() if value != idle}
+        if self.temperature:
+            values |= {"top_p": self.top_p, "top_k": self.top_k, "min_p": self.min_p, "seed": self.seed}
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +178,10 @@ class GenerationRequest:
 
     `variants` are further conversations to be judged beside `messages`, under the same `Choice` or `Texts`: the
     question with its options in another order, or without its content.
+
+    A `prompt` stands in the place of messages: a text whose special tokens are read as such, or tokens, without a chat
+    template. With `echo` the completion's text and `logprobs` begin with the prompt's, and `max_tokens` may be 0.
+    `tools` is what the chat template shows of them, as JSON.
     """
 
     id: str
@@ -166,6 +190,9 @@ class GenerationRequest:
     constraint: OutputConstraint | None = None
     adapter: str | None = None
     variants: tuple[tuple[Message, ...], ...] = ()
+    prompt: str | tuple[int, ...] | None = None
+    echo: bool = False
+    tools: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +210,8 @@ class Completion:
     `label_logprobs` (natural logarithms, before any masking) is filled for a `Choice`, and for `Texts`: of the whole
     text with its end.
     `finish_reason` is "stop", "length", or "error": then the text is empty and `error` says why.
-    `logprobs` has what was asked for of each token, as `logprobs.content` of OpenAI's interface has it. `variants` has
+    `logprobs` has what was asked for of each token, as `logprobs.content` of OpenAI's interface has it; the first token
+    of an echoed prompt has none. `variants` has
     the label log-probabilities of each of the request's variants; text and `label_logprobs` are those of `messages`,
     tokens the sum over all.
     """

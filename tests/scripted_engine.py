@@ -29,9 +29,9 @@ class ScriptedEngine:
         self.asked: list[GenerationRequest] = []
         self.closed = False
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
+    def count_tokens(self, messages: Sequence[Message], tools: str = "") -> int:
         """A token a character."""
-        return sum(len(message.content) for message in messages)
+        return len(tools) + sum(len(message.content) for message in messages)
 
     def generate(
         self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never

@@ -93,8 +93,8 @@ def test_a_prompt_over_the_context_is_cut_in_its_long_field_and_says_so() -> Non
 
 def test_a_prompt_of_few_tokens_is_not_cut_however_many_bytes_it_has() -> None:
     class Dense(ScriptedEngine):
-        def count_tokens(self, messages: Sequence[Message]) -> int:
-            return super().count_tokens(messages) // 100
+        def count_tokens(self, messages: Sequence[Message], tools: str = "") -> int:
+            return super().count_tokens(messages, tools) // 100
 
     question = Question("q", f"Explain the review.\nReview: {'It pours well. ' * 400}\nOutput:")
     (prediction,) = Predictor(Dense(lambda _: "Good.", context_length=1500), PROMPTS).predict([question])
@@ -111,9 +111,9 @@ def test_a_prompt_that_is_surely_short_is_not_counted() -> None:
     class Counted(ScriptedEngine):
         counts = 0
 
-        def count_tokens(self, messages: Sequence[Message]) -> int:
+        def count_tokens(self, messages: Sequence[Message], tools: str = "") -> int:
             self.counts += 1
-            return super().count_tokens(messages)
+            return super().count_tokens(messages, tools)
 
     def prepared(context_length: int) -> tuple[int, int]:
         """How often tokens were counted, and the bytes of the conversation."""

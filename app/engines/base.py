@@ -44,8 +44,8 @@ class LoadedModel(Protocol):
         """The names of the LoRA adapters that requests may ask for."""
         ...
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Tokens of the conversation after the chat template, the assistant's opening included.
+    def count_tokens(self, messages: Sequence[Message], tools: str = "") -> int:
+        """Tokens of the conversation after the chat template, `tools` (JSON) and the assistant's opening included.
 
         Raises:
             EngineError: the chat template refuses the conversation.
@@ -134,6 +134,7 @@ RefusalCode = Literal[
     "unusable_constraint",
     "unusable_sampling",
     "unusable_conversation",
+    "unusable_prompt",
     "not_finite",
     "engine",
 ]

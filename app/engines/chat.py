@@ -1,11 +1,12 @@
 """Conversations as token ids: the one place where the chat template is applied."""
 
 import copy
+import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import TemplateError, TemplateSyntaxError
 from transformers import AddedToken, AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
@@ -17,8 +18,25 @@ from app.errors import SetupError, first_line
 from app.files import encodable
 from app.types import Message
 
-Turn = Mapping[str, str]
-"""One message as a chat template reads it: `role`, `content`, whatever else it has."""
+Turn = Mapping[str, Any]
+"""One message as a chat template reads it: `role`, `content`, whatever else it has, such as calls of tools."""
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:  # noqa: ANN401  # JSON's values
+    """A JSON value with each text in it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {_changed(name, change): _changed(inner, change) for name, inner in value.items()}
+    return [_changed(inner, change) for inner in value] if isinstance(value, list) else value
+
+
+def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401  # JSON's values
+    """Each text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    for inner in (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(inner)
 
 
 class SpecialTokens:
@@ -56,13 +74,10 @@ class SpecialTokens:
         """Whether a special token may be read out of the text."""
         return not self._seen or self._pattern.search(text) is not None
 
-    def hide(self, turns: Sequence[Turn]) -> list[dict[str, str]]:
-        """The conversation with hidden special tokens, for the template."""
+    def hide(self, text: str) -> str:
+        """A text of a conversation with hidden special tokens, for the template."""
         hidden = dict(zip(self._texts, self._hidden, strict=True))
-        return [
-            {name: self._pattern.sub(lambda found: hidden[found.group()], value) for name, value in turn.items()}
-            for turn in turns
-        ]
+        return self._pattern.sub(lambda found: hidden[found.group()], text)
 
     def ids_of_templated(self, text: str) -> list[int]:
         """Token ids of what the template made of a hidden conversation."""
@@ -110,12 +125,34 @@ class ChatTokenizer:
         """What keeps special tokens in messages from being read as such."""
         return SpecialTokens(self.tokenizer)
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of the conversation, ending with the assistant's opening; refused as by `template`."""
-        return self.encode_templated([self.template(turns_of(messages))])[0]
+    @cached_property
+    def size(self) -> int:
+        """How many tokens there are."""
+        return max(self.tokenizer.get_vocab().values(), default=-1) + 1
 
-    def template(self, turns: Sequence[Turn]) -> Templated:
+    def encode(self, messages: Sequence[Message], tools: str = "") -> list[int]:
+        """Token ids of the conversation, ending with the assistant's opening; refused as by `template`."""
+        return self.encode_templated([self.template(turns_of(messages), tools)])[0]
+
+    def encode_prompt(self, prompt: str | Sequence[int]) -> list[int]:
+        """Token ids of a prompt that is no conversation: special tokens are read as such, and put where they belong.
+
+        Raises:
+            RefusedRequestError: it is empty, or has tokens that there are not.
+        """
+        ids: list[int]
+        ids = self.tokenizer(encodable(prompt))["input_ids"] if isinstance(prompt, str) else list(prompt)
+        if not ids:
+            raise RefusedRequestError("unusable_prompt", "the prompt has no token: give it one at least")
+        if max(ids) >= self.size:
+            message = f"the prompt has a token {max(ids)}, but they go up to {self.size - 1}: use the model's tokenizer"
+            raise RefusedRequestError("unusable_prompt", message)
+        return ids
+
+    def template(self, turns: Sequence[Turn], tools: str = "") -> Templated:
         """A conversation as the chat template writes it, ending with the assistant's opening.
+
+        The template is shown the `tools` (JSON) too; one that knows of none leaves them out.
 
         Templates that know a thinking mode are asked to leave it off. Where the template has no place for a system's
         turn (Gemma, early Mistral), its text opens the user's.
@@ -123,12 +160,15 @@ class ChatTokenizer:
         Raises:
             RefusedRequestError: the template refuses the conversation.
         """
-        clean: list[Turn] = [{name: encodable(value) for name, value in turn.items()} for turn in turns]
+        clean: list[Turn] = [_changed(turn, encodable) for turn in turns]
         if not self._takes_system:
             clean = _folded(clean)
-        hidden = any(self.special.may_stand_in(value) for turn in clean for value in turn.values())
+        shown = _changed(json.loads(tools), encodable) if tools else None
+        hidden = any(map(self.special.may_stand_in, _texts([clean, shown])))
+        if hidden:
+            clean, shown = _changed([clean, shown], self.special.hide)
         try:
-            text = self._apply(self.special.hide(clean) if hidden else clean)
+            text = self._apply(clean, shown)
         except TEMPLATE_FAULTS as error:
             roles = ", ".join(turn["role"] for turn in turns) or "no messages"
             raise RefusedRequestError(
@@ -162,9 +202,9 @@ class ChatTokenizer:
         except TEMPLATE_FAULTS:
             return False
 
-    def _apply(self, turns: Sequence[Turn]) -> str:
+    def _apply(self, turns: Sequence[Turn], tools: list[dict[str, Any]] | None = None) -> str:
         text: str = self.tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
+            turns, tools=tools, tokenize=False, add_generation_prompt=True, enable_thinking=False
         )
         return text
 
@@ -199,7 +239,10 @@ class ChatTokenizer:
 def turns_of(messages: Sequence[Message]) -> list[Turn]:
     """The messages as chat templates read them."""
     return [
-        {"role": message.role, "content": message.content} | ({"name": message.name} if message.name else {})
+        {"role": message.role, "content": message.content}
+        | ({"name": message.name} if message.name else {})
+        | ({"tool_calls": json.loads(message.calls)} if message.calls else {})
+        | ({"tool_call_id": message.call_id} if message.call_id else {})
         for message in messages
     ]
 

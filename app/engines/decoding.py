@@ -7,6 +7,7 @@ the position in the answer. vLLM's own seeds would do on GPUs; on CPUs they fail
 computed in chunks ("CPU Generator does not use offset", vLLM 0.32).
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ _SPREAD = 0x9E3779B97F4A7C15
 class Decoding(NamedTuple):
     """How one answer goes on: the tokens that may follow its beginning (None: any), and `SamplingParams.choosing`."""
 
+    prompt_ids: Sequence[int]
     output_ids: Sequence[int]
     allowed: Callable[[Sequence[int]], NDArray[np.int64]] | None
     choosing: Mapping[str, Any]
@@ -31,27 +33,46 @@ def decide(scores: torch.Tensor, rows: Mapping[int, Decoding]) -> torch.Tensor:
     _keep_only(scores, {place: row.allowed(row.output_ids) for place, row in rows.items() if row.allowed})
     for place, row in rows.items():
         if row.choosing:
-            _choose(scores[place], row.output_ids, **row.choosing)
+            _choose(scores[place], row.prompt_ids, row.output_ids, **row.choosing)
     return scores
 
 
 def _choose(
     scores: torch.Tensor,
+    prompt_ids: Sequence[int],
     output_ids: Sequence[int],
     *,
-    temperature: float,
-    seed: int,
-    top_p: float,
-    frequency_penalty: float,
-    presence_penalty: float,
+    temperature: float = 0.0,
+    seed: int = 0,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    min_p: float = 0.0,
+    frequency_penalty: float = 0.0,
+    presence_penalty: float = 0.0,
+    repetition_penalty: float = 1.0,
+    logit_bias: Sequence[tuple[int, float]] = (),
 ) -> None:
-    """One row (vocabulary), masked scores at minus infinity: penalties first, then temperature, `top_p` and chance."""
+    """One row (vocabulary), masked scores at minus infinity: penalties first, then temperature, cuts and chance.
+
+    The order is vLLM's: bias, penalties (repetition before the others), temperature, `min_p`, `top_k`, `top_p`.
+    """
+    for index, bias in logit_bias:
+        scores[index] += bias
+    if repetition_penalty != 1:
+        ids = torch.tensor(sorted({*prompt_ids, *output_ids}), device=scores.device)
+        found = scores[ids]
+        scores[ids] = torch.where(found > 0, found / repetition_penalty, found * repetition_penalty)
     if output_ids and (frequency_penalty or presence_penalty):
         ids, counts = torch.unique(torch.tensor(output_ids, device=scores.device), return_counts=True)
         scores[ids] -= frequency_penalty * counts + presence_penalty
     if temperature == 0:
         return
     scores.div_(temperature)
+    if min_p > 0:
+        scores[scores < scores.max() + math.log(min_p)] = float("-inf")
+    if 0 < top_k < len(scores):
+        # Of equals at the border all stay, as in vLLM.
+        scores[scores < scores.topk(top_k).values[-1]] = float("-inf")
     if top_p < 1:
         ordered, places = scores.softmax(-1).sort(descending=True)
         # What comes before a token is not enough: it belongs to the fewest that are.

@@ -45,11 +45,18 @@ class PreparedRequest:
     longest: int | None = None
     given: tuple[int, ...] = ()
     fresh: bool = False
+    end_ids: tuple[int, ...] = ()
+    """The tokens that end this answer."""
+    opening: str = ""
+    """What the answer's text begins with: the prompt that it echoes."""
 
     @property
     def max_tokens(self) -> int:
-        """The longest output: what the request allows, and no token to end an answer that can only end."""
-        allowed = self.request.sampling.max_tokens
+        """The longest output: what the request allows, and no token to end an answer that can only end.
+
+        Where the prompt alone is scored, one token that nobody reads.
+        """
+        allowed = max(1, self.request.sampling.max_tokens)
         return allowed if self.longest is None else min(self.longest, allowed)
 
     @property
@@ -129,9 +136,9 @@ class CountsTokens:
 
     _tokenizer: ChatTokenizer
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Tokens of the conversation after the chat template, the assistant's opening included."""
-        return len(self._tokenizer.encode(messages))
+    def count_tokens(self, messages: Sequence[Message], tools: str = "") -> int:
+        """Tokens of the conversation after the chat template, `tools` (JSON) and the assistant's opening included."""
+        return len(self._tokenizer.encode(messages, tools))
 
 
 def prepare(
@@ -143,14 +150,15 @@ def prepare(
         RefusedRequestError: the request cannot be served as it stands.
     """
     checked, templated = _check(request, tokenizer, adapters)
-    return _in_tokens(checked, tokenizer.encode_templated([templated])[0], context_length)
+    ids = checked.prompt_ids if templated is None else tokenizer.encode_templated([templated])[0]
+    return _in_tokens(checked, ids, context_length)
 
 
 def prepare_all(
     requests: Iterable[GenerationRequest], tokenizer: ChatTokenizer, context_length: int, adapters: Collection[str]
 ) -> tuple[list[PreparedRequest], list[Completion]]:
     """As `prepare` for each request, their prompts tokenized together; and the completions of those refused."""
-    checked: list[tuple[PreparedRequest, Templated]] = []
+    checked: list[tuple[PreparedRequest, Templated | None]] = []
     prepared: list[PreparedRequest] = []
     refused: list[Completion] = []
     for request in requests:
@@ -158,10 +166,11 @@ def prepare_all(
             checked.append(_check(request, tokenizer, adapters))
         except RefusedRequestError as refusal:
             refused.append(refusal.completion(request.id))
-    encoded = tokenizer.encode_templated([templated for _, templated in checked])
-    for (one, _), prompt_ids in zip(checked, encoded, strict=True):
+    encoded = iter(tokenizer.encode_templated([templated for _, templated in checked if templated is not None]))
+    for one, templated in checked:
+        ids = one.prompt_ids if templated is None else next(encoded)
         try:
-            prepared.append(_in_tokens(one, prompt_ids, context_length))
+            prepared.append(_in_tokens(one, ids, context_length))
         except RefusedRequestError as refusal:
             refused.append(refusal.completion(one.request.id))
     return prepared, refused
@@ -169,10 +178,14 @@ def prepare_all(
 
 def _check(
     request: GenerationRequest, tokenizer: ChatTokenizer, adapters: Collection[str]
-) -> tuple[PreparedRequest, Templated]:
-    """The request, its prompt not yet in tokens, and that prompt."""
+) -> tuple[PreparedRequest, Templated | None]:
+    """The request, and its conversation, not yet in tokens; a prompt that is none is in tokens at once."""
     sampling = request.sampling
-    if sampling.max_tokens < 1 or not 0 <= sampling.temperature < math.inf or not 0 < sampling.top_p <= 1:
+    if (
+        sampling.max_tokens < (0 if request.echo else 1)
+        or not 0 <= sampling.temperature < math.inf
+        or not 0 < sampling.top_p <= 1
+    ):
         raise RefusedRequestError(
             "unusable_sampling",
             f"max_tokens {sampling.max_tokens}, temperature {sampling.temperature} and top_p {sampling.top_p}: "
@@ -180,6 +193,10 @@ def _check(
         )
     if "" in sampling.stop:
         raise RefusedRequestError("unusable_sampling", "an empty stop string would end every answer at once")
+    named = {index for index, _ in sampling.logit_bias} | set(sampling.stop_token_ids)
+    if named and not 0 <= min(named) <= max(named) < tokenizer.size:
+        message = f"stop_token_ids and logit_bias name tokens by their numbers, from 0 to {tokenizer.size - 1}"
+        raise RefusedRequestError("unusable_sampling", message)
     if request.adapter is not None and request.adapter not in adapters:
         known = f"there are: {', '.join(sorted(adapters))}" if adapters else "none was given to the engine"
         raise RefusedRequestError("unknown_adapter", f"unknown adapter {request.adapter!r}; {known}")
@@ -194,7 +211,14 @@ def _check(
     elif request.constraint is not None:
         start_automaton(request.constraint, tokenizer.vocabulary)
         longest = longest_answer(request.constraint, tokenizer.vocabulary)
-    return PreparedRequest(request, [], labels, longest, given), tokenizer.template(turns_of(request.messages))
+    end_ids = (*(() if sampling.ignore_eos else tokenizer.end_ids), *sampling.stop_token_ids)
+    prepared = PreparedRequest(request, [], labels, longest, given, end_ids=end_ids)
+    if request.prompt is None:
+        return prepared, tokenizer.template(turns_of(request.messages), request.tools)
+    ids, opening = tokenizer.encode_prompt(request.prompt), ""
+    if request.echo:
+        opening = request.prompt if isinstance(request.prompt, str) else tokenizer.tokenizer.decode(ids)
+    return replace(prepared, prompt_ids=ids, opening=opening), None
 
 
 def _in_tokens(prepared: PreparedRequest, prompt_ids: list[int], context_length: int) -> PreparedRequest:
@@ -221,6 +245,7 @@ def finish(
     token_logprobs: Sequence[Mapping[int, float]] = (),
     text: str | None = None,
     given_logprobs: Sequence[float] = (),
+    prompt_logprobs: Sequence[Mapping[int, float] | None] = (),
 ) -> Completion:
     """The completion of a served request; a refusal where the model, in the number format `dtype`, computed no numbers.
 
@@ -230,7 +255,8 @@ def finish(
     `output_ids` hold the token that ends the answer, unless it is as long as a legal one can be. `token_logprobs` are
     the unmasked log-probabilities at each of them: for a choice those of `label_ids`, otherwise those that the
     sampling asks for, the token's own included. `text` is given where the engine had to cut it at a stop string.
-    `given_logprobs` are those of the tokens of `prepared.given`.
+    `given_logprobs` are those of the tokens of `prepared.given`; `prompt_logprobs` those that the sampling asks for at
+    each token of a prompt that is echoed, none at the first.
     """
     label_logprobs, logprobs = None, None
     if prepared.labels is not None and token_logprobs:
@@ -243,13 +269,18 @@ def finish(
             and math.isfinite(sum(map(math.exp, label_logprobs.values())))
             and any(map(math.isfinite, label_logprobs.values()))
         )
+    of_prompt = zip(prepared.prompt_ids, prompt_logprobs, strict=False)
+    if any(math.isnan(found[index]) for index, found in of_prompt if found):
+        finite = False
     if not finite or not all(map(math.isfinite, given_logprobs)):
         return RefusedRequestError("not_finite", _no_numbers(dtype)).completion(prepared.request.id)
     if prepared.given:
         (text,) = prepared.request.constraint.texts  # type: ignore[union-attr]  # only `Texts` are given
         told = {text: math.fsum(given_logprobs)}
         return Completion(prepared.request.id, text, "stop", len(prepared.prompt_ids), 0, label_logprobs=told)
-    ended = bool(output_ids) and output_ids[-1] in tokenizer.end_ids
+    if prepared.request.sampling.max_tokens == 0:
+        output_ids, token_logprobs, text = (), (), None
+    ended = bool(output_ids) and output_ids[-1] in prepared.end_ids
     length = len(output_ids)
     looped, once = loop_at_end(output_ids) if prepared.request.sampling.end_loops else (0, 0)
     if looped:
@@ -259,13 +290,17 @@ def finish(
     if label_logprobs is not None:
         text = _chosen_label(prepared, output_ids[0], label_logprobs)
     elif (most := prepared.request.sampling.logprobs) is not None:
+        known = zip((*prepared.prompt_ids, *output_ids), (*prompt_logprobs, *token_logprobs), strict=True)
+        if not prepared.request.echo:
+            known = zip(output_ids, token_logprobs, strict=True)
         logprobs = [
-            _told(tokenizer, index, found)
-            | {"top_logprobs": [_told(tokenizer, one, found) for one in _top(found, most)]}
-            for index, found in zip(output_ids, token_logprobs, strict=True)
+            _told(tokenizer, index, found or {})
+            | {"top_logprobs": found and [_told(tokenizer, one, found) for one in _top(found, most)]}
+            for index, found in known
         ]
     if text is None:
         text = text_so_far(prepared, tokenizer, output_ids)
+    text = prepared.opening + text
     prompt_tokens = len(prepared.prompt_ids)
     request_id = prepared.request.id
     return Completion(request_id, text, finish_reason, prompt_tokens, length, label_logprobs, logprobs=logprobs)
@@ -280,7 +315,7 @@ def _no_numbers(dtype: str) -> str:
 
 def text_so_far(prepared: PreparedRequest, tokenizer: ChatTokenizer, output_ids: Sequence[int]) -> str:
     """The text of an answer, or of its beginning, without the token that ends it."""
-    if output_ids and output_ids[-1] in tokenizer.end_ids:
+    if output_ids and output_ids[-1] in prepared.end_ids:
         output_ids = output_ids[:-1]
     if prepared.request.constraint is None:
         return tokenizer.decode(output_ids)
@@ -298,7 +333,7 @@ def _told(tokenizer: ChatTokenizer, index: int, logprobs: Mapping[int, float]) -
     """One token as OpenAI's interface shows it."""
     piece = tokenizer.token_bytes(index)
     # JSON has no minus infinity; OpenAI writes the same number for what is out of reach.
-    logprob = max(round(logprobs[index], LOGPROB_DIGITS), -9999.0)
+    logprob = max(round(logprobs[index], LOGPROB_DIGITS), -9999.0) if logprobs else None
     return {"token": piece.decode(errors="replace"), "logprob": logprob, "bytes": list(piece)}
 
 

@@ -36,7 +36,8 @@ class Row:
         self._logprobs: torch.Tensor | None = None
         self.text: str | None = None
         self.sampling = prepared.request.sampling
-        self.decoding = Decoding(self.output_ids, self._allowed(), self.sampling.choosing)
+        self.decoding = Decoding(prepared.prompt_ids, self.output_ids, self._allowed(), self.sampling.choosing)
+        self.prompt_logprobs: list[dict[int, float] | None] = []
 
     def _allowed(self) -> Callable[[Sequence[int]], NDArray[np.int64]] | None:
         constraint = self.prepared.request.constraint
@@ -66,7 +67,7 @@ class Row:
         if self._logprobs is not None:
             top = self._logprobs.topk(self.sampling.logprobs or 0).indices.tolist()
             self.token_logprobs.append({index: float(self._logprobs[index]) for index in (token, *top)})
-        if token in self.tokenizer.end_ids:
+        if token in self.prepared.end_ids:
             self.done = True
         elif self.sampling.stop:
             text = self.tokenizer.decode(self.output_ids)
@@ -194,6 +195,9 @@ class TransformersEngine(CountsTokens):
             remaining = iter(list(group))
             while batch := list(islice(remaining, self._settings.batch_size)):
                 ends = RowEnds([Row(one, self._tokenizer) for one in batch], give_up)
+                for row in ends.rows:
+                    if row.prepared.request.echo and row.sampling.logprobs is not None:
+                        row.prompt_logprobs = self._of_prompt(row.prepared, row.sampling.logprobs, adapter)
                 self._run(batch, ends, adapter)
                 if ends.gave_up:
                     return True
@@ -209,7 +213,23 @@ class TransformersEngine(CountsTokens):
             finite=row.finite,
             token_logprobs=row.token_logprobs,
             text=row.text,
+            prompt_logprobs=row.prompt_logprobs,
         )
+
+    def _of_prompt(self, prepared: PreparedRequest, most: int, adapter: str | None) -> list[dict[int, float] | None]:
+        """The log-probability of each token of a prompt, and of the most probable ones in its place."""
+        ids = torch.tensor([prepared.prompt_ids], device=self._device)
+        found: list[dict[int, float] | None] = [None]
+        try:
+            with torch.inference_mode(), self._adapted(adapter):
+                scores = self._loaded()(input_ids=ids).logits[0]
+        except RuntimeError as error:
+            raise EngineError(f"transformers failed: {first_line(error)}") from error
+        for row, token in zip(scores, prepared.prompt_ids[1:], strict=False):
+            logprobs = torch.log_softmax(row.float(), dim=-1)
+            told = (token, *logprobs.topk(most).indices.tolist())
+            found.append({index: float(logprobs[index]) for index in told})
+        return found
 
     def _packed(self, texts: Iterable[PreparedRequest]) -> list[list[PreparedRequest]]:
         """Texts that are given, those behind one beginning together, the shortest rows first."""

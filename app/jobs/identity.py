@@ -56,15 +56,24 @@ def request_key(run: bytes, prompt: str, request: GenerationRequest, doubt: str 
     The prompt counts beside the messages, since a prompt that was cut is still read as a whole.
     """
     constraint = request.constraint
-    asked = {
+    asked: dict[str, object] = {
         "prompt": prompt,
         # A speaker's name stands only where there is one, so that it changes no key of the others.
-        "messages": [[turn.role, turn.content, *filter(None, [turn.name])] for turn in request.messages],
+        "messages": [
+            [
+                turn.role,
+                turn.content,
+                *filter(None, [turn.name]),
+                *([turn.calls, turn.call_id] if turn.calls or turn.call_id else []),
+            ]
+            for turn in request.messages
+        ],
         "sampling": _named(request.sampling),
         "constraint": None if constraint is None else {"kind": type(constraint).__name__, **_named(constraint)},
         "adapter": request.adapter,
     }
-    return answer_key(run, asked | ({"doubt": doubt} if doubt else {}))
+    more = {"raw": request.prompt, "echo": request.echo, "tools": request.tools, "doubt": doubt}
+    return answer_key(run, asked | {name: value for name, value in more.items() if value})
 
 
 def _named(value: SamplingParams | OutputConstraint) -> dict[str, object]:

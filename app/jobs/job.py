@@ -7,7 +7,7 @@ from typing import Any
 
 from app.jobs.budget import AnswerKind
 from app.jobs.identity import request_key
-from app.openai.chat import ChatRequest, adapter_of, generation_request
+from app.openai.request import ModelRequest, adapter_of
 from app.predictor import Predictor, Prepared
 from app.routing import route
 from app.rows import Row
@@ -151,13 +151,13 @@ def question_job(predictor: Predictor, run: bytes, row: Row, question: Question,
     return Job(row, key, request, prepared, AnswerKind.of(request))
 
 
-def chat_job(predictor: Predictor, run: bytes, row: Row, chat: ChatRequest, number: str) -> Job:
-    """The job that continues a ready-made conversation.
+def chat_job(predictor: Predictor, run: bytes, row: Row, chat: ModelRequest, number: str) -> Job:
+    """The job that continues a ready-made conversation, or a plain prompt.
 
     Raises:
         RequestError: the row names a model that is not there.
     """
-    request = generation_request(chat, predictor.engine, predictor.model_name, number, row.part)
+    request = chat.request(predictor.engine, predictor.model_name, number, row.part)
     return Job(row, request_key(run, "", request), request, None, AnswerKind.of(request))
 
 

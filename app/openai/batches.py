@@ -1,15 +1,22 @@
 """Files and batches of OpenAI's interface: what its routes take, and a line of a batch file, offline and served."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from app.errors import InputError
-from app.openai.wire import Refusing, RequestError, ShortText, Text, check_size, read_body
+from app.openai.chat import ChatRequest
+from app.openai.completions import CompletionRequest
+from app.openai.request import ModelRequest
+from app.openai.wire import FieldError, Refusing, RequestError, ShortText, Text, check_size, read_body
 from app.process import parse_duration
 from app.tables.raw import encodes
 
-CHAT, PREDICT = "/v1/chat/completions", "/v1/predict"
+CHAT, COMPLETIONS, PREDICT = "/v1/chat/completions", "/v1/completions", "/v1/predict"
+Endpoint = Literal["/v1/chat/completions", "/v1/completions", "/v1/predict"]
+MODELS: Mapping[str, type[ModelRequest]] = {CHAT: ChatRequest, COMPLETIONS: CompletionRequest}
+"""What the bodies of requests to a model are, by endpoint; the other endpoint takes questions."""
 LONGEST_NAME = 512
 DAY = 24 * 3600
 LONGEST_WINDOW = 7 * DAY
@@ -21,7 +28,7 @@ class BatchLine(Refusing):
 
     custom_id: str
     method: Literal["POST"]
-    url: Literal["/v1/chat/completions", "/v1/predict"]
+    url: Endpoint
     body: dict[str, Any]
 
 
@@ -35,7 +42,7 @@ def read_line(data: object) -> BatchLine:
     line = read_body(BatchLine, data)
     if not 0 < len(line.custom_id) <= LONGEST_NAME or not encodes(line.custom_id):
         message = f"custom_id must be a text of 1 to {LONGEST_NAME} characters"
-        raise RequestError(422, "invalid_custom_id", message)
+        raise RequestError(422, "invalid_custom_id", message, [FieldError(field="custom_id", message=message)])
     return line
 
 
@@ -66,7 +73,7 @@ class BatchRequest(Refusing):
     )
 
     input_file_id: ShortText
-    endpoint: Literal["/v1/chat/completions", "/v1/predict"]
+    endpoint: Endpoint
     completion_window: Annotated[str, Field(max_length=32), AfterValidator(_check_window)] = Field(
         description="Such as 24h or 90m. What is not answered by then is not asked."
     )

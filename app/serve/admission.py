@@ -96,7 +96,7 @@ class RateLimit:
         self._buckets[key] = (left - questions, now)
 
 
-QUEUED = frozenset({"/v1/predict", "/v1/route", "/v1/chat/completions"})
+QUEUED = frozenset({"/v1/predict", "/v1/route", "/v1/chat/completions", "/v1/completions"})
 """The paths that ask for places in the queue."""
 
 

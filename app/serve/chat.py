@@ -1,4 +1,4 @@
-"""OpenAI-compatible routes: `/v1/models` and `/v1/chat/completions`, whole or piece by piece."""
+"""OpenAI-compatible routes: `/v1/models`, `/v1/chat/completions` and `/v1/completions`, whole or piece by piece."""
 
 import asyncio
 import json
@@ -6,26 +6,29 @@ import logging
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
-from typing import Any
+from http import HTTPStatus
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from app.errors import EngineError
-from app.openai.chat import ChatRequest, adapter_of, completion_body, generation_request, logprobs_body, usage_body
+from app.openai.chat import ChatRequest
+from app.openai.completions import CompletionRequest
+from app.openai.request import ModelRequest, adapter_of
 from app.openai.wire import RequestError
-from app.serve.problems import REQUEST_ID, engine_failed, problem_responses
+from app.serve.problems import document, engine_failed, problem_responses
 from app.serve.service import Service, reading_route
 from app.serve.waiting import TIMEOUT_PARAMETER, Stream, Tell, deadline, side_by_side, too_late, unless_gone, until
-from app.types import Completion, GenerationRequest
+from app.types import Completion, GenerationRequest, Outcome
 
 DONE = "data: [DONE]\n\n"
 Piece = tuple[int, str | Completion]
 EVENTS = "text/event-stream"
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
 log = logging.getLogger(__name__)
 
 
@@ -44,58 +47,91 @@ def openai_router(service: Service) -> APIRouter:
         adapter_of(model, service.predictor.model_name, service.predictor.engine.adapters)
         return JSONResponse(next(card for card in _cards(service) if card["id"] == model))
 
-    @router.post(
-        "/v1/chat/completions",
-        summary="Complete a conversation",
-        openapi_extra=TIMEOUT_PARAMETER,
-        responses={
+    def post(path: str, summary: str) -> Callable[[Endpoint], Endpoint]:
+        responses: dict[int | str, dict[str, Any]] = {
             **problem_responses(400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503, 504),
             200: {
                 "description": "The completion, or with `stream` its pieces as server-sent events.",
                 "content": {EVENTS: {"schema": {"type": "object", "properties": {"data": {"type": "string"}}}}},
             },
-        },
-    )
-    async def complete(body: ChatRequest, request: Request) -> Response:
-        """A conversation goes to the model as it is; for the competition's questions use `/v1/predict`."""
+        }
+        return router.post(path, summary=summary, openapi_extra=TIMEOUT_PARAMETER, responses=responses)
+
+    async def complete(body: ModelRequest, request: Request) -> Response:
         # A grammar is checked by compiling its expressions.
         characters = None if body.constrained else body.characters
         await service.predictor.apart(partial(body.check, service.settings.chat_limits), characters)
         late = deadline(request, None, service.settings)
-        service.admit(request, body.choices)
-        if body.stream:
-            source = await until(late, unless_gone(request, _stream(service, body)))
-            return Stream(_until_late(source, late), EVENTS)
-        return JSONResponse(await until(late, unless_gone(request, completion_of(service, body))))
+        service.admit(request, body.parts)
+        count = counting(service, body)
+        try:
+            if body.stream:
+                source = await until(late, unless_gone(request, _stream(service, body)))
+                return Stream(_until_late(source, late, count), EVENTS)
+            whole = await until(late, unless_gone(request, completion_of(service, body)))
+        except (EngineError, RequestError) as error:
+            count(error)
+            raise
+        count(None)
+        return JSONResponse(whole)
+
+    @post("/v1/chat/completions", "Complete a conversation")
+    async def complete_chat(body: ChatRequest, request: Request) -> Response:
+        """A conversation goes to the model as it is; for the competition's questions use `/v1/predict`."""
+        return await complete(body, request)
+
+    @post("/v1/completions", "Complete prompts")
+    async def complete_prompts(body: CompletionRequest, request: Request) -> Response:
+        """Prompts go to the model as they are, without a chat template. With `echo` and `logprobs` they are scored."""
+        return await complete(body, request)
 
     return router
 
 
-async def _until_late(source: AsyncGenerator[str, None], late: float) -> AsyncGenerator[str, None]:
+def counting(service: Service, body: ModelRequest) -> Callable[[Exception | None], None]:
+    """Count the answers of a request that begins now, once it is known what became of them."""
+    started = time.monotonic()
+
+    def count(error: Exception | None) -> None:
+        if isinstance(error, RequestError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            service.metrics.refused(error.code, body.parts)
+        else:
+            outcome = Outcome.ERROR if error else Outcome.CLEAN
+            service.metrics.completed(body.kind, outcome, time.monotonic() - started, body.parts)
+
+    return count
+
+
+async def _until_late(
+    source: AsyncGenerator[str, None], late: float, count: Callable[[Exception | None], None]
+) -> AsyncGenerator[str, None]:
     """The stream, ended by an error event where it is late or the engine fails."""
     async with aclosing(source):
         while True:
+            problem: RequestError | None = None
             try:
                 async with asyncio.timeout_at(late):
                     event = await anext(source, None)
             except TimeoutError:
-                yield _error_event(too_late())
-                return
-            except (EngineError, RequestError) as error:
-                yield _error_event(engine_failed(error) if isinstance(error, EngineError) else error)
-                return
-            if event is None:
+                problem = too_late()
+            except EngineError as error:
+                problem = engine_failed(error)
+            except RequestError as error:
+                problem = error
+            if problem is not None or event is None:
+                count(problem)
+                if problem is not None:
+                    yield _error_event(problem)
                 return
             yield event
 
 
 def _error_event(problem: RequestError) -> str:
-    """An error as OpenAI's clients look for it in a stream, whose status was sent long ago."""
-    error = {"message": problem.detail, "type": problem.code, "code": problem.status, "request_id": REQUEST_ID.get()}
-    return f"data: {json.dumps({'error': error})}\n\n"
+    """A problem document, whose `error` OpenAI's clients look for in a stream: the status was sent long ago."""
+    return f"data: {json.dumps(document(problem))}\n\n"
 
 
-async def completion_of(service: Service, body: ChatRequest) -> dict[str, Any]:
+async def completion_of(service: Service, body: ModelRequest) -> dict[str, Any]:
     """The whole completion, or RequestError or EngineError; cancelling it aborts its requests in the engine."""
     requests = await _requests(service, body)
     if len(requests) == 1:
@@ -104,10 +140,10 @@ async def completion_of(service: Service, body: ChatRequest) -> dict[str, Any]:
         found = {index: piece async for index, piece in _pieces(service, requests, whole=True)}
         completions = [_served(found[index]) for index in range(len(requests))]
     _log(service, body, {index: completion.text for index, completion in enumerate(completions)})
-    return completion_body(secrets.token_hex(12), int(time.time()), body.model, completions)
+    return body.body(secrets.token_hex(12), int(time.time()), completions)
 
 
-async def _stream(service: Service, body: ChatRequest) -> AsyncGenerator[str, None]:
+async def _stream(service: Service, body: ModelRequest) -> AsyncGenerator[str, None]:
     """Server-sent events, `[DONE]` the last. The first piece is waited for, so that a refusal still has its status."""
     source = _pieces(service, await _requests(service, body))
     first = await anext(source)
@@ -124,13 +160,14 @@ def _cards(service: Service) -> list[dict[str, Any]]:
     return [base, *({"id": name, **card, "parent": base["id"]} for name in sorted(predictor.engine.adapters))]
 
 
-async def _requests(service: Service, body: ChatRequest) -> list[GenerationRequest]:
+async def _requests(service: Service, body: ModelRequest) -> list[GenerationRequest]:
     """The calls of the model, one an answer. Who names no seed gets another answer each time."""
-    predictor = service.predictor
-    work = partial(generation_request, body, predictor.engine, predictor.model_name, "", seed=secrets.randbits(32))
-    first = await predictor.apart(work, body.characters)
-    sampling = first.sampling
-    return [replace(first, sampling=replace(sampling, seed=sampling.seed + choice)) for choice in range(body.choices)]
+    predictor, seed = service.predictor, secrets.randbits(32)
+
+    def work() -> list[GenerationRequest]:
+        return [body.request(predictor.engine, predictor.model_name, "", part, seed) for part in range(body.parts)]
+
+    return await predictor.apart(work, body.characters)
 
 
 async def _pieces(
@@ -154,9 +191,9 @@ async def _pieces(
 
 
 async def _events(
-    service: Service, body: ChatRequest, first: Piece, source: AsyncGenerator[Piece, None]
+    service: Service, body: ModelRequest, first: Piece, source: AsyncGenerator[Piece, None]
 ) -> AsyncGenerator[str, None]:
-    head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "object": "chat.completion.chunk", "created": int(time.time())}
+    head = {"id": f"{body.prefix}{secrets.token_hex(12)}", "object": body.piece, "created": int(time.time())}
     told = bool(body.stream_options and body.stream_options.include_usage)
 
     def event(choices: list[dict[str, Any]], usage: Mapping[str, int] | None = None) -> str:
@@ -164,25 +201,19 @@ async def _events(
         return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
 
     sent: defaultdict[int, str] = defaultdict(str)
-    completions: list[Completion] = []
+    completions: dict[int, Completion] = {}
     try:
         async with aclosing(source):
             async for index, piece in _with_first(first, source):
-                choice: dict[str, Any] = {"index": index, "delta": {}, "logprobs": None, "finish_reason": None}
-                if index not in sent:
-                    yield event([{**choice, "delta": {"role": "assistant", "content": ""}}])
+                begins, ended = index not in sent, None
                 text = piece if isinstance(piece, str) else _served(piece).text[len(sent[index]) :]
                 sent[index] += text
                 if isinstance(piece, Completion):
-                    completions.append(piece)
-                    # The log-probabilities of all tokens come with the end.
-                    choice["logprobs"] = logprobs_body(piece)
-                if text or choice["logprobs"]:
-                    yield event([{**choice, "delta": {"content": text}}])
-                if isinstance(piece, Completion):
-                    yield event([{**choice, "logprobs": None, "finish_reason": piece.finish_reason}])
+                    completions[index] = ended = piece
+                for choice in body.pieces(index, text, ended, first=begins):
+                    yield event([choice])
         if told:
-            yield event([], usage_body(completions))
+            yield event([], body.usage([completions[index] for index in sorted(completions)]))
         yield DONE
     finally:
         _log(service, body, sent)
@@ -204,7 +235,7 @@ def _served(piece: Completion | str) -> Completion:
     return piece
 
 
-def _log(service: Service, body: ChatRequest, answers: Mapping[int, str]) -> None:
+def _log(service: Service, body: ModelRequest, answers: Mapping[int, str]) -> None:
     if service.settings.log_prompts:
-        messages = [turn.model_dump(mode="json", exclude_none=True) for turn in body.messages]
-        log.info("completed", extra={"messages": messages, "answers": [answers[index] for index in sorted(answers)]})
+        asked = body.model_dump(mode="json", exclude_none=True, exclude_unset=True, include={"messages", "prompt"})
+        log.info("completed", extra={**asked, "answers": [answers[index] for index in sorted(answers)]})

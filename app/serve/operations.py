@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from app.engines.base import AsyncEngine
 from app.errors import EngineError
 from app.serve.problems import REQUEST_ID, ProblemError, problem_responses
-from app.types import Prediction
+from app.types import Outcome, Prediction, TaskType
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 _STANDARD |= {"vllm_process_name", "fileinfo"}  # what vLLM adds to every record
@@ -70,6 +70,11 @@ METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"}
 """Methods are the client's to invent, and every label value is memory."""
 
 
+KINDS = (*TaskType, "none", "chat", "completion")
+"""Of what is answered: the questions' types (`none`: not routed in time), and what goes to the model as it is."""
+REASONS = ("overloaded", "too_fast", "too_many_questions")
+
+
 class Metrics:
     """The server's own metrics, in a registry of their own so that two applications can live in one process."""
 
@@ -86,6 +91,15 @@ class Metrics:
         told = "Questions not accepted, by reason; a request that a full queue refuses unread counts as one."
         self._refused = count("refused_questions", told, ("reason",))
         self._batch_lines = count("batch_lines", "Lines of batches that were answered, by status.", ("status",))
+        # What was never counted is 0: from nothing to 1 is no increase to Prometheus.
+        for kind in KINDS:
+            self._question_seconds.labels(kind)
+            for outcome in Outcome:
+                self._questions.labels(kind, outcome)
+        for reason in REASONS:
+            self._refused.labels(reason)
+        for status in ("200", "404", "422", "500", "503", "504"):
+            self._batch_lines.labels(status)
 
     def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
         """A gauge that is read when Prometheus asks."""
@@ -101,6 +115,11 @@ class Metrics:
         task_type = prediction.task_type or "none"
         self._questions.labels(task_type, prediction.outcome).inc()
         self._question_seconds.labels(task_type).observe(prediction.seconds)
+
+    def completed(self, kind: str, outcome: Outcome, seconds: float, answers: int) -> None:
+        """Count what a request to the model itself was answered: its kind stands in the place of a type."""
+        self._questions.labels(kind, outcome).inc(answers)
+        self._question_seconds.labels(kind).observe(seconds)
 
     def refused(self, reason: str, questions: int) -> None:
         """Count questions that were not accepted."""
@@ -184,6 +203,12 @@ def operations_router(health: Health, metrics: Metrics) -> APIRouter:
         if not health.live:
             raise ProblemError(503, "engine_failed", "the engine has failed: restart the server")
         return JSONResponse({"status": "live"})
+
+    @router.head("/health", include_in_schema=False)
+    @router.get("/health", summary="The same by vLLM's name", responses=problem_responses(503))
+    async def health_as_with_vllm() -> Response:
+        """As `/livez`: what waits for vLLM's own server, or looks after it, asks here."""
+        return await livez()
 
     @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", summary="Does the engine answer?", responses=problem_responses(503))

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.errors import EngineError
 from app.files import dump
-from app.openai.chat import adapter_of
+from app.openai.request import adapter_of
 from app.openai.wire import FieldError, invalid
 from app.predictor import Prepared
 from app.routing import explain

@@ -24,6 +24,18 @@ MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger(__name__)
 
 
+KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+class OpenAIError(BaseModel):
+    """The error as OpenAI's clients read it: of a whole document, this is all that they look at."""
+
+    message: str
+    type: str = Field(examples=["invalid_request_error", "rate_limit_error", "server_error"])
+    param: str | None = Field(description="The first field that is wrong.")
+    code: str
+
+
 class Problem(BaseModel):
     """What went wrong, for programs (`code`) and for people (`detail`). RFC 9457."""
 
@@ -34,6 +46,7 @@ class Problem(BaseModel):
     detail: str = Field(description="One line that names the fix.")
     request_id: str = Field(description="As in the header X-Request-ID and in the log.")
     errors: list[FieldError] | None = Field(None, description="For 422: the fields that are wrong, the first 32.")
+    error: OpenAIError = Field(description="The same for OpenAI's clients.")
 
 
 class ProblemError(RequestError):
@@ -52,6 +65,13 @@ def try_later(code: str, detail: str, seconds: int) -> ProblemError:
 
 def document(error: RequestError) -> dict[str, Any]:
     """The body of a problem document, as plain data."""
+    kind = "server_error" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+    told = OpenAIError(
+        message=error.detail,
+        type=KINDS.get(error.status, kind),
+        param=error.errors[0].field if error.errors else None,
+        code=error.code,
+    )
     problem = Problem(
         type=f"urn:shopbench:{error.code}",
         title=HTTPStatus(error.status).phrase,
@@ -60,8 +80,9 @@ def document(error: RequestError) -> dict[str, Any]:
         detail=error.detail,
         request_id=REQUEST_ID.get(),
         errors=list(error.errors) if error.errors else None,
+        error=told,
     )
-    return problem.model_dump(exclude_none=True)
+    return {**problem.model_dump(exclude_none=True), "error": told.model_dump()}
 
 
 def respond(error: RequestError) -> Response:
@@ -91,7 +112,7 @@ def add_problem_responses(app: FastAPI) -> None:
 
     async def raised(request: Request, error: Exception) -> Response:
         if isinstance(error, RequestValidationError):
-            return respond(invalid_fields(error.errors()))
+            return respond(invalid_fields(error.errors(), None))
         if isinstance(error, EngineError):
             return respond(engine_failed(error))
         if isinstance(error, HTTPException):

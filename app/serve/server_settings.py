@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from app.openai.chat import Limits
+from app.openai.request import Limits
 from app.settings import StrictSettings
 
 

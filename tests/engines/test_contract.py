@@ -461,3 +461,67 @@ def test_weights_that_are_no_numbers_answer_nothing(
     engine.close()
     assert {one.error and one.error.code for one in found.values()} == {"not_finite"}
     assert all(one.error and f"in {dtype}; " in one.error.message and not one.text for one in found.values())
+
+
+PROMPTS: list[str | tuple[int, ...]] = ["Name a chair", "Étui en cuir 🙂 pour <|im_end|> noir", (5, 6, 7, 8), "x"]
+
+
+def test_a_prompt_is_scored_token_by_token(engine: Engine, checkpoint: Path) -> None:
+    tokenizer = load_chat_tokenizer(str(checkpoint))
+    network = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+
+    def echo(prompt: str | tuple[int, ...], most: int, top: int) -> GenerationRequest:
+        return GenerationRequest(f"{prompt}{most}", (), SamplingParams(most, logprobs=top), prompt=prompt, echo=True)
+
+    found = answers(engine, [echo(prompt, most, 2) for prompt in PROMPTS for most in (0, 1)] + [ask("beside")])
+    for prompt in PROMPTS:
+        ids = tokenizer.encode_prompt(prompt)
+        with torch.inference_mode():
+            scores = torch.log_softmax(network(torch.tensor([ids])).logits[0].float(), dim=-1)
+        for most in (0, 1):
+            told = found[f"{prompt}{most}"]
+            assert told.error is None
+            assert told.logprobs is not None
+            assert (told.prompt_tokens, told.output_tokens, len(told.logprobs)) == (len(ids), most, len(ids) + most)
+            opening = prompt if isinstance(prompt, str) else tokenizer.tokenizer.decode(ids)
+            assert told.text.startswith(opening)
+            assert most or told.text == opening
+            assert (told.logprobs[0]["logprob"], told.logprobs[0]["top_logprobs"]) == (None, None)
+            for place, token in enumerate(ids[1:]):
+                one = told.logprobs[place + 1]
+                assert bytes(one["bytes"]) == tokenizer.token_bytes(token)
+                assert one["logprob"] == pytest.approx(scores[place, token].item(), abs=TOLERANCE)
+                best = scores[place].topk(2).values.tolist()
+                assert [top["logprob"] for top in one["top_logprobs"]] == pytest.approx(best, abs=TOLERANCE)
+
+
+def test_a_prompt_that_is_no_conversation_is_continued_as_it_is(engine: Engine, checkpoint: Path) -> None:
+    tokenizer = load_chat_tokenizer(str(checkpoint))
+    request = ask("chat", max_tokens=12)
+    templated = tokenizer.template([{"role": turn.role, "content": turn.content} for turn in request.messages]).text
+    plain = [
+        GenerationRequest("text", (), request.sampling, prompt=templated),
+        GenerationRequest("ids", (), request.sampling, prompt=tuple(tokenizer.encode(request.messages))),
+        GenerationRequest("empty", (), request.sampling, prompt=()),
+        GenerationRequest("wild", (), request.sampling, prompt=(tokenizer.size,)),
+    ]
+    found = answers(engine, [request, *plain])
+    assert found["text"].text == found["ids"].text == found["chat"].text
+    assert [found[name].error and found[name].error.code for name in ("empty", "wild")] == ["unusable_prompt"] * 2  # type: ignore[union-attr]  # it is there
+
+
+def test_ends_are_passed_over_and_added(engine: Engine, checkpoint: Path) -> None:
+    tokenizer = load_chat_tokenizer(str(checkpoint))
+    end = tokenizer.end_ids[0]
+    forced = ((end, 100.0),)
+    (usual,) = engine.generate([replace(ask("0"), sampling=SamplingParams(6, logit_bias=forced))])
+    assert (usual.text, usual.output_tokens, usual.finish_reason) == ("", 1, "stop")
+    (on,) = engine.generate([replace(ask("0"), sampling=SamplingParams(6, logit_bias=forced, ignore_eos=True))])
+    assert (on.output_tokens, on.finish_reason) == (6, "length")
+    (token,) = tokenizer.special.ids_of_text("x")
+    added = SamplingParams(6, logit_bias=((token, 100.0),), stop_token_ids=(token,))
+    (ended,) = engine.generate([replace(ask("0"), sampling=added)])
+    assert (ended.text, ended.output_tokens, ended.finish_reason) == ("", 1, "stop")
+    (wild,) = engine.generate([replace(ask("0"), sampling=SamplingParams(6, stop_token_ids=(tokenizer.size,)))])
+    assert wild.error is not None
+    assert wild.error.code == "unusable_sampling"

@@ -18,7 +18,7 @@ def decided(
     sampling: SamplingParams, output_ids: tuple[int, ...] = (), scores: tuple[float, ...] = SCORES
 ) -> list[float]:
     rows = torch.tensor([scores])
-    found: list[float] = decide(rows, {0: Decoding(output_ids, None, sampling.choosing)})[0].tolist()
+    found: list[float] = decide(rows, {0: Decoding((), output_ids, None, sampling.choosing)})[0].tolist()
     return found
 
 
@@ -84,9 +84,9 @@ def test_rows_are_decided_alone() -> None:
     found = decide(
         rows,
         {
-            1: Decoding([2, 2], allowed, {}),
-            2: Decoding([2], None, sampled.choosing),
-            3: Decoding([0], lambda _: np.array([2]), sampled.choosing),
+            1: Decoding((), [2, 2], allowed, {}),
+            2: Decoding((), [2], None, sampled.choosing),
+            3: Decoding((), [0], lambda _: np.array([2]), sampled.choosing),
         },
     )
     assert found is rows
@@ -96,3 +96,30 @@ def test_rows_are_decided_alone() -> None:
     assert found[2].tolist() == decided(sampled, (2,))
     assert [bool(np.isfinite(score)) for score in found[3].tolist()] == [False, False, True, False]
     assert decide(torch.tensor([SCORES]), {}).tolist() == [list(SCORES)]
+
+
+def kept(sampling: SamplingParams, scores: tuple[float, ...] = SCORES) -> list[int]:
+    return [place for place, score in enumerate(decided(sampling, scores=scores)) if score > float("-inf")]
+
+
+def test_the_most_probable_are_kept_by_number_and_by_share() -> None:
+    assert kept(SamplingParams(9, 1.0, top_k=2)) == [0, 1]
+    assert kept(SamplingParams(9, 1.0, top_k=9)) == kept(SamplingParams(9, 1.0)) == [0, 1, 2, 3]
+    assert kept(SamplingParams(9, 1.0, top_k=1), (1.0, 1.0, 0.0)) == [0, 1], "of equals all stay"
+    # The second has exp(-1) = 0.37 of the first one's probability, the third 0.14.
+    assert kept(SamplingParams(9, 1.0, min_p=0.3)) == [0, 1]
+    assert kept(SamplingParams(9, 1.0, min_p=0.1)) == [0, 1, 2]
+    assert kept(SamplingParams(9, 2.0, min_p=0.3)) == [0, 1, 2], "after the temperature"
+    assert kept(SamplingParams(9, 1.0, top_k=3, min_p=0.3, top_p=0.5)) == [0]
+
+
+def test_what_the_prompt_or_the_answer_has_is_repeated_less() -> None:
+    rows = torch.tensor([SCORES])
+    sampling = SamplingParams(9, repetition_penalty=2.0)
+    found = decide(rows, {0: Decoding((0, 3, 3), (2, 2), None, sampling.choosing)})[0].tolist()
+    assert found == [1, 1, 0, -2], "once, however often it is there"
+
+
+def test_a_bias_is_added_before_anything_else() -> None:
+    assert decided(SamplingParams(9, logit_bias=((1, 2.5), (3, -100)))) == [2, 3.5, 0, -101]
+    assert kept(SamplingParams(9, 1.0, top_k=1, logit_bias=((3, 9.0),))) == [3]

@@ -71,8 +71,8 @@ def test_text_without_special_tokens_keeps_its_ids(kind: str, text: str) -> None
         return
     before = plain_ids(tokenizer, messages)
     assert tokenizer.encode(messages) == before
-    turns = [{"role": message.role, "content": message.content} for message in messages]
-    guarded = tokenizer.special.hide(turns)
+    hide = tokenizer.special.hide
+    guarded = [{"role": message.role, "content": hide(message.content)} for message in messages]
     rendered = tokenizer.tokenizer.apply_chat_template(guarded, tokenize=False, add_generation_prompt=True)
     assert tokenizer.special.ids_of_templated(rendered) == before
     assert tokenizer.encode_answer(text)[:-1] == tokenizer.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -29,9 +29,9 @@ def ask(number: str) -> GenerationRequest:
 
 
 def test_what_vllm_refuses_is_refused_alone(engine: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def values(prepared: PreparedRequest, end_ids: tuple[int, ...]) -> dict[str, Any]:
+    def values(prepared: PreparedRequest) -> dict[str, Any]:
         wrong = {"top_p": 2.0} if prepared.request.id == "1" else {}
-        return sampling_values(prepared, end_ids) | wrong
+        return sampling_values(prepared) | wrong
 
     monkeypatch.setattr("app.engines.vllm.values.sampling_values", values)
     found: dict[str, Completion] = {one.id: one for one in engine.generate(map(ask, "012"))}

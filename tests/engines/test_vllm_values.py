@@ -28,7 +28,7 @@ from app.types import Choice, Copy, GenerationRequest, Message, SamplingParams, 
 
 def values(checkpoint: Path, request: GenerationRequest) -> dict[str, object]:
     tokenizer = load_chat_tokenizer(str(checkpoint))
-    return sampling_values(prepare(request, tokenizer, 1024, ()), tokenizer.end_ids)
+    return sampling_values(prepare(request, tokenizer, 1024, ()))
 
 
 def ask(constraint: Choice | Selection | Copy | None, sampling: SamplingParams) -> GenerationRequest:
@@ -76,8 +76,7 @@ def test_every_answer_says_whether_the_model_computed_numbers(checkpoint: Path) 
 def test_sampling_is_left_to_the_logits_processor(checkpoint: Path) -> None:
     found = values(checkpoint, ask(None, SamplingParams(8, temperature=0.7, seed=3)))
     assert found["temperature"] == 0
-    penalties = {"frequency_penalty": 0.0, "presence_penalty": 0.0}
-    assert found["extra_args"] == {SAMPLING: {"temperature": 0.7, "seed": 3, "top_p": 1.0, **penalties}}
+    assert found["extra_args"] == {SAMPLING: {"temperature": 0.7, "seed": 3, "top_p": 1.0, "top_k": 0, "min_p": 0.0}}
 
 
 def test_text_is_made_in_the_loop_only_for_stop_strings(checkpoint: Path) -> None:

@@ -21,7 +21,7 @@ from app.engines.base import DECODING
 from app.engines.chat import load_chat_tokenizer
 from app.engines.constraints.automaton import label_tokens, start_automaton
 from app.engines.loading import create_engine
-from app.openai.chat import ChatRequest, generation_request
+from app.openai.chat import ChatRequest
 from app.predictor import Predictor
 from app.prompting import TEMPLATE, PromptLibrary
 from app.routing import ROUTING, route
@@ -167,7 +167,7 @@ def _asked(body: dict[str, Any]) -> dict[str, Any]:
     """What a chat completion asks of the engine."""
     turn = {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}
     chat = ChatRequest.model_validate({"model": "stepped", "messages": [turn], **body})
-    request = generation_request(chat, SteppedEngine(), "stepped", "", choice=1)
+    request = chat.request(SteppedEngine(), "stepped", "", 1)
     constraint = None if request.constraint is None else type(request.constraint).__name__
     return {"sampling": _named(request.sampling), "constraint": constraint, "text": request.messages[0].content}
 

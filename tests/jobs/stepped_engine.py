@@ -51,8 +51,8 @@ class SteppedEngine:
         self.steps = 0
         self.closed = False
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        return sum(len(message.content) for message in messages) // 4
+    def count_tokens(self, messages: Sequence[Message], tools: str = "") -> int:
+        return (len(tools) + sum(len(message.content) for message in messages)) // 4
 
     def generate(
         self, requests: Iterable[GenerationRequest | None], give_up: Callable[[], bool] = never

@@ -26,7 +26,7 @@ from tests.serve.calls import talk
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
 
 PROMPTS = PromptLibrary(ROOT / "prompts")
-CHAT, PREDICT = "/v1/chat/completions", "/v1/predict"
+CHAT, TEXTS, PREDICT = "/v1/chat/completions", "/v1/completions", "/v1/predict"
 Verdict = tuple[str, str] | None
 """Code and words of a refusal; None where there is an answer."""
 
@@ -96,7 +96,13 @@ class Served:
 
     def _told(self, status: int, body: dict[str, Any]) -> tuple[Verdict, list[GenerationRequest], Any]:
         asked = without_ids(self.engine.asked)
-        return (None, asked, body) if status == 200 else ((body["code"], body["detail"]), asked, None)
+        if status == 200:
+            return None, asked, body
+        assert {name: body["error"][name] for name in ("code", "message")} == {
+            "code": body["code"],
+            "message": body["detail"],
+        }
+        return (body["code"], body["detail"]), asked, None
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +118,11 @@ def shape(body: dict[str, Any]) -> dict[str, Any]:
 
 USER = {"role": "user", "content": "Name a garden chair."}
 SCHEMA = {"type": "object", "properties": {"seats": {"type": "integer"}}, "required": ["seats"]}
+TOOL = {
+    "type": "function",
+    "function": {"name": "find", "description": "Finds.", "parameters": SCHEMA, "strict": False},
+}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "find", "arguments": '{"seats": 2}'}}
 ACCEPTED: list[dict[str, Any]] = [
     {},
     {"model": "coral"},
@@ -146,6 +157,21 @@ ACCEPTED: list[dict[str, Any]] = [
     {"user": "ada", "metadata": {"by": "tests"}},
     {"stream": False},
     {"stop": None, "seed": None, "n": None, "tools": None, "response_format": None},
+    {"store": False, "service_tier": "auto", "tools": [], "tool_choice": "none", "logit_bias": {}},
+    {"modalities": ["text"], "functions": [], "function_call": "none", "parallel_tool_calls": True, "echo": False},
+    {"prompt_cache_key": "a", "safety_identifier": "b", "verbosity": "medium", "chat_template_kwargs": {}},
+    {"min_tokens": 0, "skip_special_tokens": True, "use_beam_search": False, "include_stop_str_in_output": False},
+    {"messages": [USER, {"role": "assistant", "content": None}, USER]},
+    {"messages": [USER, {"role": "assistant", "content": "Oak.", "refusal": None, "annotations": [], "audio": None,
+                         "function_call": None, "tool_calls": None}, USER]},
+    {"messages": [USER, {"role": "assistant", "content": None, "tool_calls": [CALL]},
+                  {"role": "tool", "content": "two", "tool_call_id": "call_1"}]},
+    {"n": 2, "temperature": 0},
+    {"logit_bias": {"7": -100, "9": 0}},
+    {"top_k": 5, "min_p": 0.1, "repetition_penalty": 1.2, "stop_token_ids": [3], "ignore_eos": True},
+    {"top_k": -1, "min_p": 0, "repetition_penalty": 1, "stop_token_ids": [], "ignore_eos": False},
+    {"tools": [TOOL], "tool_choice": "none"},
+    {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "find"}}},
 ]  # fmt: skip
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"model": "pearl"}, "no_such_model", "mini, coral"),
@@ -153,7 +179,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"model": None}, "invalid_request", "model: field required"),
     ({"messages": []}, "invalid_request", "messages: "),
     ({"messages": "hi"}, "invalid_request", "messages: "),
-    ({"messages": [{"role": "tool", "content": "x"}]}, "invalid_request", "messages.0.role: "),
+    ({"messages": [{"role": "tool", "content": "x"}]}, "invalid_request", "messages.0.tool_call_id: "),
+    ({"messages": [{"role": "critic", "content": "x"}]}, "invalid_request", "messages.0.role: "),
     ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "invalid_request", "messages.0.content"),
     ({"messages": [{"role": "user", "content": "\ud83d"}]}, "invalid_request", "half a surrogate pair"),
     ({"messages": [{**USER, "name": ""}]}, "invalid_request", "messages.0.name: "),
@@ -174,7 +201,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"top_logprobs": 3}, "invalid_request", "top_logprobs: needs logprobs: true"),
     ({"logprobs": True, "top_logprobs": 21}, "invalid_request", "top_logprobs: "),
     ({"stream_options": {"include_usage": True}}, "invalid_request", "stream_options: needs stream: true"),
-    ({"response_format": {"type": "xml"}}, "invalid_request", "response_format: "),
+    ({"response_format": {"type": "xml"}}, "invalid_request", "response_format.type: "),
     ({"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"$ref": "x:y"}}}},
      "invalid_request", "response_format.json_schema.schema: "),
     ({"structured_outputs": {}}, "invalid_request", "structured_outputs: give either regex or choice"),
@@ -183,39 +210,114 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"structured_outputs": {"regex": "a"}, "response_format": {"type": "json_object"}},
      "invalid_request", "structured_outputs: goes not together with response_format"),
     ({"guided_regex": "a"}, "invalid_request", "guided_regex: there is no such field"),
-    ({"tools": []}, "invalid_request", "tools: there is no such field"),
-    ({"best_of": 2, "echo": True}, "invalid_request", "best_of: there is no such field (and 1 more)"),
+    ({"best_of": 2, "truncate": True}, "invalid_request", "best_of: there is no such field (and 1 more)"),
+    ({"echo": True}, "invalid_request", "echo: input should be false"),
+    ({"store": True}, "invalid_request", "store: input should be false"),
+    ({"service_tier": "flex"}, "invalid_request", "service_tier: input should be 'auto' or 'default'"),
+    ({"min_tokens": 3}, "invalid_request", "min_tokens: input should be 0"),
+    ({"logit_bias": {"a": 1}}, "invalid_request", "logit_bias.a: a token is named by its number"),
+    ({"logit_bias": {"7": 101}}, "invalid_request", "logit_bias.7: "),
+    ({"top_k": -2}, "invalid_request", "top_k: "),
+    ({"min_p": 1.5}, "invalid_request", "min_p: "),
+    ({"repetition_penalty": 0}, "invalid_request", "repetition_penalty: "),
+    ({"stop_token_ids": [-1]}, "invalid_request", "stop_token_ids.0: "),
+    ({"ignore_eos": True, "structured_outputs": {"regex": "a"}}, "invalid_request", "ignore_eos: "),
+    ({"tools": [TOOL]}, "invalid_request", "tool_choice: auto is not served"),
+    ({"tools": [TOOL], "tool_choice": "auto"}, "invalid_request", "tool_choice: auto is not served"),
+    ({"tools": [TOOL, TOOL], "tool_choice": "none"}, "invalid_request", "tools: two have the same name"),
+    ({"tool_choice": "required"}, "invalid_request", "tool_choice: needs tools"),
+    ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "other"}}},
+     "invalid_request", "tool_choice.function.name: there is no such tool"),
+    ({"tools": [TOOL], "tool_choice": "required", "response_format": {"type": "json_object"}},
+     "invalid_request", "tool_choice: goes not together"),
+    ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "invalid_request", "tools.0.function.name: "),
+    ({"tools": [{"type": "function", "function": {"name": "a", "parameters": {"type": "array"}}}],
+      "tool_choice": "none"}, "invalid_request", "tools.0.function.parameters: the type must be object"),
+    ({"messages": [{"role": "user", "content": None}]}, "invalid_request", "messages.0.content: field required"),
+    ({"messages": [{**USER, "tool_calls": [CALL]}]}, "invalid_request", "messages.0.tool_calls: only the assistant"),
+    ({"messages": [USER, {"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "a", "arguments": "["}}]}]},
+     "invalid_request", "messages.1.tool_calls.0.function.arguments: not JSON"),
     ({"metadata": {"by": 7}}, "invalid_request", "metadata.by: "),
 ]  # fmt: skip
+
+
+PROMPT = "An armchair is"
+PROMPTS_ACCEPTED: list[dict[str, Any]] = [
+    {},
+    {"prompt": [PROMPT, "A stool is"]},
+    {"prompt": [4, 5, 6]},
+    {"prompt": [[4, 5], [6], PROMPT]},
+    {"prompt": [9] * 1500},
+    {"prompt": [PROMPT, "A stool is"], "n": 2, "seed": 3},
+    {"max_tokens": 0, "echo": True, "logprobs": 1},
+    {"max_tokens": 1, "echo": True, "logprobs": 1, "temperature": 0, "seed": 1234},
+    {"logprobs": 0},
+    {"best_of": 1, "suffix": "", "user": "ada", "logit_bias": {}, "stop": None, "add_special_tokens": True},
+    {"suffix": None, "best_of": None, "logprobs": None, "echo": None, "max_tokens": None},
+    {"repetition_penalty": 1.0, "ignore_eos": True, "max_tokens": 3, "logprobs": None},
+    {"model": "coral", "structured_outputs": {"regex": "[0-9]"}},
+]  # fmt: skip
+PROMPTS_REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"prompt": None}, "invalid_request", "prompt: field required"),
+    ({"prompt": ""}, "invalid_request", "prompt: neither a text nor a list of tokens' numbers, or empty"),
+    ({"prompt": []}, "invalid_request", "prompt: give a text"),
+    ({"prompt": [[]]}, "invalid_request", "prompt: neither"),
+    ({"prompt": [PROMPT, 5]}, "invalid_request", "or empty (prompt 1)"),
+    ({"prompt": [1, -1]}, "invalid_request", "prompt: "),
+    ({"prompt": [1.5]}, "invalid_request", "prompt: "),
+    ({"prompt": {"text": "a"}}, "invalid_request", "prompt: give a text"),
+    ({"prompt": ["a"] * 257}, "invalid_request", "prompt: give a text"),
+    ({"prompt": "\ud83d"}, "invalid_request", "prompt: half a surrogate pair"),
+    ({"max_tokens": 0}, "invalid_request", "max_tokens: 0 needs echo: true"),
+    ({"max_tokens": -1}, "invalid_request", "max_tokens: "),
+    ({"logprobs": True}, "invalid_request", "logprobs: "),
+    ({"logprobs": 21}, "invalid_request", "logprobs: "),
+    ({"best_of": 2}, "invalid_request", "best_of: no other than n (1)"),
+    ({"suffix": " made of oak"}, "invalid_request", "suffix: input should be ''"),
+    ({"messages": []}, "invalid_request", "messages: there is no such field"),
+    ({"model": "pearl"}, "no_such_model", "mini, coral"),
+    ({"prompt": [[[1]]]}, "invalid_request", "prompt: neither"),
+]  # fmt: skip
+
+
+def prompt_body(more: dict[str, Any]) -> dict[str, Any]:
+    return {"model": "mini", "prompt": PROMPT, **more}
 
 
 def chat_body(more: dict[str, Any]) -> dict[str, Any]:
     return {"model": "mini", "messages": [USER], **more}
 
 
-@pytest.mark.parametrize("more", ACCEPTED, ids=str)
-def test_what_one_way_answers_the_others_answer_alike(tmp_path: Path, more: dict[str, Any]) -> None:
-    body = chat_body(more)
-    verdict, asked, reply = line_offline(tmp_path, CHAT, body)
+WAYS = [*((CHAT, chat_body(more)) for more in ACCEPTED), *((TEXTS, prompt_body(more)) for more in PROMPTS_ACCEPTED)]
+
+
+@pytest.mark.parametrize(("url", "body"), WAYS, ids=lambda value: str(value)[-90:])
+def test_what_one_way_answers_the_others_answer_alike(tmp_path: Path, url: str, body: dict[str, Any]) -> None:
+    verdict, asked, reply = line_offline(tmp_path, url, body)
     assert verdict is None
-    assert len(asked) == (body.get("n") or 1)
+    prompts = [[4]] if url == CHAT or isinstance(body["prompt"], str) else body["prompt"]
+    several = len(prompts) if not isinstance(prompts[0], int) else 1
+    assert len(asked) == (body.get("n") or 1) * several
     for ask in (Served().online, Served().in_batch):
-        other_verdict, other_asked, other_reply = ask(CHAT, body)
+        other_verdict, other_asked, other_reply = ask(url, body)
         assert other_verdict is None
         assert sorted(other_asked, key=str) == sorted(asked, key=str)
         assert shape(other_reply) == shape(reply)
 
 
-@pytest.mark.parametrize(("more", "code", "says"), REFUSED, ids=str)
+REFUSALS = [(CHAT, chat_body(more), code, says) for more, code, says in REFUSED]
+REFUSALS += [(TEXTS, prompt_body(more), code, says) for more, code, says in PROMPTS_REFUSED]
+
+
+@pytest.mark.parametrize(("url", "body", "code", "says"), REFUSALS, ids=lambda value: str(value)[-90:])
 def test_what_one_way_refuses_the_others_refuse_in_the_same_words(
-    tmp_path: Path, more: dict[str, Any], code: str, says: str
+    tmp_path: Path, url: str, body: dict[str, Any], code: str, says: str
 ) -> None:
-    body = chat_body(more)
-    verdict, asked, _ = line_offline(tmp_path, CHAT, body)
+    verdict, asked, _ = line_offline(tmp_path, url, body)
     assert verdict is not None
     assert (verdict[0], says in verdict[1], asked) == (code, True, [])
     for ask in (Served().online, Served().in_batch):
-        assert ask(CHAT, body)[:2] == (verdict, [])
+        assert ask(url, body)[:2] == (verdict, [])
 
 
 def test_a_line_cannot_be_streamed(tmp_path: Path) -> None:

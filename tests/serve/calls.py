@@ -91,5 +91,6 @@ def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     assert document["code"] == code
     assert document["type"] == f"urn:shopbench:{code}"
     assert document["request_id"] == response.headers["x-request-id"]
+    assert document["error"]["code"] == code
     assert "Traceback" not in response.text
     return document

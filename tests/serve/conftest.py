@@ -56,11 +56,23 @@ CHATS: dict[str, dict[str, Any]] = {
         "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"enum": [{"seats": 2}]}}},
     },
     "told": {"temperature": 0, "max_tokens": 3, "logprobs": True, "top_logprobs": 2},
+    "vllm's": {"seed": 7, "top_k": 4, "min_p": 0.05, "repetition_penalty": 1.3, "ignore_eos": True, "max_tokens": 9},
+    "called": {
+        "temperature": 0,
+        "tools": [{"type": "function", "function": {"name": "find", "parameters": {"enum": [{"seats": 2}]}}}],
+        "tool_choice": "required",
+    },
+    "scored": {"prompt": ["An armchair <|im_end|>", [5, 6, 7]], "echo": True, "logprobs": 2, "max_tokens": 0},
+    "continued": {"prompt": "An armchair is", "n": 2, "seed": 3, "max_tokens": 5, "logprobs": 0},
 }
 
 
 def chat_body(name: str) -> dict[str, Any]:
-    return {"model": "mini", "messages": [USER], **CHATS[name]}
+    return {"model": "mini", **({} if "prompt" in CHATS[name] else {"messages": [USER]}), **CHATS[name]}
+
+
+def chat_url(name: str) -> str:
+    return "/v1/completions" if "prompt" in CHATS[name] else "/v1/chat/completions"
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,7 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Offline]:
         }
         for one in questions
     ]
-    lines += [{"custom_id": name, "url": "/v1/chat/completions", "body": chat_body(name)} for name in CHATS]
+    lines += [{"custom_id": name, "url": chat_url(name), "body": chat_body(name)} for name in CHATS]
     source.write_text("".join(json.dumps({"method": "POST", **line}) + "\n" for line in lines))
     words = ["predict", str(source), str(target), "--model", str(MINI), "--quiet"]
     process = subprocess.Popen([sys.executable, "-m", "app", *words], cwd=ROOT)

@@ -33,9 +33,9 @@ class ScriptedAsyncEngine:
         self.asked: list[GenerationRequest] = []
         self.aborted: list[GenerationRequest] = []
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
+    def count_tokens(self, messages: Sequence[Message], tools: str = "") -> int:
         """A token a character."""
-        return sum(len(message.content) for message in messages)
+        return len(tools) + sum(len(message.content) for message in messages)
 
     async def generate(self, request: GenerationRequest) -> Completion:
         self.asked.append(request)

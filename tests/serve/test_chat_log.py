@@ -80,7 +80,7 @@ def test_a_stream_that_the_engine_breaks_off_ends_with_our_own_error(caplog: pyt
     response = call(app_of(Talking()), "POST", "/v1/chat/completions", json={**BODY, "stream": True, "seed": 1})
     first, *_, last = response.text.strip().split("\n\n")
     assert '"role": "assistant"' in first
-    assert '"type": "engine_failed"' in last
+    assert '"code": "engine_failed"' in last
     assert response.headers["x-request-id"] in last
     assert "a prompt's words" not in response.text
     assert "a prompt's words" in str([vars(line) for line in caplog.records])

@@ -1,9 +1,12 @@
 import asyncio
+import re
 import time
 
 import httpx
 
+from app.errors import EngineError
 from app.serve.operations import Health
+from app.types import GenerationRequest, Outcome, TaskType
 from tests.serve.calls import app_of, call, happens, problem, talk
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
 
@@ -21,6 +24,7 @@ def test_an_engine_that_hangs_is_live_but_not_ready_and_comes_back() -> None:
         problem(await connection.get("/readyz"), 503, "not_ready")
         assert time.monotonic() - started < 2
         assert (await connection.get("/livez")).status_code == 200
+        assert (await connection.get("/health")).status_code == 200
         engine.hanging = False
         assert (await connection.get("/readyz")).status_code == 200
 
@@ -32,6 +36,7 @@ def test_an_engine_that_died_is_neither_live_nor_ready() -> None:
     app = app_of(engine)
     engine.alive = False
     problem(call(app, "GET", "/livez"), 503, "engine_failed")
+    problem(call(app, "GET", "/health"), 503, "engine_failed")
     problem(call(app, "GET", "/readyz"), 503, "not_ready")
 
 
@@ -86,6 +91,40 @@ def test_the_silence_of_the_engine_is_shown() -> None:
     text = call(app_of(engine), "GET", "/metrics").text
     (line,) = [line for line in text.splitlines() if line.startswith("shopbench_engine_silent_seconds")]
     assert 90 <= float(line.split()[1]) < 150
+
+
+def counted(text: str) -> dict[tuple[str, str], float]:
+    found = re.findall(r'^shopbench_questions_total{outcome="(\w+)",task_type="([\w-]+)"} (\S+)', text, re.MULTILINE)
+    return {(kind, outcome): float(count) for outcome, kind, count in found}
+
+
+def test_what_goes_to_the_model_as_it_is_counts_too() -> None:
+    async def script(request: GenerationRequest) -> str:
+        if request.sampling.seed == 13:
+            raise EngineError("dead")
+        return "words"
+
+    async def work(connection: httpx.AsyncClient) -> str:
+        chat = {"model": "scripted", "messages": [{"role": "user", "content": "Name a chair."}]}
+        for more in ({"n": 2, "seed": 1}, {"stream": True}, {"seed": 13}, {"stream": True, "n": 2, "seed": 12}):
+            await connection.post("/v1/chat/completions", json=chat | more)
+        await connection.post("/v1/chat/completions", json=chat | {"model": "pearl"})
+        await connection.post("/v1/completions", json={"model": "scripted", "prompt": ["a", "b"]})
+        return (await connection.get("/metrics")).text
+
+    text = talk(app_of(ScriptedAsyncEngine(script)), work)
+    found = {name: count for name, count in counted(text).items() if count}
+    assert found == {("chat", "clean"): 3, ("chat", "error"): 3, ("completion", "clean"): 2}
+    assert 'shopbench_refused_questions_total{reason="no_such_model"} 1.0' in text
+
+
+def test_what_was_never_counted_is_nought() -> None:
+    text = call(app_of(), "GET", "/metrics").text
+    kinds = [*TaskType, "none", "chat", "completion"]
+    assert counted(text) == {(kind, outcome): 0 for kind in kinds for outcome in Outcome}
+    assert 'shopbench_refused_questions_total{reason="overloaded"} 0.0' in text
+    assert 'shopbench_batch_lines_total{status="500"} 0.0' in text
+    assert 'shopbench_question_seconds_count{task_type="chat"} 0.0' in text
 
 
 def test_metrics_count_questions_and_requests() -> None:

@@ -34,6 +34,7 @@ def test_every_route_but_the_listed_ones_needs_a_key(tmp_path: Path) -> None:
 def test_what_is_public_is_this_and_no_more() -> None:
     assert {
         "/livez",
+        "/health",
         "/readyz",
         "/",
         "/playground.css",

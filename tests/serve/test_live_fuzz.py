@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(6000, func_only=True)
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["as described", "otherwise"])
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/predict", "/v1/route"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/predict", "/v1/route"])
 def test_the_engine_outlives_made_up_requests(server: LiveServer, path: str, mode: GenerationMode) -> None:
     document = schemathesis.openapi.from_url(f"{server.url}/openapi.json", headers=HEADERS)
 
@@ -44,4 +44,4 @@ def sharpen(body: dict[str, Any], path: str) -> None:
     body.pop("timeout", None)
     if path.endswith("completions"):
         body.pop("max_tokens", None)
-        body["max_completion_tokens"] = FEW
+        body["max_tokens" if path == "/v1/completions" else "max_completion_tokens"] = FEW

@@ -1,6 +1,7 @@
 """The OpenAI-compatible routes, asked by OpenAI's own client."""
 
 import json
+from typing import Any
 
 import openai
 import pytest
@@ -144,3 +145,83 @@ def test_the_client_parses_into_a_type(client: openai.OpenAI) -> None:
         model="mini", messages=MESSAGES, response_format=Chair, max_completion_tokens=200, temperature=0
     )
     assert isinstance(made.choices[0].message.parsed, Chair)
+
+
+def test_prompts_are_scored_and_continued(client: openai.OpenAI) -> None:
+    prompts: Any = ["An armchair is for one", [5, 6, 7, 8, 9]]
+    made = client.completions.create(
+        model="mini", prompt=prompts, max_tokens=1, temperature=0, echo=True, logprobs=1, seed=1234
+    )
+    alone = client.completions.create(model="mini", prompt=prompts, max_tokens=0, temperature=0, echo=True, logprobs=1)
+    assert made.usage is not None
+    assert alone.usage is not None
+    assert (made.usage.completion_tokens, alone.usage.completion_tokens) == (2, 0)
+    assert made.choices[0].text.startswith("An armchair is for one")
+    assert alone.choices[0].text == "An armchair is for one"
+    for choice, scored in zip(made.choices, alone.choices, strict=True):
+        told, prompt = choice.logprobs, scored.logprobs
+        assert told is not None
+        assert prompt is not None
+        columns = (told.tokens, told.token_logprobs, told.top_logprobs, told.text_offset)
+        size = len(told.tokens or ())
+        assert [len(column or ()) for column in columns] == [size] * 4
+        assert len(prompt.tokens or ()) == size - 1
+        # As lm-evaluation-harness reads it: nothing precedes the first token, and the likeliest is among the top.
+        logprobs: list[Any] = [*(told.token_logprobs or ())]
+        tops: list[Any] = [*(told.top_logprobs or ())]
+        assert (logprobs.pop(0), tops.pop(0)) == (None, None)
+        for logprob, top in zip(logprobs, tops, strict=True):
+            assert logprob <= max(top.values()) <= 0
+        assert [*(prompt.token_logprobs or ())][1:] == pytest.approx(logprobs[:-1], abs=1e-3)
+
+
+def test_a_prompt_is_streamed_as_it_is_answered(client: openai.OpenAI) -> None:
+    asked = {
+        "model": "mini",
+        "prompt": ["An armchair is", "A stool is"],
+        "max_tokens": 12,
+        "temperature": 0,
+        "echo": True,
+    }
+    whole = client.completions.create(**asked)  # type: ignore[call-overload]  # of many kinds
+    pieces = list(client.completions.create(**asked, stream=True, stream_options={"include_usage": True}))  # type: ignore[call-overload]  # as above
+    texts = ["", ""]
+    for piece in pieces:
+        for choice in piece.choices:
+            texts[choice.index] += choice.text
+    assert texts == [choice.text for choice in whole.choices]
+    assert texts[1].startswith("A stool is")
+    assert pieces[-1].usage == whole.usage
+
+
+def test_vllms_sampling_reaches_the_engine(client: openai.OpenAI) -> None:
+    extra = {"ignore_eos": True, "top_k": 1, "min_p": 0.05, "repetition_penalty": 1.1, "stop_token_ids": []}
+    answers = [
+        client.chat.completions.create(
+            model="mini", messages=MESSAGES, max_completion_tokens=40, temperature=2, seed=seed, extra_body=extra
+        )
+        for seed in (1, 2)
+    ]
+    assert [answer.usage and answer.usage.completion_tokens for answer in answers] == [40, 40]
+    assert answers[0].choices[0].message.content == answers[1].choices[0].message.content, "only the likeliest is kept"
+
+
+def test_a_tool_is_called_as_its_schema_says(client: openai.OpenAI) -> None:
+    class Find(BaseModel):
+        foldable: bool
+
+    tools = [openai.pydantic_function_tool(Find)]
+    for choice in ("required", {"type": "function", "function": {"name": "Find"}}):
+        with client.chat.completions.stream(
+            model="mini",
+            messages=MESSAGES,
+            tools=tools,
+            tool_choice=choice,  # type: ignore[arg-type]  # one of two kinds
+            parallel_tool_calls=False,
+            max_completion_tokens=200,
+            temperature=0,
+        ) as stream:
+            calls = stream.get_final_completion().choices[0].message.tool_calls
+        assert calls is not None
+        (call,) = calls
+        assert isinstance(call.function.parsed_arguments, Find)

@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
+from app.errors import EngineError
 from app.types import GenerationRequest
 from tests.serve.batches.local_server import local
-from tests.serve.calls import CHOICE, app_of, call, predict, problem
+from tests.serve.calls import CHOICE, app_of, call, predict, problem, talk
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
 
 JSON = {"content-type": "application/json"}
+CHAT: dict[str, object] = {"model": "scripted", "messages": [{"role": "user", "content": "Name a garden chair."}]}
 
 
 def test_no_such_path() -> None:
@@ -111,3 +114,58 @@ def test_a_slow_upload_is_408(tmp_path: Path) -> None:
 def test_request_ids_are_kept_where_harmless(given: str, kept: bool) -> None:
     response = call(app_of(), "GET", "/livez", headers={"x-request-id": given.encode("latin-1")})
     assert (response.headers["x-request-id"] == given) is kept
+
+
+OPENAI = ("message", "type", "param", "code")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "kind", "param", "code"),
+    [
+        ({"content": b"{", "headers": JSON}, 400, "invalid_request_error", None, "bad_request"),
+        ({"json": {}, "headers": {"authorization": "Bearer x"}}, 401, "authentication_error", None, "no_valid_key"),
+        ({"json": {"model": "pearl", "messages": []}}, 422, "invalid_request_error", "messages", "invalid_request"),
+        ({"json": CHAT | {"model": "pearl"}}, 404, "invalid_request_error", "model", "no_such_model"),
+        ({"json": CHAT, "headers": {"x-request-timeout": "no"}}, 422, "invalid_request_error", "x-request-timeout",
+         "invalid_request"),
+        ({"content": b"{}", "headers": {"content-type": "text/plain"}}, 415, "invalid_request_error", None, "not_json"),
+        ({"json": CHAT | {"user": "a" * 9000}}, 413, "invalid_request_error", None, "body_too_large"),
+        ({"json": CHAT | {"n": 3}}, 422, "invalid_request_error", None, "too_many_questions"),
+    ],
+)  # fmt: skip
+def test_every_error_is_what_openais_clients_read_too(
+    words: dict[str, Any], status: int, kind: str, param: str | None, code: str
+) -> None:
+    words = {**words, "headers": {"authorization": "Bearer a-secret", **words.get("headers", {})}}
+    app = app_of(keys="tests:a-secret", max_body_bytes=8192, max_pending=2)
+    told = problem(call(app, "POST", "/v1/chat/completions", **words), status, code)
+    assert tuple(told["error"]) == OPENAI
+    assert tuple(told["error"].values()) == (told["detail"], kind, param, code)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_engine_that_fails_says_so_to_openais_clients(stream: bool) -> None:
+    async def failing(request: GenerationRequest) -> str:
+        if request.sampling.seed % 2:
+            raise EngineError("secret")
+        return "words"
+
+    body = CHAT | {"stream": stream, "n": 2, "seed": 0}
+    response = call(app_of(ScriptedAsyncEngine(failing)), "POST", "/v1/chat/completions", json=body)
+    if stream:
+        events = [line.removeprefix("data: ") for line in response.text.splitlines() if line]
+        told = json.loads(events[-1])
+        assert "[DONE]" not in events
+    else:
+        told = problem(response, 503, "engine_failed")
+    assert told["error"] == {"message": told["detail"], "type": "server_error", "param": None, "code": "engine_failed"}
+    assert "secret" not in response.text
+
+
+def test_who_is_too_fast_hears_it_as_from_openai() -> None:
+    async def work(connection: httpx.AsyncClient) -> httpx.Response:
+        await connection.post("/v1/chat/completions", json=CHAT)
+        return await connection.post("/v1/chat/completions", json=CHAT)
+
+    told = problem(talk(app_of(rate_limit=1), work), 429, "too_fast")
+    assert told["error"]["type"] == "rate_limit_error"

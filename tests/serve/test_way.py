@@ -25,7 +25,7 @@ MINI = ROOT / "tests" / "fixtures" / "mini"
 MOST = 8
 TOKENS = 8192
 """At least as many as the model's vocabulary."""
-ROUTES = ("serve/predict.py:predict", "serve/chat.py:complete")
+ROUTES = ("serve/predict.py:predict", "serve/chat.py:complete_chat")
 CHAT = {"model": "mini", "messages": [{"role": "user", "content": "Name a garden chair."}]}
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
@@ -111,7 +111,7 @@ class VllmEngine(_OnVllm):
                             engine.add_request(
                                 number,
                                 {"prompt_token_ids": one.prompt_ids},
-                                sampling_params(one, self._tokenizer.end_ids, "FINAL_ONLY"),
+                                sampling_params(one, "FINAL_ONLY"),
                                 lora_request=self.adapters.get(one.request.adapter or ""),
                             )
                         except self._refusals as error:
@@ -212,8 +212,13 @@ class AsyncVllmEngine(_OnVllm):
             for asked in (prepared, replace(prepared, fresh=True)):
                 async with aclosing(self._outputs(asked, "FINAL_ONLY")) as outputs:
                     async for output in outputs:
-                        if scored(asked, output):
+                        if not scored(asked, output):
+                            continue
+                        if not request.echo:
                             return self._read(asked, output)
+                        # As long as tokenising it.
+                        loop = asyncio.get_running_loop()
+                        return await loop.run_in_executor(self._tokenising, self._read, asked, output)
         except RefusedRequestError as refusal:
             return refusal.completion(request.id)
         raise EngineError(f"vLLM ended request {request.id} without an answer")
@@ -223,6 +228,7 @@ class AsyncVllmEngine(_OnVllm):
         ids: list[int] = []
         logprobs: list[Mapping[int, Logprob]] = []
         cut, sent = "", ""
+        of_prompt: Sequence[Mapping[int, Logprob] | None] | None = None
         if request.variants or isinstance(request.constraint, Texts):  # judged, not written: nothing to stream
             yield await self.generate(request)
             return
@@ -231,15 +237,18 @@ class AsyncVllmEngine(_OnVllm):
             async with aclosing(self._outputs(prepared, "DELTA")) as outputs:
                 async for whole in outputs:
                     output = whole.outputs[0]
+                    of_prompt = of_prompt or whole.prompt_logprobs
                     ids.extend(output.token_ids)
                     logprobs.extend(output.logprobs or ())
                     cut += output.text
                     if output.finish_reason is not None:
                         output.token_ids, output.logprobs, output.text = ids, logprobs, cut
+                        whole.prompt_logprobs = of_prompt
                         yield self._read(prepared, whole)
                         return
                     # vLLM keeps back what may be the beginning of a stop string.
                     text = cut if request.sampling.stop else text_so_far(prepared, self._tokenizer, ids)
+                    text = prepared.opening + text
                     if text.startswith(sent) and len(text) > len(sent) and not text.endswith(UNFINISHED):
                         yield text[len(sent) :]
                         sent = text
@@ -272,7 +281,8 @@ class AsyncVllmEngine(_OnVllm):
     async def _prepare(self, request: GenerationRequest) -> PreparedRequest:
         given = (request, self._tokenizer, self.context_length, self.adapters)
         grammar = isinstance(request.constraint, Regex | JsonSchema)
-        if not grammar and sum(len(message.content) for message in request.messages) <= SHORT_PROMPT:
+        size = len(request.tools) + len(request.prompt or ()) + sum(len(turn.content) for turn in request.messages)
+        if not grammar and size <= SHORT_PROMPT:
             return prepare(*given)
         return await asyncio.get_running_loop().run_in_executor(self._tokenising, prepare, *given)
 
@@ -300,7 +310,7 @@ class AsyncVllmEngine(_OnVllm):
                 await self._have(adapter)
             outputs = self._running().generate(
                 tokens_input(prepared.prompt_ids),
-                sampling_params(prepared, self._tokenizer.end_ids, kind),
+                sampling_params(prepared, kind),
                 str(next(self._numbers)),
                 lora_request=adapter,
             )

@@ -48,7 +48,6 @@ class RequestLogitsProcessor(LogitsProcessor):  # type: ignore[misc]  # vLLM's t
 
     def _new_row(self, params: SamplingParams, prompt_ids: list[int] | None, output_ids: list[int]) -> Decoding | None:
         """A request that needs more than vLLM's own greedy choice."""
-        del prompt_ids
         extra = params.extra_args or {}
         allowed = None
         if CONSTRAINT in extra:
@@ -56,4 +55,4 @@ class RequestLogitsProcessor(LogitsProcessor):  # type: ignore[misc]  # vLLM's t
             allowed = Follower(constraint_from_plain(extra[CONSTRAINT]), vocabulary).allowed
         elif SAMPLING not in extra:
             return None
-        return Decoding(output_ids, allowed, extra.get(SAMPLING, {}))
+        return Decoding(prompt_ids or (), output_ids, allowed, extra.get(SAMPLING, {}))

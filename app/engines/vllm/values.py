@@ -58,7 +58,7 @@ CPU_BLOCK = 32
 """Tokens whose keys and values are kept, and found again, together on CPUs."""
 
 
-def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> dict[str, Any]:
+def sampling_values(prepared: "PreparedRequest") -> dict[str, Any]:
     """The arguments of vLLM's `SamplingParams` for one request.
 
     A choice is one token whose labels' log-probabilities vLLM gathers itself (`logprob_token_ids`). Texts that are
@@ -70,7 +70,8 @@ def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> di
         "max_tokens": prepared.max_tokens,
         # Sampling is noise from the logits processor, see app/engines/decoding.py.
         "temperature": 0.0,
-        "stop_token_ids": list(end_ids),
+        "stop_token_ids": list(prepared.end_ids),
+        "ignore_eos": request.sampling.ignore_eos,
         # Text is needed in the loop only to find stop strings in it.
         "detokenize": bool(request.sampling.stop),
     }
@@ -83,6 +84,9 @@ def sampling_values(prepared: "PreparedRequest", end_ids: tuple[int, ...]) -> di
         values["allowed_token_ids"] = prepared.label_ids
     elif request.sampling.logprobs is not None:
         values["logprobs"] = request.sampling.logprobs
+        if request.echo:
+            # What vLLM has computed before has no scores.
+            values |= {"prompt_logprobs": request.sampling.logprobs, "skip_reading_prefix_cache": True}
     else:
         # Of each token written, flat in memory: their sum says whether the model computed numbers, see `read_output`.
         values |= {"logprobs": 0, "flat_logprobs": True}
@@ -238,11 +242,11 @@ def refused_by_vllm(error: Exception) -> RefusedRequestError:
     return RefusedRequestError("engine", f"vLLM refuses the request: {reason_of(error)}")
 
 
-def sampling_params(prepared: "PreparedRequest", end_ids: tuple[int, ...], kind: str) -> "SamplingParams":
+def sampling_params(prepared: "PreparedRequest", kind: str) -> "SamplingParams":
     """What vLLM is asked for; `kind` is a member of its `RequestOutputKind`."""
     from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, SamplingParams
 
-    values = sampling_values(prepared, end_ids)
+    values = sampling_values(prepared)
     if prepared.request.sampling.end_loops:
         from app.engines.prepared import LONGEST_LOOP, LOOPS, SHORTEST_LOOP
 
@@ -283,6 +287,7 @@ def read_output(
     asked = output.logprobs if told_apart else None
     total, given = output.cumulative_logprob, prepared.given
     of_prompt = (whole.prompt_logprobs or ())[-len(given) :] if given else ()
+    of_echo = (whole.prompt_logprobs or ()) if prepared.request.echo else ()
     return finish(
         prepared,
         tokenizer,
@@ -293,6 +298,7 @@ def read_output(
         # vLLM names the stop string that it cut the text at; for stop tokens it gives their id.
         text=output.text if isinstance(output.stop_reason, str) and output.finish_reason == "stop" else None,
         given_logprobs=[(told or {})[index].logprob for index, told in zip(given, of_prompt, strict=True)],
+        prompt_logprobs=[one and {index: found.logprob for index, found in one.items()} for one in of_echo],
     )
 
 

@@ -1,8 +1,8 @@
 """The OpenAI batch file: `custom_id`, `method`, `url` and `body` a line, in; `response` or `error` a line, out.
 
-The shapes are those of the published OpenAPI document (BatchRequestInput, BatchRequestOutput), for two addresses:
-`/v1/chat/completions`, a conversation that goes to the model as it is, and `/v1/predict`, questions, which are routed
-and constrained. A line means here what it means to the server, see `app/openai`.
+The shapes are those of the published OpenAPI document (BatchRequestInput, BatchRequestOutput), for three addresses:
+`/v1/chat/completions` and `/v1/completions`, what goes to the model as it is, and `/v1/predict`, questions, which are
+routed and constrained. A line means here what it means to the server, see `app/openai`.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from app.errors import InputError
 from app.files import dump, open_bytes
 from app.jobs.formats.base import Format, Header, ResultWriter, as_they_arrive
 from app.jobs.job import Result, Usage
-from app.openai.batches import CHAT, read_line
-from app.openai.chat import ChatRequest, Limits, completion_body
+from app.openai.batches import MODELS, read_line
+from app.openai.request import Limits, ModelRequest
 from app.openai.wire import RequestError, read_body
 from app.rows import Row, prediction_row, read_predict_line
 from app.tables.raw import RawRow, encodes
@@ -82,14 +82,14 @@ class OpenAIBatchWriter(ResultWriter):
         body = self._completion(name, row.chat, parts) if row.chat else self._predictions(parts)
         return line | {"response": {"status_code": 200, "request_id": f"req_{name}", "body": body}, "error": None}
 
-    def _completion(self, name: str, asked: ChatRequest, parts: list[Result]) -> dict[str, Any]:
+    def _completion(self, name: str, asked: ModelRequest, parts: list[Result]) -> dict[str, Any]:
         completions = []
         for part in parts:
             cost = part.usage or Usage(0, 0, "stop")
             ending = (cost.finish_reason, cost.prompt_tokens, cost.output_tokens)
             completions.append(Completion("", part.prediction.answer or "", *ending, logprobs=cost.logprobs))
         # The time of day would make every run's file another one.
-        return completion_body(name, 0, asked.model, completions)
+        return asked.body(name, 0, completions)
 
     def _predictions(self, parts: list[Result]) -> dict[str, Any]:
         rows = [prediction_row(part.prediction, self._header.prompts) for part in parts]
@@ -108,10 +108,10 @@ def _rows(raw: RawRow, number: int) -> list[Row]:
         return [Row(number, identity, failure=raw.fault, where=raw.where)]
     try:
         asked = read_line(raw.values)
-        if asked.url == CHAT:
-            chat = read_body(ChatRequest, asked.body)
+        if asked.url in MODELS:
+            chat = read_body(MODELS[asked.url], asked.body)
             chat.check(LIMITS, in_batch=True)
-            parts = chat.choices
+            parts = chat.parts
             return [Row(number + n, identity, chat=chat, part=n, parts=parts, where=raw.where) for n in range(parts)]
         request, alone = read_predict_line(identity, asked.body)
     except RequestError as refusal:
@@ -133,7 +133,9 @@ def _rows(raw: RawRow, number: int) -> list[Row]:
 
 
 def _answers(line: bytes) -> int:
-    if b'"n"' not in line and b'"questions"' not in line:
+    # Questions have a prompt too, and always one.
+    several = b'"n"' in line or b'"questions"' in line or (b'"prompt"' in line and b"completions" in line)
+    if not several:
         return 1
     try:
         return len(_rows(RawRow("", json.loads(line)), 0))

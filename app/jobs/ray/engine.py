@@ -59,7 +59,7 @@ class RayEngine:
     def __init__(
         self,
         create: Callable[[], Engine],
-        count_tokens: Callable[[Sequence[Message]], int],
+        count_tokens: Callable[..., int],
         address: str | None = None,
         replicas: int | None = None,
         gpus_each: int = 1,
@@ -228,8 +228,8 @@ def create_ray_predictor(settings: Settings, address: str | None, replicas: int 
     gpus_each = check_engine(settings.engine, settings.model, settings.engine_settings).devices
     create = partial(create_engine, settings.engine, settings.model, values)
 
-    def count_tokens(messages: Sequence[Message]) -> int:
-        return len(load_chat_tokenizer(settings.model).encode(messages))
+    def count_tokens(messages: Sequence[Message], tools: str = "") -> int:
+        return len(load_chat_tokenizer(settings.model).encode(messages, tools))
 
     engine = RayEngine(create, count_tokens, address, replicas, gpus_each)
     return Predictor(engine, prompts, settings.task_adapters, forms=forms_of(settings))

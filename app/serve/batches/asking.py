@@ -8,14 +8,14 @@ from typing import Any
 
 from app.errors import EngineError
 from app.jobs.store import Reply
-from app.openai.batches import CHAT
-from app.openai.chat import ChatRequest
+from app.openai.batches import MODELS
+from app.openai.request import ModelRequest
 from app.openai.wire import RequestError, read_body
 from app.rows import read_predict_line
 from app.serve.admission import Admission
 from app.serve.batches.lines import Line
 from app.serve.batches.state import OK
-from app.serve.chat import completion_of
+from app.serve.chat import completion_of, counting
 from app.serve.predict import ENGINE_FAILED, Answering, asked_of, predict_response
 from app.serve.problems import document
 from app.serve.service import Service
@@ -32,9 +32,9 @@ async def reply_to(line: Line, endpoint: str, service: Service) -> Reply:
     """
     late = asyncio.get_running_loop().time() + service.settings.max_timeout
     try:
-        if endpoint == CHAT:
-            request = await service.predictor.apart(partial(_chat, line, service), None)
-            return Reply(OK, await until(late, completion_of(service, request)))
+        if endpoint in MODELS:
+            request = await service.predictor.apart(partial(_read, line, endpoint, service), None)
+            return Reply(OK, await _complete(request, service, late))
         return Reply(OK, await _predict(line, service, late))
     except RequestError as problem:
         if problem.code == ENGINE_FAILED:
@@ -42,10 +42,21 @@ async def reply_to(line: Line, endpoint: str, service: Service) -> Reply:
         return refused(problem)
 
 
-def _chat(line: Line, service: Service) -> ChatRequest:
-    request = read_body(ChatRequest, line.body)
+def _read(line: Line, endpoint: str, service: Service) -> ModelRequest:
+    request = read_body(MODELS[endpoint], line.body)
     request.check(service.settings.chat_limits, in_batch=True)
     return request
+
+
+async def _complete(request: ModelRequest, service: Service, late: float) -> dict[str, Any]:
+    count = counting(service, request)
+    try:
+        whole = await until(late, completion_of(service, request))
+    except (EngineError, RequestError) as error:
+        count(error)
+        raise
+    count(None)
+    return whole
 
 
 async def _predict(line: Line, service: Service, late: float) -> dict[str, Any]:

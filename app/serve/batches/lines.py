@@ -15,7 +15,7 @@ from app.files import dump, open_bytes
 from app.jobs.identity import answer_key
 from app.jobs.store import Store
 from app.openai.batches import read_line
-from app.openai.wire import RequestError
+from app.openai.wire import RequestError, are_tokens
 from app.serve.batches.state import OK, write_content
 from app.tables.raw import RawRow
 from app.tables.readers import JSON, read_raw
@@ -43,13 +43,17 @@ class Line:
 
     @property
     def weight(self) -> int:
-        """How many requests the engine gets: the questions, or the choices (`n`) of a conversation.
+        """How many requests the engine gets: the questions, or the choices (`n`) of a conversation or of each prompt.
 
         One where the body says nonsense, which its endpoint refuses.
         """
-        questions, choices = self.body.get("questions"), self.body.get("n")
-        found = len(questions) if isinstance(questions, list) else choices
-        return max(1, found) if isinstance(found, int) else 1
+        questions, prompts, choices = (self.body.get(name) for name in ("questions", "prompt", "n"))
+        if isinstance(questions, list):
+            return max(1, len(questions))
+        found = choices if isinstance(choices, int) else 1
+        if isinstance(prompts, list) and not are_tokens(prompts):
+            found *= len(prompts)
+        return max(1, found)
 
 
 def check(
@@ -74,10 +78,11 @@ def check(
             found = _fault(row, endpoint)
             if found is None:
                 name = read_line(row.values).custom_id
-                found = ("duplicate_custom_id", f"custom_id {name[:64]!r} stands twice") if name in names else None
+                if name in names:
+                    found = _error("duplicate_custom_id", f"custom_id {name[:64]!r} stands twice", row, "custom_id")
                 names.add(name)
             if found is not None:
-                errors.append(_error(*found, line=row.index + 1))
+                errors.append(found)
                 if len(errors) >= ERRORS_SHOWN:
                     break
         if not total:
@@ -101,21 +106,21 @@ def read(path: Path) -> Iterator[Line]:
         yield Line(row.index, line.custom_id, line.body)
 
 
-def _fault(row: RawRow, endpoint: str) -> tuple[str, str] | None:
+def _fault(row: RawRow, endpoint: str) -> BatchError | None:
     if row.fault is not None:
         codes = {"invalid_row": "invalid_request", "row_too_large": "body_too_large"}
-        return codes.get(row.fault.code, "invalid_json_line"), row.fault.message
+        return _error(codes.get(row.fault.code, "invalid_json_line"), row.fault.message, row)
     try:
         line = read_line(row.values)
     except RequestError as refusal:
-        return refusal.code, refusal.detail
+        return _error(refusal.code, refusal.detail, row, refusal.errors[0].field if refusal.errors else None)
     if line.url != endpoint:
-        return "mismatched_url", f"url is {line.url}, but the batch was made for {endpoint}"
+        return _error("mismatched_url", f"url is {line.url}, but the batch was made for {endpoint}", row, "url")
     return None
 
 
-def _error(code: str, message: str, line: int | None = None) -> BatchError:
-    return BatchError(code=code, message=message, line=line)
+def _error(code: str, message: str, row: RawRow | None = None, field: str | None = None) -> BatchError:
+    return BatchError(code=code, message=message, line=None if row is None else row.index + 1, param=field)
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from app.database import remove_database
 from app.errors import EngineError, InputError, SetupError
 from app.jobs.identity import Identity, differences
 from app.jobs.store import SYNC_SECONDS, Reply, Store, UnreadableStoreError
-from app.openai.batches import CHAT
+from app.openai.batches import PREDICT
 from app.serve.batches.asking import Asked, Share, refused, reply_to
 from app.serve.batches.files import Files
 from app.serve.batches.lines import Line, check, read, write_results
@@ -160,7 +160,7 @@ class Run:
             return CANCELLED
         if self._faults:
             return BROKEN
-        identity = self._tools.identity(self.record.document.endpoint != CHAT)
+        identity = self._tools.identity(self.record.document.endpoint == PREDICT)
         if different := differences(store.identity, identity):
             # Answers of two models must not end up in one file.
             changed = "the batch was begun with another model"

@@ -98,7 +98,9 @@ class RequestContext:
         path = _pattern(scope)
         self._metrics.request(path, scope["method"], status, seconds)
         # Under load most requests may be refused; a line for each would slow down the answers. /metrics counts them.
-        quiet = scope.get("shopbench.shed", False) or (path in ("/livez", "/readyz", "/metrics") and status == 200)
+        quiet = scope.get("shopbench.shed", False) or (
+            path in ("/livez", "/health", "/readyz", "/metrics") and status == 200
+        )
         log.log(
             logging.DEBUG if quiet else logging.INFO,
             "request",

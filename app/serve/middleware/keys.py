@@ -16,7 +16,17 @@ from app.serve.problems import ProblemError, respond
 VARIABLE = "SHOPBENCH_API_KEYS"
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PUBLIC = frozenset(
-    {"/livez", "/readyz", "/", "/playground.css", "/playground.js", "/small-file.js", "/favicon.svg", "/samples.json"}
+    {
+        "/livez",
+        "/health",
+        "/readyz",
+        "/",
+        "/playground.css",
+        "/playground.js",
+        "/small-file.js",
+        "/favicon.svg",
+        "/samples.json",
+    }
 )
 """Exact paths, to read. Whatever else there is, or will be, needs a key once keys are set."""
 READING = frozenset({"GET", "HEAD"})

@@ -124,7 +124,7 @@ def test_text_parts_are_lines(tmp_path: Path) -> None:
         (request(temperature="hot"), "temperature: "),
         (request(max_tokens="7"), "max_tokens: "),
         (request(messages=[]), "messages: "),
-        (request(messages=[{"role": "tool", "content": "x"}]), "messages.0.role: "),
+        (request(messages=[{"role": "tool", "content": "x"}]), "messages.0.tool_call_id: "),
         (request(messages=[{"role": "user", "content": [{"type": "image_url"}]}]), "messages.0.content"),
         (request(stop=""), "stop"),
         (request(stop=["\n", ""]), "stop"),

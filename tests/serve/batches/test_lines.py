@@ -97,6 +97,10 @@ def test_a_line_of_too_many_fields_is_refused_by_its_number(tmp_path: Path) -> N
         ({"questions": []}, 1),
         ({"questions": "many"}, 1),
         ({"prompt": "a"}, 1),
+        ({"prompt": ["a", "b"], "n": 3}, 6),
+        ({"prompt": [1, 2, 3]}, 1),
+        ({"prompt": [[1], [2, 3]]}, 2),
+        ({"prompt": []}, 1),
         ({"n": 8}, 8),
         ({"n": -8}, 1),
         ({"n": "8"}, 1),
@@ -105,3 +109,20 @@ def test_a_line_of_too_many_fields_is_refused_by_its_number(tmp_path: Path) -> N
 )
 def test_a_line_weighs_what_the_engine_gets(body: dict[str, Any], weight: int) -> None:
     assert Line(0, "a", body).weight == weight
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "field"),
+    [
+        ({"method": "GET"}, "invalid_request", "method"),
+        ({"custom_id": ""}, "invalid_custom_id", "custom_id"),
+        ({"url": "/v1/completions"}, "mismatched_url", "url"),
+    ],
+)
+def test_the_field_of_a_line_that_is_wrong_is_named(
+    tmp_path: Path, line: dict[str, str], code: str, field: str
+) -> None:
+    path = tmp_path / "in"
+    path.write_text(json.dumps({"custom_id": "a", "method": "POST", "url": "/v1/predict", "body": {}, **line}))
+    _, (error,) = check(path, "/v1/predict", 5)
+    assert (error.code, error.param, error.line) == (code, field, 1)
