@@ -1,6 +1,8 @@
+import sys
+
 import pytest
 
-from app.errors import first_line
+from app.errors import SetupError, first_line, library
 
 
 @pytest.mark.parametrize(
@@ -14,3 +16,12 @@ from app.errors import first_line
 )
 def test_what_a_library_says_is_one_line_and_its_kind_where_it_says_nothing(error: Exception, line: str) -> None:
     assert first_line(error) == line
+
+
+def test_a_library_that_is_missing_is_one_line_with_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert library("json.decoder", "a test", "dev").JSONDecoder
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SetupError, match=r"^--executor ray needs ray, .* pip install 'shopbench\[ray\]'$"):
+        library("ray", "--executor ray", "ray")
+    with pytest.raises(SetupError, match=r"^Parquet needs pyarrowed, which is not installed: "):
+        library("pyarrowed.parquet", "Parquet", "parquet")

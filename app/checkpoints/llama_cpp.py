@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from app.errors import InputError, SetupError
+from app.errors import InputError, library
 
 MAGIC = b"GGUF"
 
@@ -176,18 +176,13 @@ def in_halves(rows: torch.Tensor, heads: int) -> torch.Tensor:
 
 def _opened(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The fields and tensors of a file as the library has them."""
-    try:
-        from gguf import GGUFReader
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            "llama.cpp's files need gguf, which is not installed: pip install 'shopbench[train]'"
-        ) from error
+    gguf = library("gguf", "a file of llama.cpp's", "train")
     try:
         with path.open("rb") as file:
             start = file.read(len(MAGIC))
         if start != MAGIC:
             raise InputError(f"{path} is no GGUF file: it does not begin with {MAGIC.decode()}")
-        reader = GGUFReader(path)
+        reader = gguf.GGUFReader(path)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, IndexError, KeyError, OverflowError, TypeError) as error:

@@ -12,7 +12,7 @@ import typer
 
 from app.cli.options import EXIT_CODES, SOME_ROWS_FAILED, Columns, Config, Engine, InputFormat, Model, Seed
 from app.cli.output import stderr, stdout, waiting
-from app.errors import EngineError, InputError, SetupError
+from app.errors import EngineError, InputError, library
 from app.types import Failure, TaskType
 
 if TYPE_CHECKING:
@@ -185,12 +185,9 @@ def predict_file(
 def _predict_on_cluster(
     job: "FileJob", settings: "Settings", address: str | None, replicas: int | None, *, quiet: bool
 ) -> "Summary":
-    try:
-        from app.jobs.ray.engine import MOST_OPEN_ROWS, create_ray_predictor
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise SetupError("--executor ray needs ray, which is not installed: pip install 'shopbench[ray]'") from error
+    library("ray", "--executor ray", "ray")
+    from app.jobs.ray.engine import MOST_OPEN_ROWS, create_ray_predictor
+
     if job.time_budget is not None:
         raise InputError("a time budget is kept by one engine: use --executor local, or leave --time-budget out")
     create = partial(create_ray_predictor, address=address, replicas=replicas)

@@ -1,6 +1,5 @@
 """Parquet through pyarrow, which brings no types: a file, its rows, and the library itself."""
 
-import importlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -8,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from app.errors import InputError, SetupError, first_line
+from app.errors import InputError, first_line, library
 from app.files import is_packed, is_stream, open_bytes
 
 BATCH_ROWS = 4096
@@ -33,15 +32,8 @@ def parquet_file(path: Path) -> Iterator[Any]:
 
 
 def pyarrow(module: str = "pyarrow") -> Any:  # noqa: ANN401  # pyarrow brings no types
-    """The library for Parquet.
-
-    Raises:
-        SetupError: it is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise SetupError("Parquet needs pyarrow: pip install 'shopbench[parquet]', or use JSON lines") from error
+    """The library for Parquet; a `SetupError` where it is not installed."""
+    return library(module, "Parquet", "parquet")
 
 
 def parquet_records(file: Any, path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # pyarrow brings no types

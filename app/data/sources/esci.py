@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from app.data.sources.reading import RawRow, count, find_tables, joined, library, one_line, read_table
+from app.data.sources.reading import RawRow, count, find_tables, joined, one_line, read_table
 from app.data.sources.spill import SpillTable, once_a_file
 from app.data.tasks.task import PublishedSource
-from app.errors import InputError
+from app.errors import InputError, library
 from app.files import open_bytes
 
 EXAMPLES = ("query", "query_id", "product_id", "product_locale", "esci_label")
@@ -166,7 +166,7 @@ def _listed(path: Path) -> SpillTable:
 
 def _judgments(path: Path) -> Iterator[RawRow]:
     """The queries of a file of judgments, one after another."""
-    ijson = library("ijson", "JSON files")
+    ijson = library("ijson", "a JSON file of ESCI", "train")
     row = None
     with open_bytes(path) as file:
         try:

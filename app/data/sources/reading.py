@@ -3,11 +3,10 @@
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.errors import InputError, SetupError, first_line
+from app.errors import InputError, SetupError, first_line, library
 from app.files import open_bytes
 from app.tables.raw import RawRow as RawRow
 from app.tables.raw import missing as missing
@@ -57,7 +56,7 @@ def read_hub(text: str) -> Iterator[RawRow]:
         InputError: the data set, its configuration or its split is not there, or cannot be read.
     """
     name, config, split = parse_hub_name(text)
-    datasets = library("datasets", text)
+    datasets = library("datasets", text, "train")
     failures = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError)
     try:
         found = datasets.load_dataset(name, config or None, streaming=True)
@@ -126,19 +125,6 @@ def find_tables(folder: Path, *patterns: str) -> list[Path]:
         wanted = " or ".join(f"{pattern}.*" for pattern in patterns)
         raise InputError(f"no {wanted} in {folder}: put the published files there")
     return sorted(found)
-
-
-def library(module: str, purpose: str) -> Any:  # noqa: ANN401 - these libraries bring no types
-    """A library that only some files need.
-
-    Raises:
-        SetupError: it is not installed.
-    """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        name = module.split(".")[0]
-        raise SetupError(f"to read {purpose}, {name} is needed: pip install 'shopbench[train]'") from error
 
 
 def count(faults: Counter[str], name: str, times: int = 1) -> None:

@@ -52,7 +52,7 @@ def test_a_damaged_parquet_file_is_one_line(tmp_path: Path) -> None:
 def test_without_pyarrow_the_fix_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     (tmp_path / "a.parquet").touch()
-    with pytest.raises(SetupError, match=r"pip install 'shopbench\[parquet\]', or use JSON lines"):
+    with pytest.raises(SetupError, match=r"pip install 'shopbench\[parquet\]'"):
         list(FORMATS["parquet"].read(tmp_path / "a.parquet"))
 
 
