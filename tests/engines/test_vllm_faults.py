@@ -77,6 +77,8 @@ class _Llm:
             raise Exception("Call to add_lora method failed: While loading /srv/bad, expected target modules")  # noqa: TRY002  # as vLLM raises
         return True
 
+    def shutdown(self) -> None: ...
+
     async def generate(self, *_: object, lora_request: SimpleNamespace | None) -> AsyncIterator[object]:
         from vllm.outputs import CompletionOutput, RequestOutput
 
@@ -103,3 +105,6 @@ def test_an_adapter_that_vllm_cannot_load_is_refused_and_the_server_goes_on(
     refused = "vLLM cannot load the adapter 'bad'; the server's log has the reason"
     assert messages == [refused, None, None, None, refused]
     assert llm.asked == ["bad", "good", "bad"]
+    engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        asyncio.run(answers("bad"))

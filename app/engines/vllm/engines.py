@@ -290,8 +290,9 @@ class AsyncVllmEngine(_OnVllm):
         """Load an adapter by a call of its own: where vLLM cannot adapt a layer, the call fails, and not the engine."""
         if adapter.lora_name in self._loaded:
             return
+        llm = self._running()
         try:
-            await self._running().add_lora(adapter)
+            await llm.add_lora(adapter)
         except self._failures:
             raise
         except Exception as error:  # what vLLM's other process raised comes as nothing narrower
