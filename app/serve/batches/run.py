@@ -36,6 +36,8 @@ RETRY_AFTER = 1.0
 """Seconds between them."""
 MOST_DEATHS = 3
 """A line is asked no more after so many deaths of the engine with it."""
+COUNTED_AFTER = 5.0
+"""Seconds until a death of the engine counts: if the server ends meanwhile, both were told to, and no line is why."""
 AGAIN_AFTER = 10.0
 """Seconds until a batch goes on that the disk has stopped."""
 log = logging.getLogger(__name__)
@@ -220,6 +222,7 @@ class Run:
                 await asked.start(line, self._ask(line, store))
                 await asked.all_ended()
         except EngineError:
+            await asyncio.sleep(COUNTED_AFTER)
             deaths |= {name: deaths.get(name, 0) + 1 for name in asked.unanswered}
             await self._on_disk(lambda: store.write_note("deaths", deaths))
             raise

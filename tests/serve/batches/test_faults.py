@@ -18,7 +18,13 @@ from app.serve.batches.lines import Line
 from app.serve.batches.state import Entry
 from app.types import GenerationRequest
 from tests.serve.batches.local_server import Local, as_dict, first_error, in_server, local, predict_line
+from tests.serve.calls import happens
 from tests.serve.scripted_async_engine import ScriptedAsyncEngine
+
+
+@pytest.fixture(autouse=True)
+def deaths_count_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "COUNTED_AFTER", 0.01)
 
 
 def test_an_engine_that_fails_and_lives_on_is_asked_again(tmp_path: Path) -> None:
@@ -151,6 +157,28 @@ def test_a_line_that_kills_every_engine_is_given_up_and_the_others_are_answered(
 
     asyncio.run(main())
     assert len(deaths) == 3
+
+
+def test_an_engine_that_ends_with_its_server_is_no_lines_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Service managers send the signal to every process: vLLM's ends at once, and the server after its requests."""
+    monkeypatch.setattr(run, "COUNTED_AFTER", 60)
+
+    async def main() -> None:
+        batch = None
+        for _ in range(5):
+            deaths.clear()
+            engine = ScriptedAsyncEngine()
+            engine.script = deadly(engine, deaths)
+            async with local(tmp_path, engine) as server:
+                batch = batch or await server.batch([predict_line("poison")])
+                await happens(lambda: deaths)
+        async with local(tmp_path, ScriptedAsyncEngine()) as server:
+            assert batch is not None
+            done = await server.ended(batch)
+            assert (done.status, done.error_file_id) == ("completed", None)
+
+    deaths: list[int] = []
+    asyncio.run(main())
 
 
 def test_a_full_disk_only_delays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
