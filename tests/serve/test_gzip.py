@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import socket
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
@@ -51,6 +52,15 @@ def test_gzip_that_goes_over_the_line_in_chunks_is_answered() -> None:
         for content in (PACKED, iter([PACKED[:30], PACKED[30:]])):
             response = httpx.post(f"http://127.0.0.1:{port}/v1/predict", content=content, headers=JSON)
             assert response.status_code == 200, response.text
+
+
+@pytest.mark.parametrize(("coding", "status"), [(b"gzip, chunked", 200), (b"deflate, chunked", 415)])
+def test_gzip_of_the_line_itself_is_gzip_too(coding: bytes, status: int) -> None:
+    """`Transfer-Encoding` may name it as well, if seldom."""
+    head = raw_request("/v1/predict", b"").replace(b"Content-Length: 0", b"Transfer-Encoding: " + coding)
+    with serving(app_of()) as port, socket.create_connection(("127.0.0.1", port)) as one:
+        one.sendall(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(PACKED), PACKED))
+        assert one.recv(12) == b"HTTP/1.1 %d" % status
 
 
 @pytest.mark.parametrize(

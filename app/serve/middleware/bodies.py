@@ -16,6 +16,8 @@ WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 UPLOAD_PATH = "/v1/files"
 CLOSE = {"Connection": "close"}
 """The rest of a refused body stays unread, so its connection can carry no further request."""
+PLAIN = frozenset({"", "identity", "chunked"})
+"""Codings that the body is not packed by."""
 GZIP = 16 + zlib.MAX_WBITS
 """zlib's number for gzip with its header and checksum."""
 PIECE = 64 << 10
@@ -125,8 +127,8 @@ async def _read(receive: Receive) -> bytes | None:
 
 def _is_gzip(headers: Headers) -> bool:
     """Whether the body came as gzip, and not as it is. Any other coding is refused."""
-    named = ",".join(headers.getlist("content-encoding")).lower().split(",")
-    codings = [name for name in map(str.strip, named) if name not in ("", "identity")]
+    lines = headers.getlist("content-encoding") + headers.getlist("transfer-encoding")
+    codings = [name for name in map(str.strip, ",".join(lines).lower().split(",")) if name not in PLAIN]
     if codings and codings not in (["gzip"], ["x-gzip"]):
         detail = "this server unpacks no such Content-Encoding: send the body as gzip, or as it is"
         raise ProblemError(415, "unsupported_encoding", detail, headers={"Accept-Encoding": "gzip"})
