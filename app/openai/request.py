@@ -113,6 +113,10 @@ class ModelRequest(Refusing):
     spaces_between_special_tokens: Literal[True] | None = None
     include_stop_str_in_output: Literal[False] | None = None
     use_beam_search: Literal[False] | None = None
+    length_penalty: float | None = Field(None, ge=1, le=1)
+    bad_words: Annotated[list[Any], Field(max_length=0)] | None = None
+    return_token_ids: Literal[False] | None = None
+    return_tokens_as_token_ids: Literal[False] | None = None
     priority: Literal[0] | None = None
 
     @property

@@ -160,6 +160,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"store": False, "service_tier": "auto", "tools": [], "tool_choice": "none", "logit_bias": {}},
     {"modalities": ["text"], "functions": [], "function_call": "none", "parallel_tool_calls": True, "echo": False},
     {"prompt_cache_key": "a", "safety_identifier": "b", "verbosity": "medium", "chat_template_kwargs": {}},
+    {"length_penalty": 1.0, "bad_words": [], "return_token_ids": False, "return_tokens_as_token_ids": False},
     {"min_tokens": 0, "skip_special_tokens": True, "use_beam_search": False, "include_stop_str_in_output": False},
     {"messages": [USER, {"role": "assistant", "content": None}, USER]},
     {"messages": [USER, {"role": "assistant", "content": "Oak.", "refusal": None, "annotations": [], "audio": None,
