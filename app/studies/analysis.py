@@ -269,7 +269,7 @@ def joined_effects(scores: Scores) -> Iterator[Effect]:
                 pairs.append((scores.table[other] - scores.table[one])[scores.where(SEEN)])
         values = np.array(pairs).T if pairs else np.empty((0, 0))
         title = f"{name}, against one"
-        yield effect(title, SEEN, "score", scores.about.worthwhile, values, primary=True)
+        yield effect(title, SEEN, "the one instead of the other", scores.about.worthwhile, values, primary=True)
 
 
 def all_effects(scores: Scores) -> list[Effect]:

@@ -4,7 +4,7 @@ import copy
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -28,13 +28,14 @@ from app.evaluation.scoring import Scorer
 from app.evaluation.statistics import mean_over_tasks, score_interval
 from app.files import FolderKind, git_revision, whole_folder, write_lines
 from app.forms import write_forms
-from app.predictor import Predictor
+from app.predictor import Predictor, Prepared
 from app.process import Interruption
 from app.prompting import PromptLibrary
 from app.settings import ROOT
 from app.studies.plan import Cell, Study, experts
 from app.studies.pool import SEEN, FixedQuestion, Pool, learnable, read_general, shared_out, split_rows
 from app.studies.results import CellResult, Group, Training
+from app.tasks.base import Task
 from app.train.adapters import Combination, combine
 from app.train.callbacks import Narrator, Watcher
 from app.train.encoded import encode_once
@@ -52,7 +53,7 @@ from app.train.network import (
 )
 from app.train.run_folder import run_identity
 from app.train.trainer import LOSS, AnswerTrainer
-from app.types import TaskType
+from app.types import Prediction, Question, TaskType
 
 CELL = FolderKind("cell of a study", "cell.json")
 ADAPTER = "adapter"
@@ -75,6 +76,23 @@ class _Stop(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
     def on_step_end(self, _: object, __: TrainerState, control: TrainerControl, **___: object) -> TrainerControl:
         control.should_training_stop = control.should_training_stop or self._interruption.requested
         return control
+
+
+WRITTEN = (TaskType.NAMED_ENTITY_RECOGNITION, TaskType.GENERATION)
+
+
+class _Brief(Predictor):
+    """A predictor whose answers are bounded."""
+
+    longest_answer = 1
+
+    def prepare(self, question: Question, request_id: str, task: Task | None = None) -> Prepared | Prediction:
+        prepared = super().prepare(question, request_id, task)
+        if isinstance(prepared, Prediction):
+            return prepared
+        sampling = prepared.request.sampling
+        brief = replace(sampling, max_tokens=min(sampling.max_tokens, self.longest_answer))
+        return replace(prepared, request=replace(prepared.request, sampling=brief))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +261,13 @@ class Bench:
         place = {"device": "cpu"} if self.study.device == "cpu" else {}
         settings = TransformersSettings.parse({"batch_size": AT_ONCE, **place})
         engine = TransformersEngine(self.study.base, settings, network)
-        samples = [one.sample for one in self.questions if kind in (None, one.sample.task_type)]
-        predictor = Predictor(engine, PromptLibrary(config.prompts), forms=config.forms)
+        # What is written comes last and together: a batch of it takes as long as its longest answer.
+        samples = sorted(
+            (one.sample for one in self.questions if kind in (None, one.sample.task_type)),
+            key=lambda sample: sample.task_type in WRITTEN,
+        )
+        predictor = _Brief(engine, PromptLibrary(config.prompts), forms=config.forms)
+        predictor.longest_answer = self.study.test.longest_answer
         answers = ask(predictor, samples)
         return {sample.question.id: answer for sample, answer in zip(samples, answers.answers, strict=True)}
 

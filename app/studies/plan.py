@@ -38,6 +38,8 @@ class QuestionCounts(StrictSettings):
     new_tasks: PositiveInt = 140
     longest: PositiveInt = 800
     """Characters of a prompt, at most: what is asked of every cell has to be cheap."""
+    longest_answer: PositiveInt = 48
+    """Tokens that are written, at most; cells that do not stop by themselves would take minutes."""
 
 
 class Grid(StrictSettings):
