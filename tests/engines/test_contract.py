@@ -13,11 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from app.engines.base import Engine
 from app.engines.chat import load_chat_tokenizer
 from app.engines.loading import create_engine
 from app.engines.prepared import prepare
+from app.engines.transformers import one_query_attention
 from app.errors import EngineError
 from app.types import (
     Choice,
@@ -525,3 +527,21 @@ def test_ends_are_passed_over_and_added(engine: Engine, checkpoint: Path) -> Non
     (wild,) = engine.generate([replace(ask("0"), sampling=SamplingParams(6, stop_token_ids=(tokenizer.size,)))])
     assert wild.error is not None
     assert wild.error.code == "unusable_sampling"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("hidden", ["nothing", "by truth", "by number"])
+def test_attention_of_one_token_is_pytorchs_own(dtype: torch.dtype, hidden: str) -> None:
+    """Three rows, six heads over two of keys, seven tokens, of which a row may not see some."""
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(3, heads, size, 8).to(dtype) for heads, size in ((6, 1), (2, 7), (2, 7)))
+    module, mask = torch.nn.Module(), None
+    module.num_key_value_groups = 3  # type: ignore[assignment]  # as the library's layers have it
+    if hidden != "nothing":
+        seen = torch.ones(3, 1, 1, 7, dtype=torch.bool)
+        seen[1, ..., :4] = False
+        mask = seen if hidden == "by truth" else torch.zeros(3, 1, 1, 7, dtype=dtype).masked_fill(~seen, -1e30)
+    found, _ = one_query_attention(module, query, key, value, mask, scaling=0.3)
+    expected, _ = sdpa_attention_forward(module, query, key, value, mask, scaling=0.3)
+    assert found.shape == expected.shape
+    assert torch.allclose(found, expected, atol=1e-5 if dtype is torch.float32 else 2e-2)
