@@ -11,7 +11,7 @@ from torch import nn
 
 from app.checkpoints.tensors import CheckpointTensors
 from app.engines import transformers
-from app.errors import SetupError, first_line
+from app.errors import SetupError
 
 
 def load_network(checkpoint: Path, *, on_gpus: bool = False) -> nn.Module:
@@ -61,15 +61,10 @@ def with_adapter(network: nn.Module, adapter: Path) -> nn.Module:
     Raises:
         SetupError: the library cannot load it, or weights are missing from it.
     """
-    from peft import PeftModel
-
-    try:
-        with warnings.catch_warnings():
-            # PEFT only warns of adapter weights that it did not find.
-            warnings.filterwarnings("error", message=".*missing adapter keys.*")
-            adapted: nn.Module = PeftModel.from_pretrained(network, str(adapter))
-    except (OSError, ValueError, RuntimeError, UserWarning) as error:
-        raise SetupError(f"{adapter}: cannot load the adapter: {first_line(error)}") from error
+    with warnings.catch_warnings():
+        # PEFT only warns of adapter weights that it did not find.
+        warnings.filterwarnings("error", message=".*missing adapter keys.*")
+        adapted: nn.Module = transformers.with_adapter(network, "adapter", adapter)
     return adapted.eval()
 
 

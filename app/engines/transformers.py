@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AttentionInterface,
@@ -344,7 +345,7 @@ class TransformersEngine(CountsTokens):
     def _load(self) -> PreTrainedModel:
         network = load_network(self.model, dtype=_dtype(self._settings.dtype, self._device, self.model))
         for name, path in self._settings.adapters.items():
-            network = _with_adapter(network, name, str(path))
+            network = with_adapter(network, name, path)
         return _ready(network, self._device)
 
 
@@ -402,16 +403,21 @@ def load_network(model: str | Path, **arguments: object) -> PreTrainedModel:
         raise SetupError(f"{model}: cannot load the model: {first_line(error)}") from error
 
 
-def _with_adapter(network: PreTrainedModel, name: str, path: str) -> PreTrainedModel:
+def with_adapter(network: PreTrainedModel, name: str, path: str | Path, **arguments: object) -> PreTrainedModel:
+    """The network with a LoRA adapter under a name, beside those that it has.
+
+    Raises:
+        SetupError: the library cannot load it, or warns where a caller has made its warnings errors.
+    """
     from peft import PeftModel
 
     try:
-        if isinstance(network, PeftModel):
-            network.load_adapter(path, adapter_name=name)
-            return network
-        return PeftModel.from_pretrained(network, path, adapter_name=name)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise SetupError(f"adapter {name!r}: cannot load {path}: {first_line(error)}") from error
+        if not isinstance(network, PeftModel):
+            return PeftModel.from_pretrained(network, str(path), adapter_name=name, **arguments)
+        network.load_adapter(str(path), adapter_name=name, **arguments)
+    except (OSError, ValueError, RuntimeError, SafetensorError, UserWarning) as error:
+        raise SetupError(f"{path}: cannot load the adapter: {first_line(error)}") from error
+    return network
 
 
 def _dtype(wanted: str, device: torch.device, model: str) -> torch.dtype:

@@ -8,12 +8,12 @@ from typing import Any, Literal, get_args
 
 import torch
 from peft import PeftModel
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from app.engines import transformers
 from app.engines.adapter_files import check_adapter
-from app.errors import SetupError, first_line
+from app.errors import SetupError
 from app.files import FolderKind, refuse_to_replace, whole_folder
 from app.forms import own_forms, told, write_forms
 from app.jobs.identity import folder_revision
@@ -100,16 +100,10 @@ def load_adapters(base: PreTrainedModel, adapters: Sequence[Path]) -> PeftModel:
     """
     names = adapter_names(len(adapters))
     device = str(next(base.parameters()).device)
-    network: PeftModel | None = None
+    network: PreTrainedModel | PeftModel = base
     for name, path in zip(names, adapters, strict=True):
-        try:
-            if network is None:
-                network = PeftModel.from_pretrained(base, str(path), adapter_name=name, torch_device=device)
-            else:
-                network.load_adapter(str(path), adapter_name=name, torch_device=device)
-        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-            raise SetupError(f"{path} does not fit the base model: {first_line(error)}") from error
-    if network is None:
+        network = transformers.with_adapter(network, name, path, torch_device=device)
+    if network is base:
         raise SetupError("name two adapters or more")
     return network
 
