@@ -3,9 +3,11 @@
 import json
 import shutil
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import openai
 from openai.types import Batch
@@ -35,11 +37,7 @@ def connect(server: LiveServer) -> openai.OpenAI:
 def kill_in_the_middle(server: LiveServer) -> LiveBatch:
     """Start a batch, and kill the server once part of it is answered; the engine's process must go with it."""
     client = connect(server)
-    text = "".join(json.dumps(line) + "\n" for line in _lines())
-    file = client.files.create(file=("in.jsonl", text.encode()), purpose="batch")
-    batch = client.batches.create(
-        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={"by": "tests"}
-    )
+    batch = start(server, _lines())
     until = time.monotonic() + 900
     while True:
         found = client.batches.retrieve(batch.id)
@@ -54,6 +52,31 @@ def kill_in_the_middle(server: LiveServer) -> LiveBatch:
         assert time.monotonic() < until, left
         time.sleep(0.02)
     return LiveBatch(server.log.parent, batch.id, tuple(_keys(server.log.parent)))
+
+
+def start(server: LiveServer, lines: Iterable[object], window: str = "24h") -> Batch:
+    """Upload conversations and have them answered."""
+    client = connect(server)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    file = client.files.create(file=("in.jsonl", text.encode()), purpose="batch")
+    return client.batches.create(
+        input_file_id=file.id,
+        endpoint="/v1/chat/completions",
+        completion_window="24h",
+        metadata={"by": "tests"},
+        extra_body={"completion_window": window},
+    )
+
+
+def chat_lines(*bodies: Mapping[str, object]) -> list[dict[str, object]]:
+    """One line of a batch each."""
+    head = {"method": "POST", "url": "/v1/chat/completions"}
+    return [{"custom_id": f"line-{number}", **head, "body": body} for number, body in enumerate(bodies)]
+
+
+def contents(server: LiveServer, name: str | None) -> list[dict[str, Any]]:
+    """What stands in an output or error file; nothing where there is none."""
+    return [] if name is None else list(map(json.loads, connect(server).files.content(name).text.splitlines()))
 
 
 def _running(group: int) -> list[str]:
@@ -79,22 +102,18 @@ def wait(server: LiveServer, name: str, within: float = 900) -> Batch:
 
 
 def _lines() -> list[dict[str, object]]:
-    return [
+    bodies: list[dict[str, object]] = [
         {
-            "custom_id": f"line-{number}",
-            "method": "POST",
-            "url": "/v1/chat/completions",
-            "body": {
-                "model": "coral" if number % 10 == 0 else "mini",
-                "messages": [{"role": "user", "content": f"Name a chair for garden number {number}."}],
-                "max_completion_tokens": 24,
-                "temperature": 0,
-                # Even a model that would end at once writes as much.
-                "structured_outputs": {"regex": "[a-z ]{40}"},
-            },
+            "model": "coral" if number % 10 == 0 else "mini",
+            "messages": [{"role": "user", "content": f"Name a chair for garden number {number}."}],
+            "max_completion_tokens": 24,
+            "temperature": 0,
+            # Even a model that would end at once writes as much.
+            "structured_outputs": {"regex": "[a-z ]{40}"},
         }
         for number in range(LINES)
     ]
+    return chat_lines(*bodies)
 
 
 def _keys(folder: Path) -> list[str]:

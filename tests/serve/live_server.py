@@ -63,13 +63,25 @@ class LiveServer:
         return int(sum(float(line.rsplit(" ", 1)[1]) for line in lines))
 
 
+def settle(server: LiveServer, within: float = 15) -> None:
+    """Wait until the engine has nothing to do."""
+    until = time.monotonic() + within
+    while server.running():
+        assert time.monotonic() < until, "the engine still works for nobody"
+        time.sleep(0.2)
+
+
 @contextmanager
 def live_server(
-    checkpoint: Path, folder: Path, command: Sequence[str] = SERVE, adapters: Mapping[str, Path] | None = None
+    checkpoint: Path,
+    folder: Path,
+    command: Sequence[str] = SERVE,
+    adapters: Mapping[str, Path] | None = None,
+    **settings: object,
 ) -> Iterator[LiveServer]:
     """A server that keeps its files and batches in the folder, so that another one there goes on with them."""
     log = folder / "server.log"
-    settings = {"canary_timeout": 3, "model_name": "mini", "data_dir": str(folder / "data")}
+    settings |= {"canary_timeout": 3, "model_name": "mini", "data_dir": str(folder / "data")}
     engine_settings = {"adapters": {name: str(path) for name, path in (adapters or {}).items()}}
     environment = os.environ | {
         "SHOPBENCH_API_KEYS": f"tests:{KEY}",

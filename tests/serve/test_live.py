@@ -10,7 +10,7 @@ import pytest
 
 from app.rows import read_rows
 from app.settings import ROOT
-from tests.serve.live_server import LONG, SLOW_CHAT, LiveServer
+from tests.serve.live_server import LONG, SLOW_CHAT, LiveServer, settle
 
 pytestmark = pytest.mark.timeout(600, func_only=True)
 
@@ -22,13 +22,6 @@ def sample() -> list[dict[str, object]]:
         for row in rows
         if row is not None
     ]
-
-
-def settle(server: LiveServer, within: float = 15) -> None:
-    until = time.monotonic() + within
-    while server.running():
-        assert time.monotonic() < until, "the engine still works for nobody"
-        time.sleep(0.2)
 
 
 def test_the_sample_is_answered_alike_in_one_piece_and_as_a_stream(server: LiveServer) -> None:

@@ -1,6 +1,7 @@
 """Files, batches and adapters on the real engine, asked by OpenAI's own client."""
 
-import json
+import time
+from contextlib import suppress
 
 import httpx
 import openai
@@ -10,8 +11,8 @@ from app.engines.chat import load_chat_tokenizer
 from app.rows import read_rows
 from app.types import Message
 from tests.serve.conftest import CHATS, MINI, SAMPLE, Offline, chat_body, chat_url
-from tests.serve.live_batch import LINES, LiveBatch, connect, wait
-from tests.serve.live_server import LiveServer
+from tests.serve.live_batch import LINES, LiveBatch, chat_lines, connect, contents, start, wait
+from tests.serve.live_server import SLOW_CHAT, LiveServer, settle
 
 pytestmark = pytest.mark.timeout(600, func_only=True)
 
@@ -27,7 +28,7 @@ def test_a_batch_goes_on_after_the_server_was_killed(server: LiveServer, interru
     assert done.error_file_id is None
     assert done.output_file_id is not None
     client = connect(server)
-    lines = [json.loads(line) for line in client.files.content(done.output_file_id).text.splitlines()]
+    lines = contents(server, done.output_file_id)
     assert [line["custom_id"] for line in lines] == [f"line-{number}" for number in range(LINES)]
     answers = [line["response"]["body"]["choices"][0]["message"]["content"] for line in lines]
     assert all(answers)
@@ -36,6 +37,28 @@ def test_a_batch_goes_on_after_the_server_was_killed(server: LiveServer, interru
     metrics = server.connect().get("/metrics").text
     assert f'shopbench_batch_lines_total{{status="200"}} {LINES - len(interrupted.settled)}.0\n' in metrics
     assert client.files.delete(done.output_file_id).deleted
+
+
+@pytest.mark.parametrize(("end", "window"), [("cancelled", "24h"), ("expired", "3s")])
+def test_lines_in_the_engine_are_left_unanswered_as_what_ended_them_says(
+    server: LiveServer, end: str, window: str
+) -> None:
+    """Not as refused: vLLM's own way to serve tells a cancelled request that its client has left, which is a reply."""
+    one = {**SLOW_CHAT, "n": 1}
+    bodies = [{**one, "model": "coral"}, SLOW_CHAT, {**one, "logprobs": True, "top_logprobs": 2}, SLOW_CHAT, one]
+    batch = start(server, chat_lines(*bodies), window)
+    if end == "cancelled":
+        while server.running() < 10:
+            time.sleep(0.05)
+        client = connect(server)
+        assert client.batches.cancel(batch.id).status == "cancelling"
+        with suppress(openai.ConflictError):  # it has ended meanwhile
+            assert client.batches.cancel(batch.id).status == "cancelling"
+    done = wait(server, batch.id)
+    assert (done.status, done.output_file_id) == (end, None)
+    lines = contents(server, done.error_file_id)
+    assert [(line["response"], line["error"]["code"]) for line in lines] == [(None, f"batch_{end}")] * len(bodies)
+    settle(server)
 
 
 def test_adapters_answer_by_their_names(server: LiveServer) -> None:
