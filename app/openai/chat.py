@@ -94,6 +94,19 @@ class ChatTurn(Refusing):
         return None
 
 
+_OPEN = {
+    "additionalProperties",
+    "unevaluatedProperties",
+    "patternProperties",
+    "anyOf",
+    "oneOf",
+    "$ref",
+    "enum",
+    "const",
+}
+"""What may say more of an object's parts than their names."""
+
+
 def _closed(schema: object) -> Any:  # noqa: ANN401  # a schema is JSON
     """A schema whose objects, where they name their parts and say nothing of others, have no others."""
     if not isinstance(schema, dict):
@@ -107,8 +120,7 @@ def _closed(schema: object) -> Any:  # noqa: ANN401  # a schema is JSON
             made[name] = [_closed(value) for value in inner]
     if "items" in schema:
         made["items"] = _closed(schema["items"])
-    open_ended = {"additionalProperties", "unevaluatedProperties", "patternProperties", "anyOf", "oneOf", "$ref"}
-    if "properties" in schema and not open_ended & schema.keys():
+    if "properties" in schema and not _OPEN & schema.keys():
         made["additionalProperties"] = False
     return made
 
@@ -124,7 +136,7 @@ class Function(Refusing):
     @property
     def schema_(self) -> dict[str, Any]:
         """Of the arguments: those that are named and no others, as with vLLM; small models would go on naming some."""
-        schema = {"type": "object", "properties": {}} | self.parameters
+        schema = {"type": "object"} | (self.parameters or {"properties": {}})
         # Where schemas add up, what one says nothing about another may name.
         return schema if '"allOf"' in json.dumps(schema) else _closed(schema)
 

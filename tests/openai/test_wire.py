@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from app.openai.batches import BatchLine, BatchRequest
-from app.openai.chat import ChatRequest
+from app.openai.chat import ChatRequest, Function
 from app.openai.wire import RequestError, read_body
 from app.rows import PredictRequest
 
@@ -107,3 +107,43 @@ def test_of_very_many_faults_the_number_is_told() -> None:
 )  # fmt: skip
 def test_null_is_as_good_as_nothing_wherever_it_stands(model: type[BaseModel], body: dict[str, Any]) -> None:
     read_body(model, body)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "schema"),
+    [
+        ({}, {"type": "object", "properties": {}, "additionalProperties": False}),
+        ({"type": "object"}, {"type": "object"}),
+        ({"enum": [{"seats": 2}]}, {"type": "object", "enum": [{"seats": 2}]}),
+        (
+            {"properties": {"of": {"properties": {"seats": {}}}, "any": {"type": "object"}}},
+            {
+                "type": "object",
+                "properties": {
+                    "of": {"properties": {"seats": {}}, "additionalProperties": False},
+                    "any": {"type": "object"},
+                },
+                "additionalProperties": False,
+            },
+        ),
+        (
+            {"properties": {"seats": {}}, "additionalProperties": True},
+            {"type": "object", "properties": {"seats": {}}, "additionalProperties": True},
+        ),
+        (
+            {"properties": {}, "allOf": [{"properties": {"seats": {}}}]},
+            {"type": "object", "properties": {}, "allOf": [{"properties": {"seats": {}}}]},
+        ),
+        (
+            {"$defs": {"leg": {"properties": {}}}, "properties": {"legs": {"items": {"$ref": "#/$defs/leg"}}}},
+            {
+                "type": "object",
+                "$defs": {"leg": {"properties": {}, "additionalProperties": False}},
+                "properties": {"legs": {"items": {"$ref": "#/$defs/leg"}}},
+                "additionalProperties": False,
+            },
+        ),
+    ],
+)
+def test_a_call_has_the_arguments_that_are_named(parameters: dict[str, Any], schema: dict[str, Any]) -> None:
+    assert Function(name="find", parameters=parameters).schema_ == schema
