@@ -7,7 +7,7 @@ from app.tasks.multiple_choice import MultipleChoice
 from app.tasks.registry import TASKS
 from app.types import Question, TaskType
 
-ROUTING = 2
+ROUTING = 3
 """Raised with every change after which a question may go to another task. Kept answers depend on it."""
 _CHOICE = MultipleChoice()
 

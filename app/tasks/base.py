@@ -7,7 +7,7 @@ from typing import Protocol
 from app.tasks.lists import NumberedList
 from app.types import Answer, Choice, OutputConstraint, Question, SamplingParams, TaskType
 
-READING = 4
+READING = 5
 """Raised with every change after which a task reads a prompt or a model's text otherwise. Kept answers depend on it."""
 
 

@@ -28,11 +28,18 @@ _LETTER_INLINE = re.compile(
     r"[ \t]+(?P<next>\S)",
     re.MULTILINE,
 )
+_FIRST_LETTERS = tuple(
+    f"{letter}{mark}" for letter in "Aa" for mark in (*".):]）、．-–|=", " ]", " )", " -", " –", " |", " =")
+)
 _LIST_LABEL = re.compile(
     r"\b(?:list|products?|items?|candidates?|options?|choices?|aspects?|snippets?|quer(?:y|ies)|brands?|categor(?:y|ies)"
     r"|keywords?|keyphrases?|phrases?|titles?|entries|statements?|attributes?|following|below)\b",
     re.IGNORECASE,
 )
+_WHOSE = re.compile(
+    r"\b(?:reviews?|reviewer|comment|feedback|customer|buyer|user|message|passage|text) *$", re.IGNORECASE
+)
+"""What numbers texts of people apart ("Review 2: ..."), which are no options."""
 _PHRASE_END = re.compile(r"[.;!?] ")
 _OUTPUT_LINE = re.compile(
     r"^[ \t]*(?:output|answer|response|result|reply)\b[^\n:：]{0,60}[:：]"
@@ -118,6 +125,8 @@ def letters_as_numbers(prompt: str) -> str:
 
 def find_letters(prompt: str) -> NumberedList | None:
     """The last lettered list ("A. ...", "(b) ..."), one within a line only where no lines have one; None without."""
+    if not any(first in prompt for first in _FIRST_LETTERS):
+        return None
     for pattern in (_LETTER_LINE, _LETTER_INLINE):
         if runs := [run for run in _letter_runs(pattern, prompt) if len(run) > 1]:
             return _build(prompt, max(runs, key=lambda run: run[0].start), len(prompt))
@@ -186,7 +195,8 @@ def _labelled_first(prompt: str) -> Iterator[_Marker]:
 def _inline_markers(prompt: str) -> list[_Marker]:
     if not any(first in prompt for first in _FIRST):
         return []
-    return [m for m in _markers(_INLINE_MARKER, prompt) if not m.tight or m.style in {"(", "["}]
+    markers = (m for m in _markers(_INLINE_MARKER, prompt) if not m.tight or m.style in {"(", "["})
+    return [m for m in markers if m.style != ":" or not _WHOSE.search(prompt[max(0, m.line_start - 20) : m.line_start])]
 
 
 def _runs(markers: list[_Marker], largest_step: int) -> list[list[_Marker]]:

@@ -7,18 +7,32 @@ from app.errors import InputError
 from app.tasks.answers import copied, first_words, join_spans, last_words, parse_spans, string_list, word_with_digit
 from app.tasks.base import Reading
 from app.tasks.prompt import Field, FieldKind, Parts, Quoted, dissect
-from app.tasks.words import ATTRIBUTE, EXTRACTS, SOURCE, TEXT, VERB_WORD, WORKED_SOLUTION, either, imperative
+from app.tasks.words import (
+    ATTRIBUTE,
+    EXTRACTS,
+    SOURCE,
+    TEXT,
+    VERB_WORD,
+    WORKED_SOLUTION,
+    either,
+    extracts_elsewhere,
+    imperative,
+)
 from app.types import Answer, Copy, Question, SamplingParams, TaskType
 
 _SOURCE_LABEL = re.compile(
     r"quer|title|search|name|text|sentence|string|utterance|headline|listing|product|item|input|keyword|description"
-    r"|review|comment|message|content"
+    r"|review|comment|message|content|titel|anfrage|bewertung|beschreibung|rezension|título|consulta|búsqueda|reseña|opinión"
+    r"|descripción|titre|requête|recherche|avis|titolo|ricerca|recensione|descrizione|商品|タイトル|クエリ|検索|レビュー|標題|标题|查询|搜索"
+    r"|评论|评价|描述|judul|kueri|pencarian|ulasan|deskripsi"
 )
 TYPE_LABEL = re.compile(r"entity|attribute|type|category|label|brand|aspect")
 _BEFORE_SOURCE = re.compile(rf"\b{SOURCE}\b(?: (?:is|reads|of|below|given|called))?\s*[:,=]?\s*$")
 _BEFORE_TYPE = re.compile(r"\b(?:type|class|entity|slot|kind|attribute)s?\s*[:,=]?\s*$")
 _INLINE = re.compile(
-    rf"\b(?:{TEXT}|from|in)[ \t]*[:：][ \t]*(?P<text>(?!['\"“‘`「])\S[^\n]{{2,}})$", re.MULTILINE | re.IGNORECASE
+    rf"\b(?:{TEXT}|from|in|{EXTRACTS}[a-z]* [^:\n]{{0,40}}{ATTRIBUTE}(?: names?| values?)?)[ \t]*(?:[:：]"
+    rf"|->|→|=>)[ \t]*(?P<text>(?!['\"“‘`「])\S[^\n]{{2,}})$",
+    re.MULTILINE | re.IGNORECASE,
 )
 """A title or query that ends the line of its question, without quotation marks."""
 _INSTRUCTS = re.compile(rf"{VERB_WORD}|\b{TEXT}\b|[.?!:：]\s*$|^\W*(?:you|please|do|answer)\b", re.IGNORECASE)
@@ -95,12 +109,46 @@ _TOKENS = 48
 """Titles' longest entities are some 15 words; a small vocabulary needs about three tokens for each."""
 
 _ENTITY = re.compile(r"\bentit(?:y|ies|ys)\b|\bner\b|\bnamed[- ]entit|\bslot[- ]filling\b")
+_MEANS = re.compile(
+    r"\bwhat (?:does|do|did|is|are|would|should|might)\b[^.?\n]{0,100}?\b(?:mean|stand for|good for"
+    r"|used for|refer to|tell|say about"
+    r"|understand)\b|\bwhat\b[^.?\n]{0,60}\b(?:means|stands for|refers to)\b|\b(?:meaning"
+    r"|pronunciation) of\b|\bpronounced\b"
+    r"|\bwhat\b[^.?\n]{0,120}\bis (?:good|used|meant|made) for\b|\bhow (?:does|do|did|is"
+    r"|are) (?!.*\b(?:named|called|written)\b)|\bwonders\b|\bexplain\b|\bgive (?:a"
+    r"|an) (?:\w+ )?(?:explanation|definition)\b"
+)
+"""What asks about a word rather than for it."""
+_TERM = (
+    r"(?:(?:aspect|opinion|sentiment|feature|attribute|target|polarity)s?(?: (?:terms?|words|expressions?"
+    r"|targets?|phrases|names))"
+    r"|(?:every|each) (?:product )?(?:aspect|feature|opinion|characteristic|material|colou?r|brand|size)"
+    r"|(?:product |mentioned )?(?:aspects|features|opinions|characteristics|materials|measurements"
+    r"|dimensions|colou?rs|brands|sizes"
+    r"|ingredients|adjectives|nouns|entities|names|units))"
+)
+_PEOPLE = r"(?:reviews?|reviewers?|comments?|feedback|descriptions?|customer|writer|buyer|text|…)"
+_TERMS = re.compile(
+    rf"\b(?:extract|list|find|get|pull|copy|identify|mark|tag|collect|name|quote|return|highlight|underline|output)\b[^.\n?]{{0,80}}?\b{_TERM}\b"
+    rf"[^.\n?]{{0,80}}?\b{_PEOPLE}"
+    rf"|\b{_PEOPLE}\b[^\n?]{{0,120}}?\b(?:extract|list|find|get|copy|collect|mark|quote|which|what)\b[^.\n?]{{0,60}}?\b{_TERM}\b"
+    rf"|\b{_TERM} (?:\w+ )?(?:mentioned|named|discussed|praised|criticised|criticized|verbatim)\b"
+)
+"""Kinds of things that people's texts name, in the plural: all of them are wanted."""
+_ONE_PHRASE = re.compile(
+    r"\bkey ?-?(?:phrase|word|feature|attribute|aspect|characteristic)|\b(?:snippet|passage|excerpt|sentence)s?\b"
+    r"|\b(?:translat|summar|rewrite|paraphras|explain|generate|compose|classif|suggest)"
+    r"|\b(?:main|primary|key|important|essential|significant|notable|crucial|standout|defining)\b"
+    r"|\bthat (?:explain|describe)s? why\b"
+)
 _IN_QUOTES = r"\b(?:in|from|within|out of|given)[:,]? ['\"`‘“「『«„]? ?…"
 _ASKS = re.compile(
     rf"{VERB_WORD}[^\n]{{0,200}}?\b{ATTRIBUTE}\b[^\n]{{0,200}}?(?:\b{TEXT}\b|{_IN_QUOTES})"
     rf"|(?:\b{TEXT}\b|{_IN_QUOTES})[^\n]{{0,200}}?{VERB_WORD}[^\n]{{0,120}}?\b{ATTRIBUTE}\b"
     rf"|\b{EXTRACTS}[a-z]*\b[^\n.?!]{{0,100}}?\b(?:from|in|within|out of|of)\b[^\n.?!]{{0,60}}?(?:\b{TEXT}\b|…)"
-    rf"|\b{EXTRACTS}[a-z]*\b[^\n.?!]{{0,60}}?\b(?:from|in) ?:"
+    rf"|\b{EXTRACTS}[a-z]*\b[^\n.?!]{{0,60}}?\b(?:from|in|{ATTRIBUTE}(?: names?| values?)?) ?:"
+    rf"|\b(?:words?|terms?|phrases?|tokens?|names?|values?|spans?) (?:for|denoting|naming|that name)\b[^.\n?]{{0,50}}?"
+    rf"\b(?:in|from|of)\b[^.\n?]{{0,30}}?\b{TEXT}\b"
     r"|\b(?:what|which) (?:tokens?|words?|spans?|parts?|phrases?|substrings?|expressions?) (?:of|in|from)\b"
     rf"|\b(?:what|which)\b[^\n.?!]{{0,60}}?\b(?:mention|appear|occur|express|contain|named)[a-z]*\b[^\n.?!]{{0,40}}?"
     rf"(?:\b{TEXT}\b|…)"
@@ -111,6 +159,7 @@ _MARKS = re.compile(
         "extract", "identify", "detect", "tag", "annotate", "spot", "locate", "recogni[sz]e", "copy", "mark",
         "highlight", "isolate", "pinpoint",
     )
+    + r"|\b(?:matching|corresponding|respective|exact) (?:words?|phrases?|spans?|tokens?|terms?)\b"
 )  # fmt: skip
 _LOCATED = re.compile(rf"\b(?:in|from|within|out of|according to) (?:(?!order|addition)[\w'’-]+ ){{0,3}}?{SOURCE}\b")
 """Where the answer is said to stand."""
@@ -139,7 +188,8 @@ _WRITES = re.compile(
         r"\b(?:review|feedback|comment)s?\b[^.]{0,60}\b(?:part|phrase|words?|passage|snippet|span|excerpt)s?\b",
         r"\b(?:category|categories)\b",
         r"\bkeywords? (?:sets?|that summar)",
-        r"\b(?:generate|write|create|compose|suggest|propose|craft) (?:an? |the |one )",
+        r"\b(?:generate|write|create|compose|suggest|propose|craft) (?:an? |one |the (?!(?:matching|exact"
+        r"|corresponding|words?|phrases?|spans?|terms?)\b))",
         rf"\b(?:two|three|four|five|six|ten|\d+|{_KEY}) (?:[\w-]+ ){{0,2}}?{_POINT}s\b",
         rf"\b{_KEY} (?:[\w-]+ ){{0,2}}?(?:{_POINT}|property|quality)\b",
         r"\b(?:response|respond|reply) to\b",
@@ -193,21 +243,13 @@ class NamedEntityRecognition:
         if entity and not _OTHER.search(asked):
             return f"names an entity ('{entity.group()}')"
         texts = parts.quoted or parts.data(FieldKind.LINE, FieldKind.PROSE) or _ending(parts) or _bare_line(parts)
-        if not texts or _WRITES.search(asked):
+        if _MEANS.search(asked) or not (texts or _TERMS.search(asked)):
             return None
-        named = quoted_type(parts)
+        named = None if _WRITES.search(asked) else quoted_type(parts)
         if named and _ASKS_NAMED.search(asked) and _IN_SOURCE.search(asked):
             return f"asks for '{named.text}' in a text"
-        if source_fields(parts) and _ATTRIBUTE_CUE.fullmatch(parts.cue):
-            return f"waits for a value ('{parts.cue}')"
-        found = _ASKS.search(_with_labels(parts))
-        if not found and (_NAMES_SOURCE.search(asked) or any(f.kind is FieldKind.LINE for f in source_fields(parts))):
-            found = _MARKS.search(asked)
-        if not found and source_fields(parts):
-            found = _EVERY.search(asked)
-        if not found and _ASKS_NAMED.search(asked) and not _REASONS.search(asked):
-            found = _LOCATED.search(asked)
-        return f"asks for part of a text ('{found.group()[:60]}')" if found else None
+        found = _wording(parts)
+        return f"asks for part of a text ('{found[:60]}')" if found else None
 
     def read(self, question: Question) -> Reading:
         """The text to copy from: the query or title of the prompt, else all its data, else all of it."""
@@ -233,6 +275,29 @@ class NamedEntityRecognition:
         if not words or len(words) != len(spans):
             raise InputError(f"an entity label is a list of texts, not {target!r}")
         return join_spans(words)
+
+
+def _wording(parts: Parts) -> str | None:
+    """What asks for words of a text."""
+    asked = parts.wanted
+    if not parts.list:
+        if parts.elsewhere and (found := extracts_elsewhere(_with_labels(parts))):
+            return found
+        terms = _TERMS.search(_with_labels(parts))
+        if terms and not _ONE_PHRASE.search(asked):
+            return terms.group()
+    if _WRITES.search(asked):
+        return None
+    if source_fields(parts) and _ATTRIBUTE_CUE.fullmatch(parts.cue):
+        return parts.cue
+    match = _ASKS.search(_with_labels(parts))
+    if not match and (_NAMES_SOURCE.search(asked) or any(f.kind is FieldKind.LINE for f in source_fields(parts))):
+        match = _MARKS.search(asked)
+    if not match and source_fields(parts):
+        match = _EVERY.search(asked)
+    if not match and _ASKS_NAMED.search(asked) and not _REASONS.search(asked):
+        match = _LOCATED.search(asked)
+    return match.group() if match else None
 
 
 def _with_labels(parts: Parts) -> str:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from operator import itemgetter
 
 from app.tasks.lists import NumberedList, find_letters, find_lists, principal
+from app.tasks.words import elsewhere, example_numbers, without_examples
 
 
 class FieldKind(Enum):
@@ -52,14 +53,17 @@ _NOUNS = {
         rf"{_WHOSE}(?:reviews?(?: text| body)?|descriptions?|text|passage|article|paragraph|comments?|feedback|story"
         r"|context|document|details|specifications?|about(?: this item)?|bullet points?|sentence|statement|message"
         r"|conversation|dialogue|transcript|content|body|inputs?|question|inquiry|information|info|history|session"
+        r"|(?:customer|reviewer|buyer|shopper|user) #?\d{1,2}|(?:kunden)?bewertung|rezension"
+        r"|(?:produkt)?beschreibung|kundenfrage|frage|reseña|opinión|descripción|pregunta|avis"
+        r"|commentaire|recensione|descrizione|domanda|レビュー|口コミ|説明文?|質問|评论|评价|描述|问题|ulasan|deskripsi|pertanyaan"
         rf"|(?:action|click|browsing|purchase|query|search|session|event) (?:sequence|history|session|log)){_WHICH}"
     ),
     FieldKind.LINE: (
         rf"{_WHOSE}(?:query|queries|search(?: (?:term|query|string|text|phrase))?|title|name|keywords?|aspects?|brand"
         r"|category|attribute(?: name)?|entity(?: type)?|type|headline|listing|label|utterance|string"
         r"|product(?: title| name| type| category)?|item|(?:such)?anfrage|(?:produkt)?titel|produkt|consulta"
-        r"|b[uú]squeda|t[ií]tulo|producto?|requête|recherche|titre|produit|kueri|pencarian|judul|produk"
-        rf"|クエリ|検索(?:語|キーワード)?|商品名?|タイトル|标题|商品标题|查询){_WHICH}"
+        r"|b[uú]squeda|t[ií]tulo|producto?|requête|recherche|titre|produit|kueri|pencarian|judul|produk|titolo|ricerca|prodotto"
+        rf"|クエリ|商品|标题|搜索词?|検索(?:語|キーワード)?|商品名?|タイトル|标题|商品标题|查询){_WHICH}"
     ),
 }
 _KINDS = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _NOUNS.items()}
@@ -249,14 +253,23 @@ def _outermost(bounds: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 _ASK = re.compile(
-    r"^[ \t]*(?:(?:now|then|finally|based on (?:this|the above)|from the above)[,]?[ \t]+)?(?:please[ \t]+)?"
+    r"^[ \t]*[¿¡]?(?:(?:now|then|finally|based on (?:this|the above)|from the above)[,]?[ \t]+)?(?:please[ \t]+)?"
     r"(?:you (?:should|must|need to|are asked)|output|respond|answer|reply|return|select|choose|pick|rank|sort|extract"
-    r"|identify|translate|summari[sz]e|write|give|list|generate|explain|provide|find|locate|which|what)\b",
+    r"|identify|translate|summari[sz]e|write|give|list|generate|explain|provide|find|locate|which|what|sum|describe|state"
+    r"|indicate|mark|recommend|decide|name|quote|copy"
+    r"|welche[rsn]?|was|nenne?|gib|finde|wähle|extrahiere?|schreibe?|erkläre?|übersetze?|fasse?|beantworte?|antworte?|markiere?"
+    r"|qué|cuál(?:es)?|extrae|indica|encuentra|elige|selecciona|escribe|explica|traduce|resume|responde|señala|enumera"
+    r"|quel(?:le)?s?|extrais|extrayez|indique[rz]?|repère|relève|choisis|sélectionne|écris|explique|traduis|résume|réponds"
+    r"|qual[ei]|che cosa|estrai|trova|scegli|scrivi|spiega|traduci|riassumi|rispondi|elenca"
+    r"|apa|pilih|sebutkan|ekstrak|tulis|jelaskan|jawab)\b"
+    r"|[^\n]*(?:ください|ですか|なさい|せよ|答えよ|什么[？?]|哪些|请)",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"(?<=[.?!;])[ \t]+")
 _FORBIDDEN = re.compile(r"\b(?:do not|don['’]t|never|without|no need to|(?:should|must|may|can) ?not|avoid)\b[^.;!\n]*")
 _QUESTION_LABEL = re.compile(r"\b(?:question|inquiry)\b")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 _LONG = 400
 _TRAILING_LINES = 4
 _BLANK = " … "
@@ -276,6 +289,10 @@ class Parts:
     prompt: str
     spans: tuple[Span, ...]
     """The stretches that are neither field nor list."""
+    shown: tuple[int, ...]
+    """The numbers of an answer that they show ("such as 3,1,2"); empty where they show none."""
+    elsewhere: bool
+    """Whether they may be in another language than English."""
     asked: str
     """Their text in lower case, white space folded, quotations blanked."""
     wanted: str
@@ -335,8 +352,15 @@ def dissect(prompt: str) -> Parts:
     text = instructions.lower()
     if len(text) > 2 * _LOOKED_AT:
         text = f"{text[:_LOOKED_AT]}\n{text[-_LOOKED_AT:]}"
+    # Numbers of an answer that is shown are no counts, and may stand in quotation marks.
+    apart = _gaps(len(prompt), data + entries)
+    shown = tuple(example_numbers(_BLANK.join(prompt[a:b] for a, b in apart)[-_LOOKED_AT:])) if lists else ()
+    text = without_examples(text) if shown or lists else text
     wanted = _folded(_FORBIDDEN.sub(" ", text))
-    return Parts(prompt, spans, _folded(text), wanted, fields, asking, lists, principal(lists), lettered, quoted)
+    asked = _folded(text)
+    return Parts(
+        prompt, spans, shown, elsewhere(asked), asked, wanted, fields, asking, lists, principal(lists), lettered, quoted
+    )
 
 
 def _folded(text: str) -> str:
@@ -387,7 +411,8 @@ def _without_inline_ask(field: Field) -> Field:
 def _without_trailing_ask(prompt: str, fields: tuple[Field, ...], lists: tuple[NumberedList, ...]) -> tuple[Field, ...]:
     """End the last running text before a line that asks for something ("Please select three numbers.")."""
     texts = [index for index, field in enumerate(fields) if field.kind is FieldKind.PROSE]
-    if not texts or any(field.kind is not FieldKind.OUTPUT for field in fields[texts[-1] + 1 :]):
+    last = {FieldKind.OUTPUT, FieldKind.LIST}
+    if not texts or any(field.kind not in last for field in fields[texts[-1] + 1 :]):
         return fields
     field = fields[texts[-1]]
     start = max((found.end for found in lists if field.start <= found.end < field.end), default=field.start)
@@ -415,6 +440,9 @@ def _says_something(instructions: str, fields: tuple[Field, ...]) -> bool:
     """Whether words are left once the labels themselves are taken away."""
     if len(instructions) > _LONG:
         return True
-    words = set(re.findall(r"[^\W\d_]{2,}", instructions.lower()))
-    labels = {word for field in fields for word in re.findall(r"[^\W\d_]{2,}", field.label)}
-    return len(words - labels) >= 2
+    # A cue of many words asks for something itself.
+    labels = [field.label for field in fields if field.text or len(field.label.split()) < 3]
+    words = set(_WORD.findall(instructions.lower())) - {word for label in labels for word in _WORD.findall(label)}
+    # Chinese and Japanese have no blanks between words.
+    unspaced = len(_UNSPACED.findall(instructions)) - sum(len(_UNSPACED.findall(label)) for label in labels)
+    return len(words) >= 2 or unspaced > 4

@@ -8,7 +8,15 @@ from app.errors import InputError
 from app.tasks.answers import join_numbers, literal, numbers_answer, parse_integers
 from app.tasks.base import Options, Reading
 from app.tasks.prompt import Parts, dissect
-from app.tasks.words import NUMBER, WORKED_SOLUTION, either, number
+from app.tasks.words import (
+    NUMBER,
+    ORDERS_ELSEWHERE,
+    WORKED_SOLUTION,
+    WRITES_ELSEWHERE,
+    counts_elsewhere,
+    either,
+    number,
+)
 from app.types import Question, SamplingParams, Selection, TaskType
 
 _LARGEST = 5
@@ -31,6 +39,8 @@ _RANKS = re.compile(
         r" order\b",
         r"\b(?:sorted|ordered|ordering|sequenced?)\b[^.]{0,40}\b(?:by|relevan\w+|from|list)\b",
         r"\bsort(?:iere|ieren|ier)?\b",
+        r"\bfrom top to bottom\b",
+        r"\btop (?:is|goes|comes|for)\b[^\n]{0,80}\bbottom\b",
         r"\bhigh(?:est)? to (?:the )?low(?:est)?\b",
         r"\b(?:re-?order|arrange|sort|order) "
         r"(?:the|these|those|them|all|it|each|every|following|by|products|items|candidates)\b",
@@ -74,7 +84,11 @@ class Ranking:
             return "asks for a permutation"
         if parts.list is None or WORKED_SOLUTION.search(asked):
             return None
+        if len(parts.shown) > 1 and sorted(parts.shown) == sorted(parts.list.numbers):
+            return f"shows an order of the list as its answer ({join_numbers(parts.shown)})"
         found = _RANKS.search(asked)
+        if found is None and parts.elsewhere and not WRITES_ELSEWHERE.search(asked):
+            found = ORDERS_ELSEWHERE.search(asked)
         if found is None and not _SELECTS.search(asked):
             found = _FIRST.search(asked)
         if found is None:
@@ -108,10 +122,11 @@ class Ranking:
 
 def _picks_some(asked: str, parts: Parts) -> bool:
     """Whether only the top few are wanted."""
-    some = _SOME_OF_THEM.search(asked)
-    if some is None or parts.list is None or _ALL_OF_THEM.search(asked):
+    if parts.list is None or _ALL_OF_THEM.search(asked):
         return False
-    return number(some["n"]) < len(parts.list.entries) - 1
+    some = _SOME_OF_THEM.search(asked)
+    counts = [number(some["n"])] if some else counts_elsewhere(asked)[: parts.elsewhere]
+    return any(count < len(parts.list.entries) - 1 for count in counts)
 
 
 def _order(values: Sequence[float]) -> list[int]:

@@ -6,8 +6,19 @@ from dataclasses import replace
 from app.errors import InputError
 from app.tasks.answers import join_numbers, literal, numbers_answer, parse_integers
 from app.tasks.base import Options, Reading
-from app.tasks.prompt import dissect
-from app.tasks.words import NUMBER, WORKED_SOLUTION, either, imperative, number
+from app.tasks.lists import NumberedList
+from app.tasks.prompt import Parts, dissect
+from app.tasks.words import (
+    NUMBER,
+    NUMBERS_ELSEWHERE,
+    PICKS_ELSEWHERE,
+    WORKED_SOLUTION,
+    WRITES_ELSEWHERE,
+    counts_elsewhere,
+    either,
+    imperative,
+    number,
+)
 from app.types import Question, SamplingParams, Selection, TaskType
 
 _READ = 3
@@ -27,6 +38,8 @@ _NOT_THE_SIZE = "".join(f"(?<!{before})" for before in _SIZE)
 _COUNTS = tuple(
     re.compile(pattern)
     for pattern in (
+        rf"\b(?:the|those|these) {NUMBER} (?:that|which|who|most|best|likeliest)\b",
+        rf"(?:^|[.:;!?] ){NUMBER} (?:of|from) (?:the|these|those|them)\b",
         rf"\b{_VERB}\b(?: \w+){{0,3}}? {NUMBER} (?:comma|number|ind(?:ex|ices)|integer|ids?\b|digits?\b)",
         rf"\b{NUMBER} of (?:them|these|those)\b",
         rf"\b(?:top|best|which) {NUMBER}\b",
@@ -47,11 +60,17 @@ _NUMBERS = re.compile(
         r"\bintegers\b",
     )
 )
+_OUTPUT = re.compile(
+    r"\b(?:the|their|its|only|just|by|as|are)\b[^.\n]{0,40}?\b(?:ind(?:ex|ices|exes)|numbers?"
+    r"|ids)\b(?! of (?:units|pieces|items in))"
+    r"|\b(?:indices|indexes|ids)\b|\(numbers?\)|\bnumbers (?:only|please|like|with|separated|between)\b"
+    r"|(?:[\w ]+ )?numbers?"
+)
+"""What an answer of numbers is called, whatever verb asks for it."""
 _PICKS = re.compile(
-    r"選|选|"
     r"\b"
     + either(
-        "wähl", "welche", "eli[gj]", "seleccion", "choisi", "sélectionn", "pilih", "scegli", "tell", "top",
+        "tell", "top", "state", "give", "point", "reply", "predict", "choice", "add", "decide", "write",
         "select", "choos", "pick", "identif", "find", "retriev", "recommend", "indicat", "determin", "predict",
         "guess", "mark", "tick", "return", "output", "list", "name", "which", "what",
     )
@@ -87,24 +106,17 @@ class Retrieval:
     def evidence(self, question: Question) -> str | None:
         """The wording, with a numbered list outside running text: numbers are asked for, or one of a long list."""
         parts = dissect(question.prompt)
-        asked = parts.wanted
-        if parts.list is None or WORKED_SOLUTION.search(asked) or not _PICKS.search(asked):
+        if parts.list is None or WORKED_SOLUTION.search(parts.wanted):
             return None
-        wording = _NUMBERS.search(asked)
-        size = len(parts.list.entries)
-        if 0 < asked_count(asked) < size and not parts.embedded(parts.list) and not _WRITES.search(asked):
-            return f"asks for some of a list of {size}"
-        if wording and (not parts.embedded(parts.list) or "list" in asked or "ind" in wording.group()):
-            return f"asks for numbers of a list of {size} ('{wording.group()[:40]}')"
-        if size >= _LONG and not parts.embedded(parts.list) and not _WRITES.search(asked):
-            return f"asks to pick from a list of {size}"
-        return None
+        return _shown(parts, parts.list) or _asked_elsewhere(parts, parts.list) or _asked(parts, parts.list)
 
     def read(self, question: Question) -> Reading:
         """The listed numbers (1 to 10 where none are), and the count asked for (three where none is)."""
         parts = dissect(question.prompt)
         numbers = parts.list.numbers if parts.list else _DEFAULT
-        reading = selection_of(numbers, min(asked_count(parts.asked) or _READ, len(numbers)))
+        elsewhere = (count for count in counts_elsewhere(parts.asked) if parts.elsewhere and count < len(numbers))
+        count = asked_count(parts.asked) or next(elsewhere, 0) or len(parts.shown) or _READ
+        reading = selection_of(numbers, min(count, len(numbers)))
         return replace(reading, options=Options.of(question.prompt, parts.list))
 
     def parse(self, answer: str) -> list[int]:
@@ -123,6 +135,41 @@ class Retrieval:
         if not numbers or len(numbers) != len(values):
             raise InputError(f"a retrieval label is a list of whole numbers, not {target!r}")
         return join_numbers(numbers)
+
+
+def _shown(parts: Parts, listed: NumberedList) -> str | None:
+    """The answer that the instructions show, where it has some of the list's numbers."""
+    some = 0 < len(parts.shown) < len(listed.entries) and set(parts.shown) <= set(listed.numbers)
+    if not some or _WRITES.search(parts.wanted):
+        return None
+    return f"shows numbers of the list as its answer ({join_numbers(parts.shown)})"
+
+
+def _asked_elsewhere(parts: Parts, listed: NumberedList) -> str | None:
+    """As `_asked`, in other languages than English."""
+    asked, size = parts.wanted, len(listed.entries)
+    if not parts.elsewhere or WRITES_ELSEWHERE.search(asked) or not PICKS_ELSEWHERE.search(asked):
+        return None
+    if numbers := NUMBERS_ELSEWHERE.search(asked):
+        return f"asks for numbers of a list of {size} ('{numbers.group()}')"
+    some = any(count < size for count in counts_elsewhere(asked)) or size >= _LONG
+    return f"asks for some of a list of {size}" if some and not parts.embedded(listed) else None
+
+
+def _asked(parts: Parts, listed: NumberedList) -> str | None:
+    """Some of the list, or their numbers, by an English wording."""
+    asked, size, embedded = parts.wanted, len(listed.entries), parts.embedded(listed)
+    called = _OUTPUT.search(asked) or _OUTPUT.fullmatch(parts.cue)
+    if not (_PICKS.search(asked) or called):
+        return None
+    wording = _NUMBERS.search(asked) or called
+    if 0 < asked_count(asked) < size and not embedded and not _WRITES.search(asked):
+        return f"asks for some of a list of {size}"
+    if wording and (not embedded or "list" in asked or "ind" in wording.group()):
+        return f"asks for numbers of a list of {size} ('{wording.group()[:40]}')"
+    if size >= _LONG and not embedded and not _WRITES.search(asked):
+        return f"asks to pick from a list of {size}"
+    return None
 
 
 def asked_count(asked: str) -> int:
