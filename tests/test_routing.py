@@ -179,7 +179,7 @@ def test_what_people_write_is_no_instruction(said: str, label: str) -> None:
 
 
 ORDER, PICK, COPY, WRITE = "ranking", "retrieval", "named_entity_recognition", "generation"
-ELSEWHERE = {
+ELSEWHERE: dict[str, dict[str, tuple[str, ...]]] = {
     "de": {
         ORDER: (
             "Ordne die Produkte nach ihrer Relevanz für 'Tee'.",
