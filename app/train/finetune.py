@@ -88,6 +88,8 @@ def finetune(
         threads = config.threads or (None if overwrite else folder.known("threads")) or default_threads()
         identity["threads"] = str(threads)
         torch.set_num_threads(int(threads))
+    # Not before all have looked: the first one's files would look like something else's to a slower one.
+    PartialState().wait_for_everyone()
     with PartialState().main_process_first():
         resumed = folder.open(identity, overwrite=overwrite and PartialState().is_main_process)
     if folder.finished:
