@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,17 @@ def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
     assert result.stdout.splitlines()[-1] == "[]"
     for command in ("route", "predict", "demo"):
         assert command in result.stdout
+
+
+def test_the_version_is_told_and_imports_nothing_heavy() -> None:
+    probe = (
+        "import sys\nfrom app.cli.main import cli\ntry:\n    cli(['--version'])\nexcept SystemExit:\n    pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert result.stdout.splitlines() == [f"shopbench {version('shopbench')}", "[]"]
 
 
 @pytest.mark.parametrize("command", ["route", "predict", "demo"])

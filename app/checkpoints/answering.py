@@ -7,7 +7,7 @@ from pathlib import Path
 from app.data.encoding import encode_question
 from app.engines.chat import load_chat_tokenizer
 from app.errors import InputError
-from app.evaluation.datasets.reading import read_dataset
+from app.evaluation.datasets.reading import read_dataset, spread
 from app.evaluation.schema import Interval, Record
 from app.evaluation.scoring import Scorer
 from app.evaluation.statistics import Drawn, mean_over_tracks, percentile, score_interval
@@ -33,8 +33,7 @@ def read_samples(path: Path, limit: int) -> list[Sample]:
     if limit < 1:
         raise InputError(f"at least one prompt is needed (given: {limit})")
     samples = read_dataset(path).samples
-    count = min(limit, len(samples))
-    return [samples[number * len(samples) // count] for number in range(count)]
+    return [samples[place] for place in spread(len(samples), limit)]
 
 
 def ask(

@@ -65,13 +65,19 @@ def evaluate(
         Path | None,
         typer.Option(help="Other samples of the same tasks, such as training rows, for the majority baseline."),
     ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many samples, spread over the file.", show_default="all")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What to call it on its page and in comparisons.", show_default="REPORT")
+    ] = None,
 ) -> None:
     """Score answers as the competition does, with intervals, baselines and a page to read.
 
     The exit code is 1 where not one answer is the model's own.
     """
     from app.evaluation.answers import read_answers
-    from app.evaluation.datasets.reading import read_dataset
+    from app.evaluation.datasets.reading import read_dataset, spread
     from app.evaluation.encoders import ENGLISH, MULTILINGUAL
     from app.evaluation.evaluation import SAMPLES, write_evaluation
     from app.evaluation.evaluation import evaluate as score
@@ -94,14 +100,22 @@ def evaluate(
     named = parse_columns(columns)
     dataset = read_dataset(data, named, input_format)
     known = read_dataset(baseline_data, named) if baseline_data else None
+    samples = dataset.samples
+    chosen = spread(len(samples), limit or len(samples))
+    if len(chosen) < len(samples):
+        note = f"{len(chosen):,} of {len(samples):,} samples, spread over the file (--limit)"
+        dataset = replace(dataset, samples=[samples[place] for place in chosen], notes=[note, *dataset.notes])
     if predictions:
-        answers = read_answers(predictions, dataset.samples, PromptLibrary(settings.prompts))
+        whole = read_answers(predictions, samples, PromptLibrary(settings.prompts))
+        left = {sample.question.id for sample in dataset.samples}
+        missing = [name for name in whole.missing if name in left]
+        answers = replace(whole, answers=[whole.answers[place] for place in chosen], missing=missing)
     elif user_model:
         answers = _drive(user_model, dataset.samples, seed)
     else:
         answers = _ask(settings, dataset.samples)
     with waiting("Scoring"):
-        evaluation = score(dataset, answers, known=known, scorer=scorer, seed=seed)
+        evaluation = score(dataset, answers, known=known, scorer=scorer, seed=seed, name=name)
     write_evaluation(report, evaluation)
     write_whole(report / PAGE, render_report(evaluation.report, evaluation.results))
     stdout.print(_score_table(evaluation.report))
@@ -188,7 +202,7 @@ def convert(
 
 
 def _score_table(report: "EvalReport") -> Table:
-    title = f"{report.data}: {report.overall.n_samples} samples scored"
+    title = f"{report.name + ', ' if report.name else ''}{report.data}: {report.overall.n_samples} samples scored"
     caption = f"majority: {report.majority_from}"
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="right", box=SIMPLE_HEAD)
     table.add_column("task", min_width=10)

@@ -29,6 +29,9 @@ def serve(
     root_path: Annotated[
         str | None, typer.Option(help="What a proxy has before the paths, such as /shop.", show_default="nothing")
     ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What requests call the model.", show_default="its folder's name")
+    ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without any key.")] = False,
 ) -> None:
     """Answer questions over HTTP, with a page for people at /. Keys come from SHOPBENCH_API_KEYS."""
@@ -40,10 +43,9 @@ def serve(
     from app.settings import load_settings
 
     settings = load_settings(config, {"model": model, "seed": seed})
-    given = {"host": host, "port": port, "root_path": root_path, "insecure": insecure or None}
-    server = ServerSettings.parse(
-        settings.server_settings | {name: value for name, value in given.items() if value is not None}
-    )
+    given = {"host": host, "port": port, "root_path": root_path, "model_name": name, "insecure": insecure or None}
+    wanted = settings.server_settings | {option: value for option, value in given.items() if value is not None}
+    settings, server = settings.model_copy(update={"server_settings": wanted}), ServerSettings.parse(wanted)
     keys = ApiKeys.parse(os.environ.get(VARIABLE, ""))
     check_address(server, keys)
     set_up_logging(server.log_level)

@@ -77,8 +77,8 @@ def compare(folder_a: Path, folder_b: Path, alpha: float = ALPHA, seed: int = 0)
     every, over_tracks = list(tested.values()), mean_over_tracks(list(draws.values()))
     return Comparison(
         created=datetime.now(UTC),
-        a=Side(name=str(folder_a), created=a.report.created, provenance=a.report.provenance),
-        b=Side(name=str(folder_b), created=b.report.created, provenance=b.report.provenance),
+        a=Side(name=a.report.name or str(folder_a), created=a.report.created, provenance=a.report.provenance),
+        b=Side(name=b.report.name or str(folder_b), created=b.report.created, provenance=b.report.provenance),
         alpha=alpha,
         n=len(pairs),
         tasks={name: _task(task, p, alpha) for (name, task), p in zip(tested.items(), adjusted, strict=True)},

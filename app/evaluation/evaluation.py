@@ -57,6 +57,7 @@ def evaluate(
     known: Dataset | None = None,
     scorer: Scorer | None = None,
     seed: int = 0,
+    name: str | None = None,
 ) -> Evaluation:
     """Score answers to labelled samples as the competition does, with intervals and baselines.
 
@@ -67,6 +68,7 @@ def evaluate(
         known: samples that the majority baseline takes its answers from, task by task, instead of leave-one-out.
         scorer: computes the metrics; by default one that looks for the sentence encoders itself.
         seed: of the bootstrap and of the random baseline.
+        name: what the evaluation is called on its page and in comparisons.
 
     Raises:
         InputError: data or answers that cannot be read or joined, an unknown metric, or a task that mixes task types.
@@ -89,6 +91,7 @@ def evaluate(
     tracks, track_draws = summarise_tracks(tasks)
     not_scored = Counter(result.metric for result in results if result.score is None)
     report = EvalReport(
+        name=name,
         created=datetime.now(UTC),
         data=dataset.path.name,
         data_sha256=sha256(dataset.path),

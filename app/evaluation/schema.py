@@ -206,6 +206,8 @@ class EvalReport(Record):
     """`report.json`."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
+    name: str | None = None
+    """What whoever ran it calls the evaluation."""
     created: datetime
     data: str
     """File name of the samples."""
@@ -304,7 +306,7 @@ class Side(Record):
     """One of the two evaluations."""
 
     name: str
-    """The report's folder."""
+    """The report's own, or else its folder."""
     created: datetime
     provenance: Provenance
 

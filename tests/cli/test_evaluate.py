@@ -35,6 +35,22 @@ def test_gold_answers_get_full_marks_and_a_page(tmp_path: Path, gold: Path) -> N
     assert "mean over tasks" in result.stdout
 
 
+def test_some_samples_are_scored_under_a_name(tmp_path: Path, gold: Path) -> None:
+    report = tmp_path / "report"
+    done = shopbench(
+        "evaluate", SAMPLE, "--predictions", gold, "--report", report, "--limit", "5", "--name", "first try"
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads((report / "report.json").read_text())
+    assert (told["name"], told["overall"]["n_samples"]) == ("first try", 5)
+    assert told["joining"] == {"by": "id", "missing": [], "extra": []}
+    assert "5 of 19 samples, spread over the file (--limit)" in told["notes"]
+    assert len(told["tasks"]) > 1
+    assert "<h1>first try: evaluation of sample.jsonl</h1>" in (report / "report.html").read_text()
+    assert "first try, sample.jsonl: 5 samples scored" in done.stdout
+    assert "A: first try" in shopbench("compare", report, report).stdout
+
+
 def test_a_change_is_judged(tmp_path: Path) -> None:
     data = tmp_path / "data.jsonl"
     sample = json.loads(SAMPLE.read_text().splitlines()[0])

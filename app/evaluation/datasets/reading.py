@@ -53,6 +53,12 @@ def read_dataset(path: Path, columns: Columns = NO_COLUMNS, kind: str | None = N
     return Dataset(path, samples, notes)
 
 
+def spread(length: int, limit: int) -> list[int]:
+    """At most `limit` places of so many, spread evenly over them, so that all tasks of a file are seen."""
+    count = min(limit, length)
+    return [number * length // count for number in range(count)]
+
+
 def _files(path: Path) -> list[Path]:
     if not (path == STANDARD_STREAM or path.exists()):
         raise InputError(f"{path} does not exist")
