@@ -2,18 +2,23 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from app.data.mixing.manifest import Manifest, render_mixture
 from app.evaluation.compare import compare
-from app.evaluation.evaluation import write_evaluation
+from app.evaluation.evaluation import Evaluation, write_evaluation
 from app.report.evaluation import render_comparison, render_report
 from tests.chromium import Browser, needs_chromium, open_browser, resize
+from tests.data.mixing.rows import choice
+from tests.data.mixing.test_manifest import FILE, MANIFEST
 from tests.evaluation.synthetic import synthetic_evaluation
 from tests.evaluation.test_report import HOSTILE
 
 pytestmark = needs_chromium
+LONG = "a_very_long_name_" * 6
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +45,57 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "hostile": render_report(sides[0].report, hostile),
         "comparison": render_comparison(compare(folder / "a", folder / "b")),
     }
+    for name, side in zip(("a", LONG), sides, strict=True):
+        write_evaluation(folder / name, _with_long_names(side))
+    report = _with_long_names(sides[0])
+    pages |= {
+        "long report": render_report(report.report, report.results),
+        "long comparison": render_comparison(compare(folder / "a", folder / LONG)),
+        "mixture": render_mixture(MANIFEST, "own", [choice("kettle")]),
+        "long mixture": render_mixture(_mixture_with_long_names(), LONG, [choice(LONG, task=LONG)]),
+    }
     for name, html in pages.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
     return folder
+
+
+def _with_long_names(side: Evaluation) -> Evaluation:
+    """The evaluation with names that have no place to break: of a task, a track, a file, a model, a sample."""
+
+    def long(name: str) -> str:
+        return f"{LONG}{name}" if name in ("task2", "task5") else name
+
+    report, (first, *others) = side.report, side.report.tracks.items()
+    tracks = {name: track.model_copy(update={"tasks": list(map(long, track.tasks))}) for name, track in others}
+    changes = {
+        "data": f"{LONG}.jsonl",
+        "tasks": {long(name): task for name, task in report.tasks.items()},
+        "tracks": {first[0]: first[1].model_copy(update={"name": LONG, "tasks": list(map(long, first[1].tasks))})}
+        | tracks,
+        "provenance": report.provenance.model_copy(update={"model": f"/models/{LONG}"}),
+        "notes": [*report.notes, LONG],
+    }
+    results = [
+        result.model_copy(update={"id": f"{LONG}{result.id}", "task_name": long(result.task_name)})
+        for result in side.results
+    ]
+    return replace(side, report=report.model_copy(update=changes), results=results)
+
+
+def _mixture_with_long_names() -> Manifest:
+    (source,), (task, *_) = MANIFEST.sources.values(), MANIFEST.tasks.values()
+    changes = {"licence": LONG, "place": f"/data/{LONG}/own.json", "faults": {LONG: 4}}
+    output = FILE.model_copy(
+        update={"rows": 1_234_567, "bytes": 1_234_567_890, "prompt_tokens": 123_456_789, "answer_tokens": 12_345_678}
+    )
+    return MANIFEST.model_copy(
+        update={
+            "sources": {LONG: source.model_copy(update=changes)},
+            "tasks": {LONG: task.model_copy(update={"dropped": {LONG: 4}})},
+            "outputs": dict.fromkeys(MANIFEST.outputs, output),
+            "evaluation_prompts": {f"/data/{LONG}": 7},
+        }
+    )
 
 
 @pytest.fixture(params=["report", "comparison"])
@@ -211,10 +264,12 @@ def test_the_button_changes_between_light_and_dark(browser: Browser, folder: Pat
     assert browser.execute_script(ground) == before
 
 
-@pytest.mark.parametrize("width", [360, 800, 1280])
-def test_nothing_is_wider_than_the_screen(browser: Browser, folder: Path, either: str, width: int) -> None:
+@pytest.mark.parametrize("width", [360, 390, 800, 1280])
+@pytest.mark.parametrize("page", ["report", "comparison", "mixture", "long report", "long comparison", "long mixture"])
+def test_nothing_is_wider_than_the_screen(browser: Browser, folder: Path, page: str, width: int) -> None:
     resize(browser, width, 800)
-    _open(browser, folder, either)
+    _open(browser, folder, page)
+    browser.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true })")
     widths = browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert widths[0] == width >= widths[1]
