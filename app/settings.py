@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -37,6 +37,9 @@ class StrictSettings(BaseModel):
     called: ClassVar[str] = "the settings file"
     """What these settings are called in errors."""
 
+    elsewhere: ClassVar[Mapping[str, str]] = {}
+    """Names that other tools have for these settings, with ours."""
+
     @classmethod
     def parse(cls, values: object, place: str = "") -> Self:
         """Settings from plain values. `place` is where they stand, for errors; by default what they are called.
@@ -53,21 +56,26 @@ class StrictSettings(BaseModel):
             raise SetupError(f"{place or cls.called}: {_explained(error, cls)}") from error
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Settings from a YAML file.
+    def read(cls, path: Path | None, changes: Sequence[str] = ()) -> Self:
+        """Settings from a YAML file, if one is given, with `changes` of the form "setting.inner=value" put on top.
 
         Raises:
-            SetupError: as `parse`, or the file cannot be read.
+            SetupError: as `parse`, the file cannot be read, or a change has another form.
         """
-        return cls.parse(read_yaml(path, cls.called), str(path))
+        values = read_yaml(path, cls.called) if path else {}
+        for change in changes:
+            values = _changed(values, change)
+        return cls.parse(values, " with ".join([*([str(path)] if path else []), *(["--set"] if changes else [])]))
 
 
-def _explained(error: ValidationError, model: type[BaseModel]) -> str:
+def _explained(error: ValidationError, model: type[StrictSettings]) -> str:
     """The first fault that pydantic found. What the settings' own validators say stands as they say it."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"] if part != "[key]"]
     name = ".".join(path)
     if first["type"] == "extra_forbidden":
+        if ours := model.elsewhere.get(path[-1]) or _place_of(path[-1], model):
+            return f"unknown setting {name!r}; here it is {ours}"
         return _unknown(name, [".".join((*path[:-1], field)) for field in _names_at(model, path[:-1])])
     if first["type"] == "value_error":
         return f"{name}: {first['ctx']['error']}" if name else str(first["ctx"]["error"])
@@ -92,6 +100,39 @@ def _names_at(model: type[BaseModel], path: Iterable[str]) -> Iterable[str]:
         if part in model.model_fields:
             model = _section(model.model_fields[part].annotation) or model
     return model.model_fields
+
+
+def _place_of(name: str, model: type[BaseModel]) -> str | None:
+    """Where a setting of this very name stands in one section of the settings."""
+    for outer, field in model.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel) and name in section.model_fields:
+            return f"{outer}.{name}"
+    return None
+
+
+def _changed(values: object, change: str) -> object:
+    """The values with one of them set; what its value means is as in YAML."""
+    name, equals, text = change.partition("=")
+    path = name.strip().split(".")
+    if not equals or not all(path):
+        raise SetupError(f"--set takes setting=value, such as optimizer.steps=100, not {change!r}")
+    try:
+        value = yaml.load(text, _Loader)  # noqa: S506 - a safe one
+    except yaml.YAMLError as error:
+        raise SetupError(f"--set {change}: the value is not YAML: {' '.join(str(error).split())}") from error
+    return _put(values, path, value, change)
+
+
+def _put(values: object, path: Sequence[str], value: object, change: str) -> object:
+    if not path:
+        return value
+    if values is not None and not isinstance(values, Mapping):
+        raise SetupError(
+            f"--set {change}: there is a value where the section of {path[0]!r} would be; set that instead"
+        )
+    inner = dict(values or {})
+    return inner | {path[0]: _put(inner.get(path[0]), path[1:], value, change)}
 
 
 def _section(annotation: object) -> type[BaseModel] | None:

@@ -17,14 +17,17 @@ from app.checkpoints.folder import TRAINING, LineageStep, read_config, read_line
 from app.checkpoints.tensors import CheckpointTensors, weight_bytes
 from app.data.mixing.manifest import read_manifest
 from app.engines.checkpoint_files import read_object
-from app.errors import InputError
+from app.errors import InputError, SetupError
 from app.evaluation.evaluation import REPORT
 from app.evaluation.schema import EvalReport, GroupScore
 from app.files import write_whole
+from app.jobs.identity import local_checkpoint
 from app.report.charts import duration
 from app.report.page import pages, words
 
 CARD = "README.md"
+ADAPTER = "adapter_config.json"
+MANIFEST = "manifest.json"
 HASH_DIGITS = 12
 """Of a digest that is shown: enough to recognise a file by."""
 PACKED = 8
@@ -39,7 +42,7 @@ class CardRequest:
 
     checkpoint: Path
     title: str
-    licence: str
+    licence: str = ""
     """Of the weights, as model hubs name licences."""
     about: str = ""
     """A paragraph for people: what the model is for."""
@@ -64,21 +67,25 @@ def render_card(request: CardRequest) -> str:
     Raises:
         InputError: a record is missing or of another version.
     """
-    config = read_config(request.checkpoint)
+    adapter = (request.checkpoint / ADAPTER).is_file()
+    config = {} if adapter else read_config(request.checkpoint)
     steps = read_lineage(request.checkpoint).steps
     if request.record and not request.record.is_file():
         raise InputError(f"{request.record} does not exist: name the training.json of the run")
     training = request.record or request.checkpoint / TRAINING
     record: dict[str, Any] = read_object(training) if training.is_file() else {}
+    weights = _base_of(request.checkpoint, record) if adapter else request.checkpoint
+    config = config or read_config(weights)
     bases = [one.name for step in steps for one in step.inputs if one.role == "base"]
     data = record.get("data") or {}
     manifest = read_manifest(request.mixture) if request.mixture else None
     text = _template().render(
         request=request,
         groups=_groups,
+        adapter=adapter,
         tags=[tag for tag in (config.get("model_type"), "e-commerce", "shopbench") if tag],
         base=record.get("model") or next(iter(bases), ""),
-        shape=_shape(config, request.checkpoint),
+        shape=_shape(config, weights),
         reports=[
             EvalReport.from_file(folder / REPORT, f"{folder} holds no evaluation", "evaluate again")
             for folder in request.evaluations
@@ -192,3 +199,26 @@ def _groups(report: EvalReport) -> list[tuple[str, GroupScore]]:
     """Task types, and tracks where there are several, which are the capabilities of a mixture's rows."""
     tracks = [(track.name, track) for track in report.tracks.values()] if len(report.tracks) > 1 else []
     return [*((kind.value, group) for kind, group in report.types.items()), *tracks]
+
+
+def mixture_of(folder: Path) -> Path | None:
+    """The folder of the mixture that a run's record names, where it is still there with the rows that were trained on.
+
+    Raises:
+        InputError: the record or the manifest cannot be read.
+    """
+    files = (read_object(folder / TRAINING).get("data") or {}).get("train") or []
+    folders = {Path(file["path"]).parent for file in files}
+    if len(folders) != 1 or not ((place := folders.pop()) / MANIFEST).is_file():
+        return None
+    made = {output.sha256 for output in read_manifest(place).outputs.values()}
+    return place if all(file["sha256"] in made for file in files) else None
+
+
+def _base_of(adapter: Path, record: Mapping[str, Any]) -> Path:
+    """The folder of the checkpoint that an adapter belongs to."""
+    name = str(record.get("model") or read_object(adapter / ADAPTER).get("base_model_name_or_path"))
+    try:
+        return local_checkpoint(name)
+    except SetupError as error:
+        raise InputError(f"{adapter} is an adapter for {name!r}, whose shape the card tells: {error}") from error

@@ -1,6 +1,7 @@
 """`shopbench train`: a run with its progress, its signals and its last words."""
 
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from rich.markup import escape
 from rich.progress import TextColumn
 from rich.table import Table
 
-from app.cli.output import progress_bar, stderr, waiting
-from app.errors import SetupError
+from app.cli.output import progress_bar, stderr, stdout, waiting
+from app.errors import InputError, SetupError
 from app.process import Interruption, parse_duration
 
 if TYPE_CHECKING:
@@ -40,10 +41,26 @@ WINDOW = 600
 
 @cli.command(
     epilog="Examples:\n\n  shopbench train configs/lora.yaml\n\n"
+    "  shopbench train --set model=weights/shopbench-135m --set train=own.json --set output=runs/own --dry-run\n\n"
     "  accelerate launch --num_processes 8 -m app train configs/72b-qlora.yaml\n\n" + EXIT_CODES
 )
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of settings, see configs/lora.yaml.")],
+    config: Annotated[
+        Path | None,
+        typer.Argument(metavar="[CONFIG]", help="YAML file of settings, see configs/lora.yaml.", show_default=False),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting, as in CONFIG: lora.rank=8. Can be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the settings and all rows, show three of them, and write nothing.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start afresh: drop the run's states and its output.")
     ] = False,
@@ -55,9 +72,14 @@ def train(
     """Fine-tune a model with LoRA, QLoRA or whole. Given again after a stop, it goes on."""
     from app.train.recipe import FinetuneConfig
 
-    settings = FinetuneConfig.read(config)
+    if config is None and not changes:
+        raise SetupError("name a file of settings, see configs/lora.yaml, or give --set model=... train=... output=...")
+    settings = FinetuneConfig.read(config, changes or ())
     if time_budget:
         settings = settings.model_copy(update={"time_budget": parse_duration(time_budget)})
+    if dry_run:
+        _show_preview(settings)
+        return
     with loading_training_libraries():
         from transformers.utils import logging
 
@@ -67,8 +89,10 @@ def train(
         logging.disable_progress_bar()
     with TrainingProgress(quiet=quiet) as progress, Interruption(stderr.print) as interruption:
         ending = finetune(settings, progress, interruption, overwrite=overwrite)
+    if ending.finished and not ending.already and ending.first:
+        _write_card(settings)
     if not quiet:
-        stderr.print(_last_words(settings, ending), soft_wrap=True)
+        stderr.print(escape(_last_words(settings, ending)), soft_wrap=True)
     if not ending.finished:
         raise typer.Exit(OUT_OF_TIME if ending.out_of_time else interruption.exit_code)
 
@@ -174,14 +198,35 @@ class TrainingProgress:
         return Group(self._bar, table, f"{self._speed:,.0f} tokens/s" if self._speed else "")
 
 
+def _show_preview(config: "FinetuneConfig") -> None:
+    with loading_training_libraries():
+        from app.train.preview import preview
+    with waiting("Reading and encoding the rows"):
+        found = preview(config)
+    for line in found.lines:
+        stdout.print(line, markup=False, soft_wrap=True)
+    for row in found.rows:
+        stdout.print(f"\n--- {row.place}: {row.task_type}", markup=False, soft_wrap=True)
+        stdout.print(row.prompt, markup=False, soft_wrap=True, end="")
+        stdout.print(f"\n--- learnt\n{row.answer}", markup=False, soft_wrap=True)
+    stderr.print(f"nothing was written; {config.output} is made without --dry-run", markup=False, soft_wrap=True)
+
+
+def _write_card(config: "FinetuneConfig") -> None:
+    """The card is from the run's own records; where one of them cannot be read, the run is none the worse for it."""
+    from app.checkpoints.card import CardRequest, mixture_of, write_card
+
+    try:
+        write_card(CardRequest(config.output, config.output.name, mixture=mixture_of(config.output)))
+    except (SetupError, InputError) as error:
+        stderr.print(f"no card was written: {error}", markup=False, soft_wrap=True)
+
+
 def _last_words(config: "FinetuneConfig", ending: "Ending") -> str:
-    output = escape(str(config.output))
     if not ending.finished:
         return f"stopped after step {ending.step:,} of {ending.steps:,}: give the same command again to go on"
+    model = config.output if config.method == "full" else config.run_folder / "serve.yaml"
+    serve = f"shopbench serve {'--model' if config.method == 'full' else '--config'} {shlex.quote(str(model))}"
     if ending.already:
-        return f"{output} was finished before, in {ending.steps:,} steps; --overwrite trains it afresh"
-    if config.method == "full":
-        return f"{output}: serve it with --model {output}"
-    return (
-        f"{output}: serve it with engine_settings: {{adapters: {{a-name: {output}}}}} and model: {escape(config.model)}"
-    )
+        return f"{config.output} was finished before, in {ending.steps:,} steps; --overwrite trains it afresh\n{serve}"
+    return f"{config.output}, with its card: serve it with\n{serve}"

@@ -27,11 +27,9 @@ from app.routing import route
 from app.tables.raw import RawRow, blank, flag_of
 from app.tables.readers import read_raw, stem_of, strict
 from app.tasks.answers import literal, split_spans, without_preface
-from app.tasks.base import Reading
 from app.tasks.lists import NumberedList, letters_as_numbers
 from app.tasks.prompt import dissect
 from app.tasks.registry import task_of
-from app.tasks.retrieval import asked_count
 from app.types import Question, TaskType
 
 FORMS = (
@@ -267,7 +265,7 @@ def _exchanges(turns: Iterable[Turn], faults: Counter[str]) -> Iterator[Exchange
     asked, ended = "", False
     for role, together in groupby(turns, key=attrgetter("role")):
         spoken = list(together)
-        text = "\n\n".join(turn.text.strip() for turn in spoken if turn.text.strip())
+        text = ("\n" if role == USER else "\n\n").join(filter(None, (turn.text.strip() for turn in spoken)))
         if role == SYSTEM:
             system.append(text)
         elif role == USER:
@@ -289,24 +287,13 @@ def _exchanges(turns: Iterable[Turn], faults: Counter[str]) -> Iterator[Exchange
 
 
 def _row(exchange: Exchange, marked: bool | None, name: str, faults: Counter[str]) -> TrainingRow:
-    """The row of the type that the prompt is routed to.
-
-    Where nothing is marked, an answer that names one of the listed options makes it a choice: the evaluator marks
-    these, and nothing in a prompt says so.
-    """
+    """The row of the type that the prompt is routed to, by the evaluator's mark where the file has it."""
     prompt, answer = exchange.prompt, exchange.answer
-    kind = route(Question("", prompt, marked or False)).type
+    kind = route(Question("", prompt, marked)).type
     gold: object = None
-    if kind is TaskType.MULTIPLE_CHOICE or (marked is None and _may_be_choice(kind, prompt)):
-        numbered = letters_as_numbers(prompt)
-        gold = _option(task_of(TaskType.MULTIPLE_CHOICE).read(Question("", numbered, True)), answer)
-        if gold is not None:
-            kind = TaskType.MULTIPLE_CHOICE
-            faults.update([Mend.LETTERS.value] if numbered != prompt else [])
-            prompt = numbered
-        elif kind is TaskType.MULTIPLE_CHOICE:
-            raise _SkippedError(Skip.NOT_OFFERED)
-    if kind is TaskType.RANKING:
+    if kind is TaskType.MULTIPLE_CHOICE:
+        prompt, gold = _choice(prompt, answer, faults)
+    elif kind is TaskType.RANKING:
         prompt, gold = _order(prompt, answer, faults)
     elif kind is TaskType.RETRIEVAL:
         listed = dissect(prompt).list
@@ -340,7 +327,6 @@ _METRICS = {
     TaskType.RETRIEVAL: Metric.HIT_RATE_AT_3,
     TaskType.NAMED_ENTITY_RECOGNITION: Metric.MICRO_F1,
 }
-_SEVERAL = re.compile(r"\b(?:numbers|ind(?:ices|exes)|integers|ids|all|every|commas?)\b")
 _LABEL = re.compile(
     r"(?:(?:the )?(?:(?:correct|right|best) )?(?:answer|option|choice)(?: is)? ?:? )?"
     r"[(\[]?(?P<label>\d{1,2}|[A-Ja-j])(?:[)\].:、]+\s*(?P<text>.*))?",
@@ -350,33 +336,31 @@ _NUMBERS = re.compile(r"[\[(]?\s*\d{1,3}(?:(?:\s*(?:[,;、>|/\n]|\band\b)\s*|\s+
 _ENTRY_LABEL = re.compile(r"^\s*(?:[-*•]\s+)?(?:[(\[]?\d{1,2}[.):\]、]\s*)?")
 
 
-def _may_be_choice(kind: TaskType, prompt: str) -> bool:
-    """Whether a prompt without a mark can want one option: one that is to pick several, or to rank, does not."""
-    if kind is not TaskType.RETRIEVAL:
-        return kind is not TaskType.RANKING
-    asked = dissect(prompt).asked
-    return (asked_count(asked) or 1) == 1 and not _SEVERAL.search(asked)
+def _choice(prompt: str, answer: str, faults: Counter[str]) -> tuple[str, int]:
+    """The prompt with its options numbered, and the number of the one that an answer names.
 
-
-def _option(reading: Reading, answer: str) -> int | None:
-    """The number of the option that an answer names: by number, letter, text, or label and text. None for none.
-
-    Each way to read it must lead to the same one, since a number may be the text of another option.
+    It names one by number, letter or text, or by label and text. Each way to read it must lead to the same one, since
+    a number may be the text of another option.
     """
+    choice = task_of(TaskType.MULTIPLE_CHOICE)
+    reading = choice.read(Question("", prompt, True))
+    if reading.labels[0].isalpha():
+        faults[Mend.LETTERS] += 1
+        prompt = letters_as_numbers(prompt)
+        reading = choice.read(Question("", prompt, True))
     answer = without_preface(answer).strip()
     texts = [normal(text) for text in reading.options.texts] if reading.options else []
     found = {place for place, text in enumerate(texts) if text == normal(answer)}
-    if (match := _LABEL.fullmatch(answer)) and (match["text"] is None or not match["text"].strip()):
-        found |= _places(match["label"], reading.labels)
-    elif match:
-        found |= {
-            place
-            for place in _places(match["label"], reading.labels)
-            if texts[place : place + 1] == [normal(match["text"])]
-        }
+    if match := _LABEL.fullmatch(answer):
+        said = normal(match["text"] or "")
+        named = _places(match["label"], reading.labels)
+        found |= {place for place in named if not said or said.startswith(tuple(texts[place : place + 1]))}
     if len(found) > 1:
         raise _SkippedError(Skip.AMBIGUOUS)
-    return int(reading.labels[found.pop()]) if found else None
+    label = reading.labels[found.pop()] if found else ""
+    if not label.isdigit():
+        raise _SkippedError(Skip.NOT_OFFERED)
+    return prompt, int(label)
 
 
 def _places(label: str, labels: Sequence[str]) -> set[int]:

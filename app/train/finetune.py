@@ -34,7 +34,16 @@ from app.train.network import (
     on_gpu,
 )
 from app.train.recipe import FinetuneConfig
-from app.train.run_folder import OUTPUT, SUMMARY, Progress, RunFolder, run_identity, told_at_the_end, training_summary
+from app.train.run_folder import (
+    OUTPUT,
+    SUMMARY,
+    Progress,
+    RunFolder,
+    run_identity,
+    told_at_the_end,
+    training_summary,
+    write_serving,
+)
 from app.train.trainer import EVALUATION_LOSS, SPEED, AnswerTrainer, saving
 
 NOT_OURS = ("README.md", "training_args.bin")
@@ -54,6 +63,8 @@ class Ending:
     """Whether an earlier call had finished the run."""
     out_of_time: bool = False
     """Whether it was `time_budget` that ended this sitting."""
+    first: bool = True
+    """Whether this is the first of the run's processes, which speaks for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,7 @@ def finetune(
     validation_rows, validation_files = (
         read_data(config.validation, config.capabilities) if config.validation else ([], [])
     )
+    config.refuse_missing_reporters()
     precision = choose_precision(config)
     arguments = trainer_arguments(config, precision)
     with PartialState().local_main_process_first():
@@ -133,8 +145,11 @@ def finetune(
         return Ending(finished=False, step=state.global_step, steps=state.max_steps, out_of_time=out_of_time)
     summary = _summary(config, identity, data, trainer, log)
     _write_output(config, trainer, summary)
+    if PartialState().is_main_process and config.method != "full":
+        write_serving(config)
     _say(watcher, *told_at_the_end(summary))
-    return Ending(finished=True, step=state.global_step, steps=state.max_steps)
+    first = PartialState().is_main_process
+    return Ending(finished=True, step=state.global_step, steps=state.max_steps, first=first)
 
 
 def _optional_callbacks(config: FinetuneConfig) -> list[TrainerCallback]:
@@ -164,7 +179,8 @@ def _summary(
         epochs=round(state.epoch or 0.0, 4),
         seconds=round(log.seconds, 1),
         best_step=state.best_global_step if data.validation else None,
-        tokens=data.train.tokens,
+        trained_tokens=trainer.count_tokens(),
+        epoch_tokens=data.train.tokens,
         tokens_per_second=round(median(speeds)) if speeds else None,
         parameters=sum(parameter.numel() for parameter in parameters),
         trained_parameters=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
@@ -229,7 +245,9 @@ def trainer_arguments(config: FinetuneConfig, precision: Precision) -> SFTConfig
         logging_strategy="steps",
         logging_steps=config.log_every,
         logging_nan_inf_filter=False,
-        report_to="none",
+        # The losses for TensorBoard are always written, into the run's folder.
+        report_to=[name for name in config.report_to if name != "tensorboard"],
+        run_name=config.output.name,
         disable_tqdm=True,
         seed=config.seed,
         remove_unused_columns=False,

@@ -1,14 +1,16 @@
 """Settings of a fine-tuning run: one YAML file, unknown keys refused."""
 
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from app.data.row import Capability
-from app.errors import InputError
+from app.errors import InputError, SetupError
 from app.process import parse_duration
-from app.settings import Form, StrictSettings
+from app.settings import ROOT, Form, StrictSettings
 from app.types import TaskType
 
 
@@ -82,13 +84,55 @@ class EvaluationSettings(StrictSettings):
     """Evaluations without a better loss after which the run ends. The best state is what is kept, always."""
 
 
+ELSEWHERE = {
+    name: ours
+    for ours, names in {
+        "model": "model_name_or_path pretrained_model_name_or_path base_model_name_or_path base_model model_name",
+        "train": "train_file train_files dataset dataset_name dataset_path datasets data_path train_data train_dataset",
+        "validation": "validation_file eval_file eval_dataset val_dataset validation_data",
+        "output": "output_dir save_path run_name name",
+        "method": "finetuning_type adapter use_peft",
+        "method: qlora": "load_in_4bit use_qlora quantization_bit",
+        "lora.rank": "r lora_r lora_rank",
+        "lora.alpha": "lora_alpha",
+        "lora.dropout": "lora_dropout",
+        "lora.rslora": "use_rslora",
+        "lora.targets": "target_modules lora_target_modules lora_target",
+        "optimizer.name": "optim",
+        "optimizer.learning_rate": "lr",
+        "optimizer.scheduler": "lr_scheduler_type lr_scheduler",
+        "optimizer.warmup, a share of the steps": "warmup_ratio warmup_steps",
+        "optimizer.epochs": "num_train_epochs num_epochs",
+        "optimizer.steps": "max_steps",
+        "optimizer.batch_size": "per_device_train_batch_size train_batch_size micro_batch_size",
+        "optimizer.accumulation": "gradient_accumulation_steps",
+        "optimizer.clip_norm": "max_grad_norm",
+        "evaluation.every": "eval_steps",
+        "evaluation.batch_size": "per_device_eval_batch_size eval_batch_size",
+        "evaluation.patience": "early_stopping_patience",
+        "max_length": "max_seq_length max_seq_len model_max_length sequence_len cutoff_len",
+        "save_every": "save_steps",
+        "log_every": "logging_steps",
+        "keep": "save_total_limit",
+        "attention": "attn_implementation",
+        "precision": "bf16 fp16 torch_dtype dtype",
+        "device: cpu": "use_cpu no_cuda",
+        "capabilities": "capability",
+    }.items()
+    for name in names.split()
+}
+"""What transformers, PEFT, TRL and what is built on them call our settings."""
+
+
 class FinetuneConfig(StrictSettings):
     """Everything that a run depends on."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = ELSEWHERE
 
     model: str
     """Folder or hub name of the checkpoint to start from."""
     train: Files
-    """JSON lines of training rows, as 'shopbench data build' writes them."""
+    """Training rows, as 'shopbench data build' writes them, or rows of one's own (`app.data.own`)."""
     validation: Annotated[tuple[Path, ...], BeforeValidator(_as_list)] = ()
     capabilities: tuple[Capability, ...] = ()
     """Only rows of these; empty for all. One run for each capability gives one adapter for each."""
@@ -96,7 +140,7 @@ class FinetuneConfig(StrictSettings):
     """The finished adapter's folder, or the finished checkpoint's."""
     run: Path | None = None
     """Resumable state and logs. By default `output` with `.run` at its end."""
-    prompts: Path = Path("prompts")
+    prompts: Path = ROOT / "prompts"
     method: Literal["lora", "qlora", "full"] = "lora"
     lora: LoraSettings = LoraSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
@@ -136,6 +180,9 @@ class FinetuneConfig(StrictSettings):
     """Saved states that stay, the best one included. Two, so that one is whole while another is written."""
     log_every: int = Field(default=10, ge=1)
     """Steps."""
+    report_to: Annotated[tuple[Literal["wandb", "mlflow", "tensorboard"], ...], BeforeValidator(_as_list)] = ()
+    """Where losses and rates go beside the run's folder, by transformers' own callbacks, which read their variables
+    (WANDB_PROJECT, MLFLOW_TRACKING_URI, ...). The package must be installed."""
 
     @model_validator(mode="after")
     def _best_can_be_kept(self) -> "FinetuneConfig":
@@ -147,6 +194,16 @@ class FinetuneConfig(StrictSettings):
         if self.evaluation.patience is not None and not self.validation:
             raise ValueError("evaluation.patience needs 'validation' rows to look at")
         return self
+
+    def refuse_missing_reporters(self) -> None:
+        """Refuse to report to what is not installed.
+
+        Raises:
+            SetupError: naming the package.
+        """
+        for name in self.report_to:
+            if find_spec(name) is None:
+                raise SetupError(f"report_to: {name} is not installed: pip install {name}, or leave it out")
 
     @property
     def encoded_folder(self) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from accelerate import PartialState
 
 from app.errors import SetupError
@@ -20,6 +21,7 @@ from app.settings import ROOT
 from app.train.examples import DataFile
 from app.train.recipe import FinetuneConfig
 from app.train.trainer import EVALUATION_LOSS, LOSS
+from app.types import TaskType
 
 IDENTITY = "run.json"
 SUMMARY = "training.json"
@@ -27,10 +29,11 @@ OUTPUT = FolderKind("training run", SUMMARY)
 STATE = "trainer_state.json"
 """The file of a saved state that is written last: where it is whole, the state is."""
 FREE = (
-    "output", "run", "log_every", "keep", "device", "threads", "time_budget", "model", "train", "validation",
+    "output", "run", "log_every", "keep", "device", "threads", "time_budget", "report_to", "model", "train",
+    "validation",
 )  # fmt: skip
-"""Settings that may change when a run goes on: places, and how often things are written. Of the model and the data,
-the content is compared instead."""
+"""Settings that may change when a run goes on: places, and how often and where things are written. Of the model and the
+data, the content is compared instead."""
 
 
 def run_identity(config: FinetuneConfig, train: Sequence[DataFile], validation: Sequence[DataFile]) -> Identity:
@@ -128,6 +131,31 @@ def _step_of(path: Path) -> int | None:
     return int(state["global_step"])
 
 
+SERVING = "serve.yaml"
+
+
+def write_serving(config: FinetuneConfig) -> Path:
+    """Write the settings by which a finished adapter is served, in the run's folder; return their path.
+
+    Every task type is answered by it, in the form that it has learnt.
+    """
+    base, name = Path(config.model), config.output.name
+    values: dict[str, object] = {
+        "model": str(base.resolve()) if base.is_dir() else config.model,
+        "engine_settings": {"adapters": {name: str(config.output.resolve())}},
+        "task_adapters": {kind.value: name for kind in TaskType},
+        "prompts": str(config.prompts.resolve()),
+    }
+    if config.forms:
+        values["forms"] = {
+            kind.value: form.model_dump(exclude_defaults=True) for kind, form in sorted(config.forms.items())
+        }
+    path = config.run_folder / SERVING
+    head = f"# shopbench serve --config {path}    (predict and evaluate take it too)\n"
+    write_whole(path, head + yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    return path
+
+
 LIBRARIES = ("accelerate", "datasets", "peft", "torch", "transformers", "trl")
 
 
@@ -139,10 +167,12 @@ class Progress:
     epochs: float
     seconds: float
     best_step: int | None
-    tokens: int
-    """Of one epoch."""
+    trained_tokens: int
+    """Prompts' and answers', padding apart, of all steps: what the run saw, as often as it saw it."""
+    epoch_tokens: int
+    """Of every row once."""
     tokens_per_second: int | None
-    """Prompts' and answers', padding apart: the median over what was logged."""
+    """As `trained_tokens`, in steps alone: the median over what was logged."""
     parameters: int
     trained_parameters: int
 
@@ -187,7 +217,10 @@ def told_at_the_end(summary: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: {before:.4f} nats a token at first, {after:.4f} at {last.removesuffix('_evaluation')}"
     progress = summary["progress"]
     if progress["tokens_per_second"] is not None:
-        yield f"{progress['tokens_per_second']:,} tokens/s without padding, {progress['seconds'] / 60:.1f} min in all"
+        yield (
+            f"{progress['tokens_per_second']:,} tokens/s without padding, {progress['trained_tokens']:,} tokens, "
+            f"{progress['seconds'] / 60:.1f} min in all"
+        )
 
 
 def _losses(log: Sequence[Mapping[str, Any]], best_step: int | None) -> dict[str, object]:

@@ -113,6 +113,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
         self._evaluation_losses = CapabilityLosses()
         self._stopwatch = Stopwatch()
         self._tokens = torch.zeros((), dtype=torch.long)
+        self._since_log = 0
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         super().__init__(
             model=network,
@@ -190,15 +191,26 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
         """
         if "loss" in logs:
             logs.update(self._train_losses.read(self.accelerator, LOSS))
-            tokens = self.accelerator.reduce(self._tokens.to(self.accelerator.device), "sum")
-            logs[SPEED] = round(int(tokens) / self._stopwatch.seconds)
-            self._tokens, self._stopwatch.seconds = torch.zeros_like(self._tokens), 0.0
+            self.count_tokens()
+            logs[SPEED] = round(self._since_log / self._stopwatch.seconds)
+            self._since_log, self._stopwatch.seconds = 0, 0.0
             if not math.isfinite(logs["loss"]):
                 raise SetupError(
                     f"the loss is {logs['loss']} at step {self.state.global_step}: what is learnt is lost. Lower "
                     "optimizer.learning_rate, or set precision: float32, and start afresh with --overwrite"
                 )
         super().log(logs, start_time)
+
+    def count_tokens(self) -> int:
+        """Tokens of prompts and answers in all steps so far, padding apart, of all processes and sittings.
+
+        Every process must call this. The trainer's state keeps the number.
+        """
+        tokens = int(self.accelerator.reduce(self._tokens.to(self.accelerator.device), "sum"))
+        self._tokens = torch.zeros_like(self._tokens)
+        self._since_log += tokens
+        self.state.num_input_tokens_seen += tokens
+        return int(self.state.num_input_tokens_seen)
 
     def _run_epoch(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - the trainer's
         # The trainer looks whether it is done after a step only: a run that goes on from its last state would make
@@ -216,6 +228,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not typed
 
     def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        self.count_tokens()
         try:
             with saving(folder):
                 # Past TRL's own, which writes a model card into every state.

@@ -1,6 +1,9 @@
 import io
+import json
+import re
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,9 @@ from app.cli import train
 from app.cli.main import cli
 from app.cli.train import TrainingProgress
 from app.errors import InputError, SetupError
+from app.predictor import create_predictor
+from app.settings import load_settings
+from app.types import Question
 from tests.train.runs import values_for
 from tests.train.test_adapters import make_adapter
 
@@ -67,9 +73,88 @@ def test_the_command_trains_shows_losses_and_says_how_to_serve(
     assert "multilingual " in said
     assert " tokens/s  " in said
     assert "min left" in said
-    assert f"{tmp_path / 'adapter'}: serve it with engine_settings" in said
+    assert (
+        f"{tmp_path / 'adapter'}, with its card: serve it with\nshopbench serve --config {tmp_path}/adapter.run/"
+        in said
+    )
     assert CliRunner().invoke(cli, ["train", str(path)]).exit_code == 0
     assert "was finished before, in 4 steps; --overwrite" in console.getvalue()
+
+
+OWN: list[Mapping[str, object]] = [
+    *(
+        {"instruction": f"Which of these is a {name}?\nA. rug\nB. {name}\nC. cup", "input": "", "output": "B"}
+        for name in ("lamp", "kettle", "tent", "drum")
+    ),
+    {
+        "messages": [
+            {"role": "user", "content": "Extract the colour from the product title.\nTitle: red kettle, large"},
+            {"role": "assistant", "content": "red"},
+        ]
+    },
+    {"conversations": [{"from": "human", "value": "Describe a tent."}, {"from": "gpt", "value": "It keeps you dry."}]},
+    {"prompt": "Describe a drum.", "completion": None},
+]
+
+
+@pytest.fixture
+def own(tmp_path: Path, checkpoint: Path) -> list[str]:
+    """The command that trains on rows of one's own, without any file of settings."""
+    (tmp_path / "own.json").write_text(json.dumps(OWN), encoding="utf-8")
+    changes = {
+        "model": checkpoint, "train": tmp_path / "own.json", "output": tmp_path / "own", "device": "cpu",
+        "lora.rank": 4, "optimizer.steps": 3, "optimizer.batch_size": 2, "log_every": 1,
+    }  # fmt: skip
+    return ["train", *(word for name, value in changes.items() for word in ("--set", f"{name}={value}"))]
+
+
+def test_rows_of_ones_own_train_straight_and_are_served_by_the_last_line(
+    console: io.StringIO, own: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SHOPBENCH_MODEL", raising=False)
+    assert CliRunner().invoke(cli, own, catch_exceptions=False).exit_code == 0
+    said = console.getvalue()
+    assert "own.json: 4 x options with letters numbered from 0, 1 x a question without an answer\n" in said
+    assert re.search(r"training: \d+\.\d{4} nats a token at first, \d+\.\d{4} at last\n[\d,]+ tokens/s", said)
+    serving = tmp_path / "own.run" / "serve.yaml"
+    assert said.endswith(f"shopbench serve --config {serving}\n")
+
+    record = json.loads((tmp_path / "own" / "training.json").read_text())
+    assert record["data"]["train"][0]["faults"]["a question without an answer"] == 1
+    card = (tmp_path / "own" / "README.md").read_text()
+    assert "# own\n" in card
+    assert "library_name: peft" in card
+    assert f"| trained tokens | {record['progress']['trained_tokens']:,} |" in card
+    assert "license" not in card
+    assert "No licence is given" in card
+
+    settings = load_settings(serving, {"engine": "transformers"})
+    question = Question("", "Which of these is a vase?\n0. rug\n1. vase", True)
+    with create_predictor(settings) as predictor:
+        assert predictor.prepare(question, "0").request.adapter == "own"  # type: ignore[union-attr]
+        assert predictor.predict([question])[0].answer in ("0", "1")
+
+
+def test_a_dry_run_shows_three_rows_and_writes_nothing(own: list[str], tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    done = CliRunner().invoke(cli, [*own, "--dry-run"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert sorted(tmp_path.iterdir()) == before
+    assert "own.json: 1 generation, 4 multiple-choice, 1 named_entity_recognition; 4 x options with" in done.stdout
+    assert "training: 6 rows, " in done.stdout
+    assert "3 steps of 2 rows on one process, 1.00 epochs" in done.stdout
+    shown = re.split(r"\n--- .*row \d+: ", done.stdout)[1:]
+    assert [text.split("\n")[0] for text in shown] == ["multiple-choice", "named_entity_recognition", "generation"]
+    assert "Which of these is a lamp?\n0. rug\n1. lamp\n2. cup" in shown[0]
+    assert [re.search(r"--- learnt\n(.*)", text)[1] for text in shown] == [  # type: ignore[index]
+        "1<|im_end|>", "red<|im_end|>", "It keeps you dry.<|im_end|>",
+    ]  # fmt: skip
+
+
+def test_a_run_without_settings_is_told_what_it_needs() -> None:
+    done = CliRunner().invoke(cli, ["train"])
+    assert isinstance(done.exception, SetupError)
+    assert "name a file of settings, see configs/lora.yaml, or give --set" in str(done.exception)
 
 
 def test_a_sitting_that_is_out_of_time_has_an_exit_code_of_its_own(

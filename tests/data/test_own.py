@@ -82,6 +82,7 @@ def test_every_form_is_the_same_question(values: dict[str, Any]) -> None:
         (LETTERS, "(b)", TaskType.MULTIPLE_CHOICE, "1", 1),
         (LETTERS, "B) lamp", TaskType.MULTIPLE_CHOICE, "1", 1),
         (LETTERS, "Lamp", TaskType.MULTIPLE_CHOICE, "1", 1),
+        (LETTERS, "B. lamp, since it glows.", TaskType.MULTIPLE_CHOICE, "1", 1),
         (RANKS, "2, 1, 3", TaskType.RANKING, "2,1,3", None),
         (RANKS, [2, 1, 3], TaskType.RANKING, "2,1,3", None),
         (RANKS, "2 > 1 > 3", TaskType.RANKING, "2,1,3", None),
@@ -132,6 +133,8 @@ def test_an_answer_becomes_the_label_of_its_type_and_passes_the_checks(
         ({"messages": [turn("narrator", "x"), turn("assistant", "z")]}, Skip.UNKNOWN_ROLE),
         ({"messages": [turn("user", "x"), turn("assistant", "z", weight=0)]}, Skip.WEIGHT),
         ({"instruction": ASKED, "output": "chair", "is_multiple_choice": True}, Skip.NOT_OFFERED),
+        ({"instruction": ASKED, "output": "It glows, so the second."}, Skip.NOT_OFFERED),
+        ({"instruction": ASKED, "output": "1. cup"}, Skip.NOT_OFFERED),
         ({"instruction": "How many legs?\n0. 1\n1. 2\n2. 4", "output": "2"}, Skip.AMBIGUOUS),
         ({"instruction": PICKS, "output": "7"}, Skip.NOT_LISTED),
         ({"instruction": PICKS, "output": "chair"}, Skip.NOT_LISTED),
@@ -151,17 +154,17 @@ def test_every_answer_of_a_conversation_is_a_row_with_what_was_said_before() -> 
         {"from": "system", "value": "You help in a shop."},
         {"from": "human", "value": RANKS},
         {"from": "gpt", "value": "2,1,3"},
-        {"from": "human", "value": "And which gives light?"},
-        {"from": "human", "value": "0. rug\n1. lamp"},
-        {"from": "gpt", "value": "1"},
+        {"from": "human", "value": "Describe the first one."},
+        {"from": "human", "value": "In one sentence."},
+        {"from": "gpt", "value": "It glows."},
         {"from": "human", "value": "Thanks!"},
     ]
     (first, second), faults = read(conversations=talk)
     assert first.prompt == f"You help in a shop.\n\n{RANKS}"
-    assert (first.task_type, second.task_type) == (TaskType.RANKING, TaskType.MULTIPLE_CHOICE)
+    assert (first.task_type, second.task_type) == (TaskType.RANKING, TaskType.GENERATION)
     assert second.prompt == (
         f"You help in a shop.\n\nConversation:\nCustomer: {RANKS}\nAssistant: 2,1,3\n\n"
-        "Question: And which gives light?\n\n0. rug\n1. lamp"
+        "Question: Describe the first one.\nIn one sentence."
     )
     assert first.group == second.group == first.prompt
     assert faults == {Skip.NO_ANSWER: 1}
