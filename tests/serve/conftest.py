@@ -61,6 +61,7 @@ CHATS: dict[str, dict[str, Any]] = {
         "temperature": 0,
         "tools": [{"type": "function", "function": {"name": "find", "parameters": {"enum": [{"seats": 2}]}}}],
         "tool_choice": "required",
+        "parallel_tool_calls": False,
     },
     "scored": {"prompt": ["An armchair <|im_end|>", [5, 6, 7]], "echo": True, "logprobs": 2, "max_tokens": 0},
     "continued": {"prompt": "An armchair is", "n": 2, "seed": 3, "max_tokens": 5, "logprobs": 0},
