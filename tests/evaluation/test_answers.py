@@ -143,7 +143,7 @@ def test_our_own_model_tells_how_its_answers_came_about() -> None:
     driven = drive(Ours(), MIXED)
     first = driven.answers[0]
     assert first is not None
-    assert (first.id, first.answer, first.outcome) == ("q0", "1", Outcome.CLEAN)
+    assert (first.id, first.answer, first.outcome) == ("q0", "1", Outcome.UNSURE), "no options are listed"
     assert (first.task_type, first.raw) == (TaskType.MULTIPLE_CHOICE, "1")
     assert first.rendered is not None
     assert "prompt 0" in first.rendered[-1].content
@@ -181,7 +181,7 @@ def test_a_predictor_is_asked_as_fast_as_it_answers() -> None:
     assert [one.id for one in asked.answers if one] == [f"q{n}" for n in range(11)]
     first = asked.answers[0]
     assert first is not None
-    assert (first.answer, first.task_type, first.outcome) == ("0", TaskType.MULTIPLE_CHOICE, Outcome.CLEAN)
+    assert (first.answer, first.task_type, first.outcome) == ("0", TaskType.MULTIPLE_CHOICE, Outcome.UNSURE)
     assert first.rendered is not None
     assert "prompt 0" in first.rendered[-1].content
     assert done == [1] * 11

@@ -97,7 +97,7 @@ def test_route_tells_type_and_reason_without_the_engine() -> None:
     [
         ({"questions": []}, "questions"),
         ({"questions": [CHOICE] * 257}, "questions"),
-        ({"questions": [{"prompt": "x"}]}, "questions.0.is_multiple_choice"),
+        ({"questions": [{"is_multiple_choice": True}]}, "questions.0.prompt"),
         ({"questions": [{**CHOICE, "prompt": ""}]}, "questions.0.prompt"),
         ({"questions": [{**CHOICE, "prompt": " \n"}]}, "questions.0.prompt"),
         ({"questions": [{**CHOICE, "prompt": "\ud800"}]}, "questions.0.prompt"),

@@ -71,7 +71,7 @@ def test_a_large_body_is_checked_in_another_thread_and_a_small_one_is_not(
 
 def test_few_of_many_wrong_fields_are_named_and_the_rest_counted() -> None:
     response = call(
-        app_of(), "POST", "/v1/predict", json={"questions": [CHOICE], **dict.fromkeys(map(str, range(900)))}
+        app_of(), "POST", "/v1/predict", json={"questions": [CHOICE], **dict.fromkeys(map(str, range(900)), 1)}
     )
     document = problem(response, 422, "invalid_request")
     assert document["detail"].endswith("(and 899 more)")
@@ -133,7 +133,7 @@ def test_a_grammar_is_checked_in_another_thread(monkeypatch: pytest.MonkeyPatch)
         threads.append(threading.current_thread() is threading.main_thread())
         return real(pattern, longest)
 
-    monkeypatch.setattr("app.openai.chat.check_regex", noting)
+    monkeypatch.setattr("app.openai.request.check_regex", noting)
     body = {**CHAT, "structured_outputs": {"regex": "[ab]{4}"}}
     assert call(app_of(), "POST", "/v1/chat/completions", json=body).status_code == 200
     assert threads == [False]

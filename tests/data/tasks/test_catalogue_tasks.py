@@ -121,8 +121,8 @@ def test_rows_are_byte_for_byte_what_they_were() -> None:
         rows = [draw_row(task, 0, place).to_json() for task in tasks for place in range(5)]
         found[capability.value] = sha256(json.dumps(rows).encode()).hexdigest()[:16]
     assert found == {
-        "concept_understanding": "01b16de05a954271",
-        "knowledge_reasoning": "c7426a1139ed218f",
-        "user_behaviour": "9401c2693a5111b4",
-        "multilingual": "1f5424c54afaa7fa",
+        "concept_understanding": "fb1a146cbb280ed4",
+        "knowledge_reasoning": "17e393b66e720d83",
+        "user_behaviour": "976feb8fc34bd526",
+        "multilingual": "2e36f759265073f7",
     }
