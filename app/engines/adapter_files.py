@@ -52,6 +52,15 @@ def largest_rank(config: Mapping[str, Any]) -> int:
     return max(int(config.get("r", 8)), *map(int, (config.get("rank_pattern") or {}).values()), 0)
 
 
+def adapted_modules(path: Path) -> frozenset[str]:
+    """The kinds of layers that an adapter changes ("q_proj"), by its matrices; none where they are of PyTorch's format.
+
+    Raises:
+        SetupError: its files are missing or broken.
+    """
+    return frozenset(name.split(".lora_")[0].split(".")[-1] for name in _read(path)[1] if ".lora_" in name)
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, TensorHeader]]:
     """Configuration and tensors; no tensors where they are of PyTorch's own format."""
     config, weights = path / "adapter_config.json", path / "adapter_model.safetensors"

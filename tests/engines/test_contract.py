@@ -262,6 +262,16 @@ def test_texts_are_scored_by_the_models_own_probabilities(
     assert found["one"].text == "x"
 
 
+def test_texts_are_scored_beside_an_adapter_and_by_it(engine: Engine) -> None:
+    texts = Texts(TITLES)
+    found = answers(engine, [ask("base", texts), ask("loud", texts, adapter="loud"), ask("beside", adapter="loud")])
+    assert [one.error for one in found.values()] == [None] * 3
+    base, loud = found["base"].label_logprobs, found["loud"].label_logprobs
+    assert base is not None
+    assert loud is not None
+    assert any(abs(base[text] - loud[text]) > 0.5 for text in TITLES)
+
+
 def test_one_unusable_variant_refuses_its_request_and_no_other(engine: Engine) -> None:
     long = ask("long", Choice(DIGITS), "chair " * 2 * engine.context_length)
     request = replace(ask("whole", Choice(DIGITS)), variants=(ask("", text="Fine?").messages, long.messages))

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from app.engines.adapter_files import MOST_RANK, check_adapter, largest_rank
+from app.engines.adapter_files import MOST_RANK, adapted_modules, check_adapter, largest_rank
 from app.engines.base import RefusedRequestError
 from app.engines.checkpoint_files import format_on_cpu
 from app.engines.options import VllmSettings
@@ -141,7 +141,23 @@ def _lora_values(settings: VllmSettings, *, on_cpu: bool) -> dict[str, Any]:
     # vLLM's CPU kernels give requests without an adapter the last slot's (index -1, vLLM 0.32), so that one
     # is kept empty: adapters fill the slots from the first.
     slots = count + 1 if on_cpu else min(count, 4)
-    return {"enable_lora": True, "max_lora_rank": room, "max_loras": slots, "max_cpu_loras": max(slots, count)}
+    values: dict[str, Any] = {
+        "enable_lora": True,
+        "max_lora_rank": room,
+        "max_loras": slots,
+        "max_cpu_loras": max(slots, count),
+    }
+    adapted = {name: adapted_modules(path) for name, path in settings.adapters.items()}
+    # Ready to adapt the output layer, vLLM 0.32 takes one token of each request to meet it; where a prompt's are
+    # scored, more do, and that ends the engine.
+    for name, modules in adapted.items():
+        if "lm_head" in modules:
+            raise SetupError(
+                f"adapter {name!r}: it changes the output layer, beside which vLLM scores no prompts; merge it"
+            )
+    if all(adapted.values()):
+        values["lora_target_modules"] = sorted(frozenset().union(*adapted.values()))
+    return values
 
 
 def _dtype(wanted: str, capability: tuple[int, int] | None, model: str) -> str:
