@@ -48,7 +48,9 @@ def set_up_logging(level: str) -> None:
     """Send everything that is logged in this process to standard error, as JSON; see `take_over` for later loggers."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # Others' handlers are taken off and not closed: absl's would close standard error, or what stood in its place.
+    logging.root.handlers = [handler]
+    logging.root.setLevel(level.upper())
     # Other libraries speak up only when something is wrong.
     for name in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)

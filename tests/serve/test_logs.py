@@ -1,3 +1,4 @@
+import io
 import json
 import logging
 import warnings
@@ -48,3 +49,16 @@ def test_what_libraries_log_is_json_too(capsys: pytest.CaptureFixture[str]) -> N
     assert not {"vllm_process_name", "_ray_timestamp_ns"} & second.keys()
     assert third["logger"] == "py.warnings"
     assert "this will change" in third["message"]
+
+
+def test_a_librarys_handler_keeps_its_stream() -> None:
+    class Closing(logging.StreamHandler[io.StringIO]):
+        def close(self) -> None:
+            self.stream.close()
+            super().close()
+
+    stream = io.StringIO()
+    logging.root.addHandler(Closing(stream))
+    set_up_logging("info")
+    assert not stream.closed
+    assert len(logging.root.handlers) == 1
