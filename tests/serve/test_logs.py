@@ -3,10 +3,8 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
-from logging.config import dictConfig
 
 import pytest
-from uvicorn.config import LOGGING_CONFIG
 
 from app.serve.operations import set_up_logging, take_over
 
@@ -30,9 +28,11 @@ def kept() -> Iterator[None]:
 
 
 def test_what_libraries_log_is_json_too(capsys: pytest.CaptureFixture[str]) -> None:
-    dictConfig(LOGGING_CONFIG)
-    logging.getLogger("vllm").addHandler(logging.StreamHandler())
-    logging.getLogger("vllm").propagate = False
+    # As uvicorn sets them up. Its dictConfig is not called: that closes every handler of the process, and absl's, where
+    # a scorer has loaded it, closes the stream that pytest reads.
+    for name in NAMES[1:]:
+        logging.getLogger(name).addHandler(logging.StreamHandler())
+        logging.getLogger(name).propagate = False
     set_up_logging("info")
     take_over("vllm")
     logging.getLogger("uvicorn.error").info("Uvicorn running on %s", "http://127.0.0.1:8000")
