@@ -262,6 +262,16 @@ def test_texts_are_scored_by_the_models_own_probabilities(
     assert found["one"].text == "x"
 
 
+def test_an_engine_leaves_the_callers_threads_to_the_caller(engine: Engine) -> None:
+    assert engine.name
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(before + 1)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_texts_are_scored_beside_an_adapter_and_by_it(engine: Engine) -> None:
     texts = Texts(TITLES)
     found = answers(engine, [ask("base", texts), ask("loud", texts, adapter="loud"), ask("beside", adapter="loud")])

@@ -176,7 +176,8 @@ def try_readyz(browser: Browser) -> None:
     """Ask for it on the page of the interface."""
     until(browser, "document.querySelector('#operations-operations-readyz_readyz_get button')")
     browser.execute_script("document.querySelector('#operations-operations-readyz_readyz_get button').click()")
-    until(browser, "document.querySelector('.execute')")
+    # The button is there before the operation is read; its responses are not.
+    until(browser, "document.querySelector('.execute') && document.querySelector('.responses-table .response')")
     browser.execute_script("document.querySelector('.execute').click()")
     until(browser, "document.querySelector('.live-responses-table .response-col_status')")
     assert browser.find_element("css selector", ".live-responses-table tbody .response-col_status").text == "200"

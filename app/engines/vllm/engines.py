@@ -160,15 +160,20 @@ class VllmEngine(_OnVllm):
                 again.append(replace(prepared, fresh=True))
 
     def _start(self, values: dict[str, Any]) -> "LLMEngine":
+        import torch._dynamo
+
         if values["enforce_eager"]:
             # vLLM compiles a few small functions even so. On CPUs that needs a C++ compiler and seconds.
-            import torch._dynamo
-
             torch._dynamo.config.disable = True
         from vllm.engine.arg_utils import EngineArgs
         from vllm.v1.engine.llm_engine import LLMEngine
 
-        engine = LLMEngine.from_engine_args(EngineArgs(**values))
+        # On CPUs vLLM 0.32 puts a function that does nothing in its place, for the whole process.
+        set_num_threads = torch.set_num_threads
+        try:
+            engine = LLMEngine.from_engine_args(EngineArgs(**values))
+        finally:
+            torch.set_num_threads = set_num_threads
         for adapter in self.adapters.values():
             # Layers that vLLM does not adapt in this architecture are told now, not by the first request.
             engine.add_lora(adapter)
