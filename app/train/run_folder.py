@@ -137,7 +137,7 @@ SERVING = "serve.yaml"
 def write_serving(config: FinetuneConfig) -> Path:
     """Write the settings by which a finished adapter is served, in the run's folder; return their path.
 
-    Every task type is answered by it, in the form that it has learnt.
+    Every task type is answered by it, in the form that it has learnt, which stands beside its weights.
     """
     base, name = Path(config.model), config.output.name
     values: dict[str, object] = {
@@ -146,10 +146,6 @@ def write_serving(config: FinetuneConfig) -> Path:
         "task_adapters": {kind.value: name for kind in TaskType},
         "prompts": str(config.prompts.resolve()),
     }
-    if config.forms:
-        values["forms"] = {
-            kind.value: form.model_dump(exclude_defaults=True) for kind, form in sorted(config.forms.items())
-        }
     path = config.run_folder / SERVING
     head = f"# shopbench serve --config {path}    (predict and evaluate take it too)\n"
     write_whole(path, head + yaml.safe_dump(values, sort_keys=False, allow_unicode=True))

@@ -15,9 +15,10 @@ from app.cli import train
 from app.cli.main import cli
 from app.cli.train import TrainingProgress
 from app.errors import InputError, SetupError
+from app.forms import forms_of
 from app.predictor import create_predictor
-from app.settings import load_settings
-from app.types import Question
+from app.settings import Form, load_settings
+from app.types import Question, TaskType
 from tests.train.runs import values_for
 from tests.train.test_adapters import make_adapter
 
@@ -103,7 +104,7 @@ def own(tmp_path: Path, checkpoint: Path) -> list[str]:
     (tmp_path / "own.json").write_text(json.dumps(OWN), encoding="utf-8")
     changes = {
         "model": checkpoint, "train": tmp_path / "own.json", "output": tmp_path / "own", "device": "cpu",
-        "lora.rank": 4, "optimizer.steps": 3, "optimizer.batch_size": 2, "log_every": 1,
+        "lora.rank": 4, "optimizer.steps": 3, "optimizer.batch_size": 2, "log_every": 1, "forms.ranking.ask": "texts",
     }  # fmt: skip
     return ["train", *(word for name, value in changes.items() for word in ("--set", f"{name}={value}"))]
 
@@ -129,6 +130,7 @@ def test_rows_of_ones_own_train_straight_and_are_served_by_the_last_line(
     assert "No licence is given" in card
 
     settings = load_settings(serving, {"engine": "transformers"})
+    assert forms_of(settings) == {TaskType.RANKING: Form(ask="texts")}
     question = Question("", "Which of these is a vase?\n0. rug\n1. vase", True)
     with create_predictor(settings) as predictor:
         assert predictor.prepare(question, "0").request.adapter == "own"  # type: ignore[union-attr]
